@@ -1,0 +1,1 @@
+"""Arithmetic on signals: no files, no models, no devices of its own."""

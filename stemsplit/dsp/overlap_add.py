@@ -1,0 +1,60 @@
+"""The project's one overlap-add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stemsplit.dsp.chunking import Chunk, ChunkPlan
+
+
+@dataclass(frozen=True, slots=True)
+class StemBlock:
+    """Finished audio: samples [S, C, T] that begin at sample `start` of the track."""
+
+    start: int
+    samples: Tensor
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.samples.shape[-1]
+
+
+class OverlapAdd:
+    """Adds up weighted chunk estimates and hands out what no later chunk can change.
+
+    Memory is one chunk, whatever the length of the track. Chunks come in the plan's order.
+    """
+
+    def __init__(self, plan: ChunkPlan, *, num_stems: int, num_channels: int) -> None:
+        self._plan = plan
+        self._window = plan.window()  # [T]
+        self._sum = torch.zeros(num_stems, num_channels, plan.policy.chunk_samples)  # [S, C, T]
+        self._weight = torch.zeros(plan.policy.chunk_samples)  # [T]
+        self._num_added = 0
+
+    def add(self, chunk: Chunk, estimate: Tensor) -> StemBlock:
+        """The samples that `chunk`'s estimate [S, C, T] completes.
+
+        That is everything from the chunk's start up to the start of the next one.
+        """
+        if chunk != self._plan[self._num_added]:
+            raise ValueError(f"expected chunk {self._num_added} of the plan, got {chunk}")
+        self._num_added += 1
+        num_samples = chunk.num_samples
+        weight = self._window[:num_samples]
+        self._sum[..., :num_samples] += weight * estimate
+        self._weight[:num_samples] += weight
+        last = self._num_added == len(self._plan)
+        num_finished = num_samples if last else self._plan.policy.hop_samples
+        block = self._sum[..., :num_finished] / self._weight[:num_finished]
+        self._advance(num_finished)
+        return StemBlock(chunk.start, block)
+
+    def _advance(self, num_samples: int) -> None:
+        for total in (self._sum, self._weight):
+            rest = total[..., num_samples:].clone()
+            total[..., : rest.shape[-1]] = rest
+            total[..., rest.shape[-1] :] = 0

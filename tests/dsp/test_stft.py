@@ -1,0 +1,48 @@
+"""The transform against the reference's wrappers and against its own definition."""
+
+import math
+
+import pytest
+import torch
+from demucs.spec import ispectro, spectro
+
+from stemsplit.dsp.stft import istft, stft
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(4096, 1024), (256, 64), (64, 16)])
+def test_equals_the_reference(n_fft: int, hop_length: int) -> None:
+    signal = torch.randn(2, 3, 5 * n_fft + 7)
+    spectrogram = stft(signal, n_fft=n_fft, hop_length=hop_length)
+    torch.testing.assert_close(spectrogram, spectro(signal, n_fft, hop_length))
+    length = 5 * n_fft
+    restored = istft(spectrogram, hop_length=hop_length, num_samples=length)
+    torch.testing.assert_close(restored, ispectro(spectrogram, hop_length, length))
+
+
+def test_inverse_gives_the_signal_back() -> None:
+    signal = torch.randn(2, 1000)
+    spectrogram = stft(signal, n_fft=128, hop_length=32)
+    assert spectrogram.shape == (2, 65, 1000 // 32 + 1)
+    restored = istft(spectrogram, hop_length=32, num_samples=1000)
+    # float32 round-off of two transforms
+    torch.testing.assert_close(restored, signal, atol=1e-5, rtol=0)
+
+
+def test_a_sine_at_a_bin_has_the_amplitude_that_the_definition_gives() -> None:
+    n_fft, bin_index = 256, 16
+    time = torch.arange(4 * n_fft)
+    signal = torch.cos(2 * math.pi * bin_index / n_fft * time)
+    frame = stft(signal, n_fft=n_fft, hop_length=n_fft // 4)[:, 8]
+    # Half the amplitude, times the sum of the Hann window (n_fft / 2), divided by sqrt(n_fft).
+    assert frame[bin_index].abs().item() == pytest.approx(math.sqrt(n_fft) / 4, rel=1e-4)
+    assert frame.abs().argmax() == bin_index
+
+
+def test_works_in_double_precision_and_keeps_the_input() -> None:
+    signal = torch.randn(300, dtype=torch.float64)
+    before = signal.clone()
+    spectrogram = stft(signal, n_fft=64, hop_length=16)
+    assert spectrogram.dtype == torch.complex128
+    restored = istft(spectrogram, hop_length=16, num_samples=300)
+    torch.testing.assert_close(restored, signal, atol=1e-12, rtol=0)
+    assert torch.equal(signal, before)
