@@ -1,0 +1,154 @@
+"""Audio files in: what they claim, and their samples in blocks.
+
+The reader is chosen by content, never by the name. libsndfile gets the formats that it knows best,
+told by their first bytes; everything else goes to ffmpeg (see `pyav` for why MP3 and FLAC do too).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from stemsplit.audio.blocks import regroup
+from stemsplit.audio.decoded import Decoded
+from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, display_path
+from stemsplit.audio.pyav import open_pyav
+from stemsplit.audio.resample import MAX_SAMPLE_RATE
+from stemsplit.audio.sndfile import open_sndfile
+from stemsplit.errors import AudioReadError
+
+__all__ = [
+    "AudioInfo",
+    "StatsAccumulator",
+    "TrackStats",
+    "hash_file",
+    "probe",
+    "read_blocks",
+]
+
+BLOCK_SAMPLES = 1 << 16
+
+# WAV (three spellings), AIFF, Ogg, AU, CAF, W64. libsndfile is not asked about anything else:
+# it would take junk for MP3, and mpg123 would complain about it on stderr.
+_SNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b".snd", b"caff", b"riff")
+
+_HASH_BYTES = 1 << 20
+
+
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
+    """What the header of the file claims; decodes one frame at most.
+
+    Raises:
+        AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
+    """
+    path = Path(path)
+    with _readable(path), _open(path) as decoded:
+        return decoded.info
+
+
+def read_blocks(
+    path: str | os.PathLike[str], *, block_samples: int = BLOCK_SAMPLES
+) -> Iterator[Tensor]:
+    """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
+
+    float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
+    too. Every pass gives the same samples. What a damaged file still holds is given, so compare
+    the length with `AudioInfo.missing_samples`. The file is closed with the generator.
+
+    Raises:
+        AudioReadError: on the first block, what `probe` raises; later, NaN or infinite samples, or
+            a change of rate or channels in mid-stream.
+    """
+    path = Path(path)
+    with _readable(path), _open(path) as decoded:
+        position = 0
+        for block in regroup(decoded.blocks, block_samples=block_samples):
+            _check_finite(block, position, decoded.info)
+            position += block.shape[-1]
+            yield block
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of the file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    path = Path(path)
+    with _readable(path), path.open("rb") as file:
+        while piece := file.read(_HASH_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Decoded]:
+    with ExitStack() as stack:
+        decoded = None
+        if _first_bytes(path).startswith(_SNDFILE_MAGIC):
+            decoded = stack.enter_context(open_sndfile(path))
+        if decoded is None:
+            decoded = stack.enter_context(open_pyav(path))
+        if not 1 <= decoded.info.sample_rate <= MAX_SAMPLE_RATE:
+            raise AudioReadError(
+                f"{display_path(path)} has a sample rate of {decoded.info.sample_rate} Hz.",
+                hint=f"Convert it to a rate between 1 and {MAX_SAMPLE_RATE} Hz.",
+            )
+        yield decoded
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The file's magic number, once it is clear that there is a file with something in it."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioReadError(
+            f"{display_path(path)} is a folder.", hint="Name the audio files in it."
+        )
+    if not stat.S_ISREG(status.st_mode):
+        # Statistics and separation are two passes, and a pipe gives only one.
+        raise AudioReadError(
+            f"{display_path(path)} is not a regular file.", hint="Save the audio to a file first."
+        )
+    if status.st_size == 0:
+        raise AudioReadError(
+            f"{display_path(path)} is empty (0 bytes).", hint="Copy or download it again."
+        )
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns the operating system's errors into ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise AudioReadError(
+            f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
+        ) from error
+    except PermissionError as error:
+        raise AudioReadError(
+            f"{display_path(path)} may not be read by this user.",
+            hint="Change its permissions, or copy it to a folder of your own.",
+        ) from error
+    except OSError as error:
+        raise AudioReadError(
+            f"{display_path(path)} cannot be read: {error.strerror or error}.",
+            hint="Check the path and the disk it is on.",
+        ) from error
+
+
+def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:
+    bad = ~np.isfinite(block.numpy()).all(axis=0)  # [T]
+    if not bad.any():
+        return
+    first = position + int(bad.argmax())
+    raise AudioReadError(
+        f"{display_path(info.path)} has samples that are not finite numbers: at least "
+        f"{int(bad.sum())}, the first at {first / info.sample_rate:.3f} seconds.",
+        hint="Export it again, or repair it in an audio editor.",
+    )
