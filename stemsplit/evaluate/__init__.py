@@ -1,0 +1,1 @@
+"""How good a separation is: measures, and songs whose true stems are known."""

@@ -1,0 +1,53 @@
+"""How far an estimate is from the truth. Say which measure: there are many SDRs."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+_EPSILON = 1e-7
+"""The challenge's own `delta`: keeps silence against silence at 0 dB instead of undefined."""
+
+
+def sdr(reference: Tensor, estimate: Tensor) -> float:
+    """Plain signal-to-distortion ratio in dB of an estimate, higher is better.
+
+    10 log10 of the energy of the reference over the energy of the error, both plus 1e-7, over the
+    whole track and all channels together: the measure of the Music Demixing Challenge 2021
+    (Mitsufuji et al., Frontiers in Signal Processing 1, 2022) and of the Sound Demixing Challenge
+    2023. It is not the SDR of BSS Eval: nothing is projected out, so a wrong gain or delay counts
+    as an error.
+
+    Shapes are equal, usually [C, T]; sums are in float64.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    signal, difference = _energies(reference, estimate)
+    return 10 * math.log10((signal + _EPSILON) / (difference + _EPSILON))
+
+
+def signal_to_difference_db(reference: Tensor, other: Tensor) -> float:
+    """Level in dB of a signal over its difference to another: `sdr` without the epsilon.
+
+    For parity: infinite where the two are equal, minus infinite where only the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    signal, difference = _energies(reference, other)
+    if difference == 0:
+        return math.inf
+    return 10 * math.log10(signal / difference) if signal > 0 else -math.inf
+
+
+def _energies(reference: Tensor, other: Tensor) -> tuple[float, float]:
+    """Energies of the reference and of the difference, summed in float64."""
+    if reference.shape != other.shape:
+        raise ValueError(
+            f"cannot compare a signal of shape {tuple(reference.shape)} "
+            f"with one of shape {tuple(other.shape)}"
+        )
+    exact = reference.double()
+    return exact.square().sum().item(), (exact - other.double()).square().sum().item()

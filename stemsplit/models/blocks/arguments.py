@@ -1,0 +1,158 @@
+"""The constructor arguments that a checkpoint carries, read with suspicion.
+
+A published checkpoint stores no architecture, only the arguments its author's class was called
+with. They come from a file, so nothing here is trusted: types and ranges are checked, and what
+would ask for an absurd amount of memory or time is refused before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from stemsplit.errors import CheckpointError
+
+MAX_LAYER_CHANNELS = 16384
+"""No layer of any network is wider: what the product of valid arguments may come to."""
+
+_log = logging.getLogger(__name__)
+
+_DAMAGED = "The file is damaged or is not a checkpoint of this network; fetch it again."
+
+# Stem names become file names.
+_STEM_NAME = re.compile(r"\w[\w +.-]{0,63}")
+_MAX_STEMS = 64
+_MAX_SEGMENT_SECONDS = 600
+_MIN_CHUNK_SAMPLES = 16
+
+
+class Arguments:
+    """`args` and `kwargs` bound to the names of a `signature`, to be read one by one.
+
+    A keyword that the signature does not have is dropped with a warning in the log: published
+    checkpoints carry leftovers of their training code, and the reference implementation drops
+    them too.
+
+    Raises:
+        CheckpointError: from every method, when a value is missing, or of the wrong type or size.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        signature: Sequence[str],
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+    ) -> None:
+        if len(args) > len(signature):
+            raise CheckpointError(
+                f"The {family} checkpoint has {len(args)} positional arguments; "
+                f"the network takes {len(signature)}.",
+                hint=_DAMAGED,
+            )
+        positional = dict(zip(signature, args))  # noqa: B905 - fewer arguments than names is usual
+        doubled = sorted(positional.keys() & kwargs.keys())
+        if doubled:
+            raise CheckpointError(
+                f"The {family} checkpoint gives {doubled[0]!r} twice.", hint=_DAMAGED
+            )
+        unknown = [name for name in kwargs if name not in signature]
+        if unknown:
+            _log.warning(
+                "%s checkpoint: dropped the arguments %s, which the network does not have",
+                family,
+                ", ".join(repr(name) for name in unknown),
+            )
+        self._family = family
+        self._values = {**positional, **kwargs}
+
+    def flag(self, name: str, default: bool) -> bool:
+        """The bool called `name`."""
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise self._error(name, value, "true or false")
+        return value
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        """The int called `name`, in [low, high]."""
+        value = self._values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._error(name, value, f"a whole number from {low} to {high}")
+        return value
+
+    def number(self, name: str, default: float, *, low: float, high: float) -> float:
+        """The finite number called `name`, in [low, high]; an int stays an int."""
+        value = self._values.get(name, default)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise self._error(name, value, f"a number from {low} to {high}")
+        return value
+
+    def is_none(self, name: str) -> bool:
+        """True if `name` is absent or None."""
+        return self._values.get(name) is None
+
+    def stems(self) -> tuple[str, ...]:
+        """The stem names, from the argument `sources`."""
+        value = self._values.get("sources")
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MAX_STEMS:
+            raise self._error("sources", value, f"a list of 1 to {_MAX_STEMS} stem names")
+        for name in value:
+            if not isinstance(name, str) or not _STEM_NAME.fullmatch(name):
+                raise self._error("sources", value, "a list of names that can be file names")
+        if len(set(value)) != len(value):
+            raise self._error("sources", value, "a list of different stem names")
+        return tuple(value)
+
+    def chunk_samples(self, default_seconds: int, *, sample_rate: int) -> int:
+        """Number of samples of the argument `segment`, in seconds: int, float or Fraction.
+
+        The product is formed in the type that the file has, as the reference does: 39/5 s at
+        44100 Hz are 343980 samples, exactly.
+        """
+        value = self._values.get("segment", default_seconds)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | Fraction)
+            or not math.isfinite(value)
+            or not 0 < value <= _MAX_SEGMENT_SECONDS
+            or sample_rate * value < _MIN_CHUNK_SAMPLES
+        ):
+            raise self._error(
+                "segment",
+                value,
+                f"a number of seconds up to {_MAX_SEGMENT_SECONDS}, "
+                f"and at least {_MIN_CHUNK_SAMPLES} samples",
+            )
+        return int(sample_rate * value)
+
+    def require(self, name: str, default: object, supported: object) -> None:
+        """Refuses the checkpoint unless `name` has the only value that stemsplit implements.
+
+        An empty list counts as None, the other way of saying "none of it".
+        """
+        value = self._values.get(name, default)
+        normal = None if isinstance(value, list | tuple) and not value else value
+        if not isinstance(normal, bool | int | float | str | None) or normal != supported:
+            raise CheckpointError(
+                f"The {self._family} checkpoint has {name}={_shown(value)}; "
+                f"stemsplit implements only {name}={supported!r}.",
+                hint="Use another checkpoint, or the software that this one was made with.",
+            )
+
+    def _error(self, name: str, value: object, wanted: str) -> CheckpointError:
+        return CheckpointError(
+            f"The {self._family} checkpoint has {name}={_shown(value)}; expected {wanted}.",
+            hint=_DAMAGED,
+        )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,112 @@
+"""The hybrid U-Net: one branch over the spectrogram, one over the waveform, added at the end.
+
+Défossez (2021), "Hybrid Spectrogram and Waveform Source Separation", arXiv:2111.03600. What lies
+at the bottom is left to the families: nothing (HDemucs) or a transformer (HTDemucs).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from stemsplit.models.blocks.hybrid_config import UNetConfig, plan_levels
+from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer, ScaledEmbedding
+from stemsplit.models.blocks.spectrogram import analyze, synthesize
+from stemsplit.models.blocks.standardize import standardize
+from stemsplit.models.spec import ModelSpec
+
+
+class HybridUNet(nn.Module):
+    """Mixture [B, C, T] -> stems [B, S, C, T], float32, any T >= 1.
+
+    `tencoder` and `tdecoder` are the waveform branch; they end where the branches merge.
+    """
+
+    spec: ModelSpec
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        self.tencoder = nn.ModuleList()
+        self.tdecoder = nn.ModuleList()
+        self.freq_emb: ScaledEmbedding | None = None
+        self._merging_level: int | None = None
+        for index, level in enumerate(plan_levels(config)):
+            self.innermost = level.main
+            self.encoder.append(EncoderLayer(level.main))
+            self.decoder.insert(0, DecoderLayer(level.main))
+            if level.waveform is not None:
+                self.tencoder.append(EncoderLayer(level.waveform))
+                self.tdecoder.insert(0, DecoderLayer(level.waveform))
+                self._merging_level = index if level.waveform.bare else None
+            if index == 0 and config.embedding_weight:
+                self.freq_emb = ScaledEmbedding(
+                    level.num_bins, level.main.channels, scale=config.embedding_scale
+                )
+
+    @property
+    def branches_merge(self) -> bool:
+        """True if the network is deep enough for the spectrogram to end up with a single bin."""
+        return self._merging_level is not None
+
+    def bottom(self, x: Tensor, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoders start from, given what the encoders gave. Must be overridden."""
+        raise NotImplementedError
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        config = self.config
+        mixture = mixture.float()
+        # Spectrograms and statistics are taken in float32 even where the weights are not.
+        spectrogram = analyze(mixture, n_fft=config.n_fft, zero_padded=config.zero_padded)
+        x, mean, std = standardize(spectrogram)  # [B, 2C, F, N]
+        waveform, waveform_mean, waveform_std = standardize(mixture)  # [B, C, T]
+
+        dtype = next(self.parameters()).dtype
+        x, waveform = self._run_branches(x.to(dtype), waveform.to(dtype))
+
+        stems_apart = (len(config.stems), -1)
+        x = torch.unflatten(x.float(), 1, stems_apart)  # [B, S, 2C, F, N]
+        x = x * std[:, None] + mean[:, None]
+        waveform = torch.unflatten(waveform.float(), 1, stems_apart)  # [B, S, C, T]
+        waveform = waveform * waveform_std[:, None] + waveform_mean[:, None]
+        return waveform + synthesize(
+            x, num_samples=mixture.shape[-1], zero_padded=config.zero_padded
+        )
+
+    def _run_branches(self, x: Tensor, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Both branches, [B, 2C, F, N] and [B, C, T], down and up again with S times the channels.
+
+        The waveform branch merges into the other where its layer is bare, and parts from it at
+        the same level on the way up.
+        """
+        skips: list[Tensor] = []
+        lengths: list[int] = []
+        waveform_skips: list[Tensor] = []
+        waveform_lengths: list[int] = []
+        for level, encode in enumerate(self.encoder):
+            lengths.append(x.shape[-1])
+            merging = None
+            if level < len(self.tencoder):
+                waveform_lengths.append(waveform.shape[-1])
+                waveform = self.tencoder[level](waveform)
+                waveform_skips.append(waveform)
+                merging = waveform if level == self._merging_level else None
+            x = encode(x, merging)
+            if level == 0 and self.freq_emb is not None:
+                x = x + self.config.embedding_weight * self.freq_emb(x.shape[2])
+            skips.append(x)
+
+        x, waveform = self.bottom(x, waveform)
+
+        for level, decode in zip(reversed(range(len(self.decoder))), self.decoder, strict=True):
+            x, before_stride = decode(x, skips.pop(), lengths.pop())
+            if level < len(self.tdecoder):
+                if level == self._merging_level:
+                    waveform = before_stride[:, :, 0]  # the only bin: [B, D, N]
+                decode_waveform = self.tdecoder[-1 - level]
+                waveform, _ = decode_waveform(
+                    waveform, waveform_skips.pop(), waveform_lengths.pop()
+                )
+        return x, waveform

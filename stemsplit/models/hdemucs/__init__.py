@@ -1,0 +1,1 @@
+"""Hybrid Demucs. Défossez (2021), arXiv:2111.03600."""

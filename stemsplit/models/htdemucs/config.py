@@ -1,0 +1,94 @@
+"""The constructor arguments of a published HTDemucs checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.models.blocks.hybrid_config import UNetConfig, read_unet_config
+
+# In the order of the published class, since checkpoints may give arguments by position.
+# Those that matter only to training are here to be known, and are not read.
+_SIGNATURE = (
+    "sources audio_channels channels channels_time growth nfft wiener_iters end_iters "
+    "wiener_residual cac depth rewrite multi_freqs multi_freqs_depth freq_emb emb_scale "
+    "emb_smooth kernel_size time_stride stride context context_enc norm_starts norm_groups "
+    "dconv_mode dconv_depth dconv_comp dconv_init bottom_channels t_layers t_emb t_hidden_scale "
+    "t_heads t_dropout t_max_positions t_norm_in t_norm_in_group t_group_norm t_norm_first "
+    "t_norm_out t_max_period t_weight_decay t_lr t_layer_scale t_gelu t_weight_pos_embed "
+    "t_sin_random_shift t_cape_mean_normalize t_cape_augment t_cape_glob_loc_scale "
+    "t_sparse_self_attn t_sparse_cross_attn t_mask_type t_mask_random_seed t_sparse_attn_window "
+    "t_global_window t_sparsity t_auto_sparsity t_cross_first rescale samplerate segment "
+    "use_train_segment"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransformerConfig:
+    """The cross-domain transformer between encoders and decoders."""
+
+    num_layers: int
+    num_heads: int
+    hidden_scale: float
+    cross_first: bool
+    """Whether the even layers attend across the branches, not the odd ones."""
+    norm_in: bool
+    norm_in_over_time: bool
+    """Without `norm_in`: normalise each item over all tokens at once."""
+    norm_out: bool
+    layer_scale: bool
+    gelu: bool
+    max_period: float
+    position_weight: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HTDemucsConfig:
+    """The hybrid U-Net, and what lies at its bottom."""
+
+    unet: UNetConfig
+    bottom_channels: int
+    """Width of the transformer; 0: that of the innermost layer."""
+    transformer: TransformerConfig
+    use_train_segment: bool
+    """Always run on the length of the training segments."""
+
+    @classmethod
+    def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> HTDemucsConfig:
+        """What the network needs of a checkpoint's `args` and `kwargs`.
+
+        Raises:
+            CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
+        """
+        arguments = Arguments("HTDemucs", _SIGNATURE.split(), args, kwargs)
+        return cls(
+            unet=read_unet_config(
+                arguments, depth=4, dconv_compress=8, segment_seconds=10, has_sequence_layers=False
+            ),
+            bottom_channels=arguments.integer("bottom_channels", 0, low=0, high=8192),
+            transformer=_read_transformer_config(arguments),
+            use_train_segment=arguments.flag("use_train_segment", True),
+        )
+
+
+def _read_transformer_config(arguments: Arguments) -> TransformerConfig:
+    arguments.require("t_emb", "sin", "sin")
+    arguments.require("t_norm_first", True, True)
+    arguments.require("t_group_norm", False, False)
+    arguments.require("t_sin_random_shift", 0, 0)
+    arguments.require("t_sparse_self_attn", False, False)
+    arguments.require("t_sparse_cross_attn", False, False)
+    return TransformerConfig(
+        num_layers=arguments.integer("t_layers", 5, low=0, high=64),
+        num_heads=arguments.integer("t_heads", 8, low=1, high=256),
+        hidden_scale=arguments.number("t_hidden_scale", 4.0, low=0.01, high=32),
+        cross_first=arguments.flag("t_cross_first", False),
+        norm_in=arguments.flag("t_norm_in", True),
+        norm_in_over_time=arguments.flag("t_norm_in_group", False),
+        norm_out=arguments.flag("t_norm_out", True),
+        layer_scale=arguments.flag("t_layer_scale", True),
+        gelu=arguments.flag("t_gelu", True),
+        max_period=arguments.number("t_max_period", 10000.0, low=1.0, high=1e9),
+        position_weight=arguments.number("t_weight_pos_embed", 1.0, low=-1e6, high=1e6),
+    )

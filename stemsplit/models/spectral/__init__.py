@@ -1,0 +1,1 @@
+"""The built-in separator: classical signal processing, no weights, no download."""

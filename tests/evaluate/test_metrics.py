@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.evaluate.metrics import sdr, signal_to_difference_db
+
+
+def _noise(seed: int) -> Tensor:
+    return torch.randn(2, 1000, generator=torch.Generator().manual_seed(seed))
+
+
+def test_sdr_of_a_known_error() -> None:
+    reference = _noise(0)
+    # An error of a tenth of the amplitude is 20 dB down; float32 rounding is the tolerance.
+    assert sdr(reference, 0.9 * reference) == pytest.approx(20.0, abs=1e-4)
+
+
+def test_sdr_counts_channels_together() -> None:
+    """A perfect channel and a missing one: half of the energy is wrong, not minus infinity."""
+    reference = torch.ones(2, 100)
+    estimate = torch.stack([torch.ones(100), torch.zeros(100)])
+    assert sdr(reference, estimate) == pytest.approx(10 * math.log10(2), abs=1e-6)
+
+
+def test_sdr_does_not_forgive_a_wrong_gain() -> None:
+    reference = _noise(0)
+    assert sdr(reference, 2 * reference) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_sdr_of_silence_is_defined() -> None:
+    silence = torch.zeros(2, 100)
+    assert sdr(silence, silence) == 0.0
+    # 10 log10(1e-7 / (200 + 1e-7))
+    assert sdr(silence, torch.ones(2, 100)) == pytest.approx(-93.0103, abs=1e-4)
+
+
+def test_sdr_of_a_perfect_estimate_is_bounded_by_epsilon() -> None:
+    reference = torch.ones(1, 10)
+    assert sdr(reference, reference) == pytest.approx(80.0, abs=1e-6)
+
+
+def test_parity_has_no_epsilon() -> None:
+    reference = _noise(0)
+    assert signal_to_difference_db(reference, reference) == math.inf
+    nearly = reference.double() * (1 + 1e-12)
+    assert signal_to_difference_db(reference.double(), nearly) == pytest.approx(240, abs=0.01)
+    assert signal_to_difference_db(torch.zeros(2, 1000), reference) == -math.inf
+
+
+@pytest.mark.parametrize("measure", [sdr, signal_to_difference_db])
+def test_shapes_must_agree(measure: Callable[[Tensor, Tensor], float]) -> None:
+    """Mono against stereo would broadcast silently."""
+    with pytest.raises(ValueError, match=r"shape \(2, 8\) with one of shape \(1, 8\)"):
+        measure(torch.zeros(2, 8), torch.zeros(1, 8))

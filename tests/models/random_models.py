@@ -1,0 +1,177 @@
+"""Reference networks with random weights in which every branch matters, and published layouts.
+
+No trained weights are needed to prove parity, but the reference's own initialisation will not do:
+it starts residual branches at a gain of 1e-4, where a wrong branch would go unnoticed.
+
+The small variants keep all kinds of layers and run in well under a second per second of audio.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import yaml
+from demucs.demucs import Demucs
+from demucs.hdemucs import HDemucs
+from demucs.htdemucs import HTDemucs
+from torch import Tensor
+
+ReferenceModel = Demucs | HDemucs | HTDemucs
+
+STEMS = ("drums", "bass", "other", "vocals")
+SIX_STEMS = (*STEMS, "guitar", "piano")
+
+PUBLISHED_HTDEMUCS: Mapping[str, Any] = {
+    "bottom_channels": 512,
+    "dconv_mode": 3,
+    "segment": Fraction(39, 5),
+}
+PUBLISHED_HTDEMUCS_6S: Mapping[str, Any] = {**PUBLISHED_HTDEMUCS, "bottom_channels": 0}
+
+_SMALL_HTDEMUCS: Mapping[str, Any] = {
+    "channels": 8,
+    "bottom_channels": 32,
+    "dconv_mode": 3,
+    "dconv_comp": 2,
+    "t_heads": 4,
+    "segment": Fraction(1, 2),
+}
+_SMALL_HDEMUCS: Mapping[str, Any] = {"channels": 8, "dconv_comp": 2, "segment": 1}
+_SMALL_DEMUCS: Mapping[str, Any] = {"channels": 8, "segment": 1}
+
+
+def htdemucs(
+    seed: int = 0, *, stems: Sequence[str] = STEMS, small: bool = True, **arguments: Any
+) -> HTDemucs:
+    """A reference HTDemucs; `small` starts from cheap arguments, else from the class's defaults."""
+    return _randomized(HTDemucs, seed, stems, _SMALL_HTDEMUCS if small else {}, arguments)
+
+
+def hdemucs(
+    seed: int = 0, *, stems: Sequence[str] = STEMS, small: bool = True, **arguments: Any
+) -> HDemucs:
+    """A reference HDemucs; `small` starts from cheap arguments, else from the class's defaults."""
+    return _randomized(HDemucs, seed, stems, _SMALL_HDEMUCS if small else {}, arguments)
+
+
+def demucs(
+    seed: int = 0, *, stems: Sequence[str] = STEMS, small: bool = True, **arguments: Any
+) -> Demucs:
+    """A reference Demucs; `small` starts from cheap arguments, else from the class's defaults."""
+    return _randomized(Demucs, seed, stems, _SMALL_DEMUCS if small else {}, arguments)
+
+
+def class_name(model: ReferenceModel) -> str:
+    """The class as published files name it."""
+    return f"{type(model).__module__}.{type(model).__name__}"
+
+
+def signature(model: ReferenceModel) -> str:
+    """Eight hexadecimal digits that depend on the arguments and weights."""
+    digest = hashlib.sha256(repr(model._init_args_kwargs).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
+def write_safetensors(model: ReferenceModel, path: Path, *, half: bool = False) -> Path:
+    """Writes the layout of the published repositories and returns the file.
+
+    `path` is the file, or an existing folder, in which it is called `{signature}.safetensors`.
+    """
+    file = path / f"{signature(model)}.safetensors" if path.is_dir() else path
+    args, kwargs = model._init_args_kwargs
+    metadata = {"klass": class_name(model), "args": _json(args), "kwargs": _json(kwargs)}
+    safetensors.torch.save_file(_state(model, half=half), file, metadata)
+    return file
+
+
+def write_th(model: ReferenceModel, path: Path, *, half: bool = False) -> Path:
+    """Writes the pickled layout and returns the file, whose name ends in its own checksum.
+
+    `path` is the file without the checksum (`folder/955717e8.th`), or an existing folder.
+    """
+    stem = path / f"{signature(model)}.th" if path.is_dir() else path
+    args, kwargs = model._init_args_kwargs
+    package = {
+        "klass": type(model),
+        "args": args,
+        "kwargs": kwargs,
+        "state": _state(model, half=half),
+        "training_args": {"epochs": 1},
+    }
+    buffer = io.BytesIO()
+    torch.save(package, buffer)
+    checksum = hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
+    file = stem.with_name(f"{stem.stem}-{checksum}{stem.suffix}")
+    file.write_bytes(buffer.getvalue())
+    return file
+
+
+def write_bag(
+    folder: Path,
+    name: str,
+    models: Sequence[ReferenceModel],
+    weights: Sequence[Sequence[float]] | None = None,
+    segment: float | None = None,
+) -> Path:
+    """Writes `{name}.yaml` and the models as safetensors beside it, and returns the yaml file."""
+    bag: dict[str, Any] = {"models": [write_safetensors(model, folder).stem for model in models]}
+    if weights is not None:
+        bag["weights"] = [list(row) for row in weights]
+    if segment is not None:
+        bag["segment"] = segment
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(bag))
+    return file
+
+
+def _randomized(
+    family: Any,
+    seed: int,
+    stems: Sequence[str],
+    base: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = family(sources=list(stems), **{**base, **arguments})
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                _randomize(name, parameter)
+    return model.eval()
+
+
+def _randomize(name: str, parameter: Tensor) -> None:
+    if name.endswith(".scale") or (parameter.ndim == 1 and name.endswith("weight")):
+        parameter.uniform_(0.5, 1.5)  # gains of residual branches and norms
+    elif "query_decay" in name:
+        parameter.normal_(std=0.5)  # the reference starts with hardly any decay
+    elif parameter.ndim == 1:
+        parameter.normal_(std=0.2)
+
+
+def _state(model: ReferenceModel, *, half: bool) -> dict[str, Tensor]:
+    dtype = torch.float16 if half else torch.float32
+    return {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
+
+
+def _json(value: object) -> str:
+    def encode(item: object) -> object:
+        if isinstance(item, Fraction):
+            return {
+                "_type": "fraction",
+                "numerator": item.numerator,
+                "denominator": item.denominator,
+            }
+        raise TypeError(f"cannot write {item!r} as JSON")
+
+    return json.dumps(value, default=encode)
