@@ -1,0 +1,81 @@
+"""What a file's name or the Hub says about its content, checked against the content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemsplit.errors import CheckpointError
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedFile:
+    """A file whose content was read to the end and is what was promised, as far as anyone said."""
+
+    path: Path
+    sha256: str
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of the file's content, in hexadecimal."""
+    return _hash(path, hashlib.sha256())
+
+
+def matches_etag(path: Path, sha256: str, etag: str) -> bool:
+    """Whether the content is what the Hub's `etag` promises; `sha256` is the content's own.
+
+    Large files carry their sha256 as the tag, small ones git's blob id: the sha1 of a header with
+    the size, followed by the content. Any other tag (a mirror's own) promises nothing.
+    """
+    if re.fullmatch(r"[0-9a-f]{64}", etag):
+        return sha256 == etag
+    if re.fullmatch(r"[0-9a-f]{40}", etag):
+        header = f"blob {path.stat().st_size}\0".encode()
+        return _hash(path, hashlib.sha1(header, usedforsecurity=False)) == etag
+    return True
+
+
+def promised_prefix(file_name: str) -> str | None:
+    """The start of the sha256 in a name like `955717e8-8726e21a.th`, or None if it has none."""
+    match = re.fullmatch(r".+-([0-9a-f]{8,64})\.th", file_name)
+    return match[1] if match else None
+
+
+def verify_local(path: Path) -> VerifiedFile:
+    """The file, after comparing its content with the checksum in its name, if it has one.
+
+    Raises:
+        CheckpointError: it cannot be read or is damaged.
+    """
+    with readable(path):
+        sha256 = sha256_of(path)
+    prefix = promised_prefix(path.name)
+    if prefix is not None and not sha256.startswith(prefix):
+        raise CheckpointError(
+            f"{path} is damaged: its sha256 starts with {sha256[: len(prefix)]}, its name promises "
+            f"{prefix}.",
+            hint="Download it again.",
+        )
+    return VerifiedFile(path=path, sha256=sha256)
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """A context in which a failure to read `path` is a CheckpointError."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _hash(path: Path, digest: hashlib._Hash) -> str:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

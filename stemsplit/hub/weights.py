@@ -1,0 +1,146 @@
+"""One network's file as plain data: the name of its class, its arguments, its tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from stemsplit.errors import CheckpointError
+from stemsplit.hub.opcodes import Opaque
+from stemsplit.hub.unpickle import read_checkpoint
+
+MAX_METADATA_CHARACTERS = 1 << 20
+MAX_DEPTH = 16
+_MAX_FRACTION_PART = 10**18
+_QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """What a checkpoint says. `class_name` is only looked up, never imported."""
+
+    class_name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def read_weights(path: Path) -> Weights:
+    """The content of a `.safetensors` file with demucs' metadata, or of a demucs `.th` package.
+
+    Raises:
+        CheckpointError: damaged, not such a file, or quantised.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _read_package(path)
+
+
+def _read_safetensors(path: Path) -> Weights:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or truncated ({error}).", hint="Download or copy it again."
+        ) from error
+    if "structure" in metadata:
+        raise _quantised(path)
+    missing = {"klass", "args", "kwargs"} - metadata.keys()
+    if missing:
+        raise CheckpointError(
+            f"{path} does not say which network it is for: its metadata has no "
+            f"{', '.join(sorted(missing))}."
+        )
+    return _checked_weights(
+        path,
+        class_name=metadata["klass"],
+        args=_read_json(metadata["args"], path),
+        kwargs=_read_json(metadata["kwargs"], path),
+        tensors=tensors,
+    )
+
+
+def _read_package(path: Path) -> Weights:
+    package = read_checkpoint(path)
+    if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
+        raise CheckpointError(
+            f"{path} is a PyTorch file, but not a demucs package with klass, args, kwargs, state."
+        )
+    state, klass = package["state"], package["klass"]
+    if isinstance(state, dict) and state.get("__quantized"):
+        raise _quantised(path)
+    return _checked_weights(
+        path,
+        class_name=klass.name if isinstance(klass, Opaque) else klass,
+        args=package["args"],
+        kwargs=package["kwargs"],
+        tensors=state,
+    )
+
+
+def _checked_weights(
+    path: Path, *, class_name: object, args: object, kwargs: object, tensors: object
+) -> Weights:
+    if not isinstance(class_name, str):
+        raise CheckpointError(f"{path} names no class of network.")
+    if not isinstance(args, (list, tuple)) or not _is_plain(args):
+        raise CheckpointError(f"{path}: the arguments of the network are not plain values.")
+    if not isinstance(kwargs, Mapping) or not _is_plain(kwargs):
+        raise CheckpointError(f"{path}: the arguments of the network are not plain values.")
+    if not isinstance(tensors, dict) or not tensors:
+        raise CheckpointError(f"{path} holds no tensors.")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise CheckpointError(f"{path}: {str(name)[:60]!r} in its state is not a tensor.")
+    return Weights(class_name=class_name, args=tuple(args), kwargs=dict(kwargs), tensors=tensors)
+
+
+def _is_plain(value: object, depth: int = 0) -> bool:
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(value, Mapping):
+        return all(
+            isinstance(key, str) and _is_plain(item, depth + 1) for key, item in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item, depth + 1) for item in value)
+    return value is None or isinstance(value, (str, int, float, bool, Fraction))
+
+
+def _read_json(text: str, path: Path) -> object:
+    if len(text) > MAX_METADATA_CHARACTERS:
+        raise CheckpointError(f"{path}: its metadata has {len(text)} characters.")
+    try:
+        return json.loads(text, object_hook=_decode_fraction, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its metadata is not readable ({error}).") from error
+
+
+def _decode_fraction(value: dict[str, Any]) -> object:
+    if value.get("_type") != "fraction":
+        return value
+    numerator, denominator = value.get("numerator"), value.get("denominator")
+    if not isinstance(numerator, int) or not isinstance(denominator, int):
+        raise ValueError("a fraction is not made of integers")
+    if not 0 < denominator <= _MAX_FRACTION_PART or abs(numerator) > _MAX_FRACTION_PART:
+        raise ValueError("a fraction is out of range")
+    return Fraction(numerator, denominator)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _quantised(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is quantised with diffq, which stemsplit does not support.", hint=_QUANTISED_HINT
+    )

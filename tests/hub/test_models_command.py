@@ -1,0 +1,111 @@
+"""`stemsplit models`, against a Hub of our own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stemsplit.cli.models import app
+from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
+from stemsplit.hub.resolve import resolve
+from tests.hub.loopback import Hub
+
+FILES = {
+    "htdemucs.yaml": b"models: [one, two]",
+    "one.safetensors": b"1" * 100,
+    "two.safetensors": b"2" * 100,
+}
+
+
+@pytest.fixture
+def hub_with_model(hub: Hub) -> Hub:
+    hub.add("adefossez/HTDemucs", FILES)
+    return hub
+
+
+def models(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def lines(result: Result) -> list[list[str]]:
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def test_list_says_what_is_here(hub_with_model: Hub) -> None:
+    def downloaded() -> dict[str, str]:
+        return {row[0]: row[-1] for row in lines(models("list"))[1:]}
+
+    assert downloaded()["spectral"] == "built in"
+    assert downloaded()["htdemucs"] == "no"
+    assert hub_with_model.requests == []
+    resolve("htdemucs", quiet=True).members[0].fetch()
+    assert downloaded()["htdemucs"] == "partly"
+    assert models("pull", "htdemucs", "-q").exit_code == 0
+    assert downloaded()["htdemucs"] == "yes"
+
+
+def test_no_command_lists(hub: Hub) -> None:
+    assert models().stdout == models("list").stdout
+    assert hub.requests == []
+
+
+def test_list_as_json(hub: Hub) -> None:
+    entries = {entry["name"]: entry for entry in json.loads(models("list", "--json").stdout)}
+    assert entries["htdemucs"]["downloaded"] == "no"
+    assert entries["htdemucs"]["licence"] == "restricted"
+    assert entries["mdx_extra"]["trained_on_test_set"] is True
+    assert hub.requests == []
+
+
+def test_show_says_everything(hub: Hub) -> None:
+    text = models("show", "htdemucs").stdout
+    assert "restricted" in text
+    assert "scientific purposes" in text
+    assert "all 8.80, drums 10.05" in text
+    assert "median over 1 s frames" in text
+    assert "test set: scores on that set mean nothing" in models("show", "mdx_extra").stdout
+    assert json.loads(models("show", "htdemucs", "--json").stdout)["name"] == "htdemucs"
+    with pytest.raises(UnknownModelError, match="Did you mean htdemucs"):
+        models("show", "htdemuks")
+    assert hub.requests == []
+
+
+def test_pull_brings_all_files(hub_with_model: Hub) -> None:
+    result = models("pull", "htdemucs")
+    assert "2 files verified" in result.stdout
+    assert "Licence of the weights: restricted" in result.stderr
+    hub_with_model.forget_requests()
+    assert models("pull", "--offline", "htdemucs").exit_code == 0
+    assert hub_with_model.requests == []
+    with pytest.raises(HubUnreachableError, match="stays offline"):
+        models("pull", "--offline", "mdx")
+
+
+@pytest.mark.usefixtures("hub_with_model")
+def test_verify_finds_damage() -> None:
+    assert models("verify").stdout == ""
+    models("pull", "htdemucs", "-q")
+    ok = [["ok", "htdemucs", "one.safetensors"], ["ok", "htdemucs", "two.safetensors"]]
+    assert lines(models("verify")) == ok
+    first, second = (member.fetch() for member in resolve("htdemucs").members)
+    first.resolve().write_bytes(b"damaged")
+    second.unlink()
+    for arguments, count in ((["verify"], 1), (["verify", "htdemucs"], 2)):
+        runner_result = CliRunner().invoke(app, arguments)
+        assert isinstance(runner_result.exception, CheckpointError)
+        assert f"{count} files are damaged or missing" in str(runner_result.exception)
+        assert [row[0] for row in lines(runner_result)] == ["damaged", "missing"]
+    models("pull", "htdemucs", "-q")
+    assert lines(models("verify")) == ok
+
+
+def test_path_prints_files(hub_with_model: Hub) -> None:
+    with pytest.raises(HubUnreachableError):
+        models("path", "htdemucs")
+    models("pull", "htdemucs", "-q")
+    paths = [str(member.fetch()) for member in resolve("htdemucs").members]
+    assert models("path", "htdemucs").stdout.splitlines() == paths
+    assert "built in" in models("path", "spectral").stderr
+    assert hub_with_model.requests
