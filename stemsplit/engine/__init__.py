@@ -1,0 +1,1 @@
+"""Runs any model over audio of any length, in bounded memory."""

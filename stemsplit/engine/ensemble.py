@@ -1,0 +1,90 @@
+"""A loaded checkpoint: one network, or several with a weight per stem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.models.spec import InputScaling, Model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnsembleMember:
+    """One network of an ensemble and its weight for each stem, with the file that it came from."""
+
+    model: Model
+    weights: tuple[float, ...]
+    signature: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ensemble:
+    """What the engine runs. Members share stems, sample rate, channels and input scaling.
+
+    Members whose weights are zero for every wanted stem were never loaded, so an ensemble may know
+    only a part of `stems`. `origin` and `revision` say where the files came from, for the record.
+    """
+
+    name: str
+    origin: str
+    revision: str | None
+    licence: str
+    members: tuple[EnsembleMember, ...]
+    segment_seconds: float | None = None
+
+    @property
+    def family(self) -> str:
+        return self.members[0].model.spec.family
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        return self.members[0].model.spec.stems
+
+    @property
+    def sample_rate(self) -> int:
+        return self.members[0].model.spec.sample_rate
+
+    @property
+    def num_channels(self) -> int:
+        return self.members[0].model.spec.num_channels
+
+    @property
+    def scaling(self) -> InputScaling:
+        return self.members[0].model.spec.scaling
+
+    def policy(self, model: Model, options: SeparationOptions) -> ChunkPolicy:
+        """How `model` cuts the mixture, after what the bag and the user say about it."""
+        seconds = self._segment_seconds(options)
+        return model.spec.chunking.resized(
+            chunk_samples=None if seconds is None else int(self.sample_rate * seconds),
+            overlap=options.overlap,
+        )
+
+    def notes(self, options: SeparationOptions) -> list[str]:
+        """What the user should know about how `options` were understood."""
+        seconds = options.segment_seconds
+        if seconds is None:
+            return []
+        longest = (
+            min(self.policy(member.model, options).chunk_samples for member in self.members)
+            / self.sample_rate
+        )
+        if longest >= seconds - 1 / self.sample_rate:
+            return []
+        return [f"--segment {seconds:g} is longer than {self.name} allows: {longest:g} s is used."]
+
+    def _segment_seconds(self, options: SeparationOptions) -> float | None:
+        return self.segment_seconds if options.segment_seconds is None else options.segment_seconds
+
+
+def differing_property(models: Sequence[Model]) -> str | None:
+    """The first property in which the models of a bag differ, None if they agree."""
+    first = models[0].spec
+    for other in (model.spec for model in models[1:]):
+        for name in ("stems", "sample_rate", "num_channels", "scaling"):
+            if getattr(first, name) != getattr(other, name):
+                return name
+    return None

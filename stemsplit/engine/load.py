@@ -1,0 +1,109 @@
+"""From a resolved checkpoint to networks on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from stemsplit.engine.ensemble import Ensemble, EnsembleMember, differing_property
+from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
+from stemsplit.errors import CheckpointError
+from stemsplit.hub.resolve import ModelSource
+from stemsplit.hub.weights import read_weights
+from stemsplit.models.registry import build_model
+from stemsplit.models.spec import Model
+from stemsplit.models.spectral.model import SpectralSeparator
+
+BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
+"""Models that have no files: a source without members is one of these."""
+
+
+def load_ensemble(
+    source: ModelSource, options: SeparationOptions, device: torch.device
+) -> Ensemble:
+    """The networks that the outputs in `options` need; the others are neither fetched nor read.
+
+    Raises:
+        ModelError: a file could not be had, is damaged, or is not a network of a known family.
+        UnknownStemError: `options` name a stem that the model does not have.
+    """
+    members = _load_members(source, options) if source.members else [_built_in(source, options)]
+    for member in members:
+        if isinstance(member.model, torch.nn.Module):
+            member.model.to(device)
+    return Ensemble(
+        name=source.name,
+        origin=source.origin,
+        revision=source.revision,
+        licence=source.entry.licence if source.entry else "unknown",
+        members=tuple(members),
+        segment_seconds=source.segment_seconds,
+    )
+
+
+def _built_in(source: ModelSource, options: SeparationOptions) -> EnsembleMember:
+    model = BUILT_IN[source.name]()
+    choose_outputs(model.spec.stems, options)  # an unknown stem is found before any work
+    weights = (1.0,) * len(model.spec.stems)
+    return EnsembleMember(model=model, weights=weights, signature=source.name, sha256=None)
+
+
+def _load_members(source: ModelSource, options: SeparationOptions) -> list[EnsembleMember]:
+    loaded: dict[int, EnsembleMember] = {}
+    stems = source.stems
+    if stems is None:  # only a network itself can tell
+        loaded[0] = _load_member(source, 0)
+        stems = loaded[0].model.spec.stems
+    for index in _needed_members(source, stems, options):
+        if index not in loaded:
+            loaded[index] = _load_member(source, index)
+    members = [loaded[index] for index in sorted(_needed_members(source, stems, options))]
+    _check_bag(source, stems, members)
+    return members
+
+
+def _needed_members(
+    source: ModelSource, stems: Sequence[str], options: SeparationOptions
+) -> list[int]:
+    """Positions of the members that have a say in any stem that the outputs are made of."""
+    if source.weights is None:
+        return list(range(len(source.members)))
+    rows = [stems.index(stem) for stem in needed_stems(stems, choose_outputs(stems, options))]
+    for weights in source.weights:
+        if len(weights) != len(stems):
+            raise CheckpointError(
+                f"{source.origin}: the bag has weights for {len(weights)} stems, but its networks "
+                f"have {len(stems)}: {', '.join(stems)}."
+            )
+    return [
+        index for index, weights in enumerate(source.weights) if any(weights[row] for row in rows)
+    ]
+
+
+def _load_member(source: ModelSource, index: int) -> EnsembleMember:
+    member = source.members[index]
+    path = member.fetch()
+    weights = read_weights(path)
+    model = build_model(weights.class_name, weights.args, weights.kwargs, weights.tensors)
+    num_stems = len(model.spec.stems)
+    return EnsembleMember(
+        model=model,
+        weights=(1.0,) * num_stems if source.weights is None else source.weights[index],
+        signature=member.signature,
+        sha256=member.sha256,
+    )
+
+
+def _check_bag(
+    source: ModelSource, stems: Sequence[str], members: Sequence[EnsembleMember]
+) -> None:
+    models = [member.model for member in members]
+    difference = differing_property(models)
+    if difference is not None:
+        raise CheckpointError(f"{source.origin}: the bag's networks differ in {difference}.")
+    if models[0].spec.stems != tuple(stems):
+        raise CheckpointError(
+            f"{source.origin}: expected the stems {', '.join(stems)}, but the network has "
+            f"{', '.join(models[0].spec.stems)}."
+        )

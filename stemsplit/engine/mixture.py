@@ -1,0 +1,72 @@
+"""The song that is taken apart: anything that can be played twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stemsplit.audio.source import AudioInfo, probe, read_blocks
+from stemsplit.errors import AudioReadError
+
+_BLOCK_SAMPLES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """`open_blocks()` plays the song from its start, in blocks [C, T], the same ones each time.
+
+    `info` is what a file's header claims.
+    """
+
+    name: str
+    sample_rate: int
+    num_channels: int
+    open_blocks: Callable[[], Iterator[Tensor]]
+    info: AudioInfo | None = None
+
+    @classmethod
+    def from_file(cls, path: Path) -> Mixture:
+        """The first audio stream of a file.
+
+        Raises:
+            AudioReadError: the file is missing or holds no audio that can be decoded.
+        """
+        info = probe(path)
+        return cls(
+            name=path.name,
+            sample_rate=info.sample_rate,
+            num_channels=info.num_channels,
+            open_blocks=lambda: read_blocks(path),
+            info=info,
+        )
+
+    @classmethod
+    def from_array(cls, samples: np.ndarray | Tensor, sample_rate: int) -> Mixture:
+        """Samples [C, T] or [T], floating point, full scale at ±1.
+
+        Raises:
+            AudioReadError: another shape or type, or values that are not finite.
+        """
+        tensor = torch.as_tensor(samples)
+        if tensor.dim() == 1:
+            tensor = tensor[None]  # [1, T]
+        if tensor.dim() != 2 or not tensor.is_floating_point() or tensor.shape[0] == 0:
+            raise AudioReadError(
+                f"Audio must be a floating-point array [C, T], got {tensor.dtype} with shape "
+                f"{tuple(tensor.shape)}.",
+                hint="Channels come first; integers are divided by full scale before.",
+            )
+        if not torch.isfinite(tensor).all():
+            raise AudioReadError("The array holds samples that are NaN or infinite.")
+        tensor = tensor.detach().to(device="cpu", dtype=torch.float32)
+        return cls(
+            name="array",
+            sample_rate=sample_rate,
+            num_channels=tensor.shape[0],
+            open_blocks=lambda: iter(torch.split(tensor, _BLOCK_SAMPLES, dim=-1)),
+        )

@@ -1,0 +1,87 @@
+"""Where and how the networks run: decided once, before the first track."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from stemsplit.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16}
+_DTYPES["fp16"] = torch.float16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """The device, the precision of the network, and how many chunks it sees at once."""
+
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int
+
+    @property
+    def precision(self) -> str:
+        """The precision's name on the command line."""
+        return next(name for name, dtype in reversed(_DTYPES.items()) if dtype == self.dtype)
+
+    @contextlib.contextmanager
+    def network_context(self) -> Iterator[None]:
+        """Inference without autograd, in the chosen precision."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if self.dtype != torch.float32:
+                stack.enter_context(torch.autocast(self.device.type, dtype=self.dtype))
+            yield
+
+
+def choose_runtime(
+    *, device: str = "auto", precision: Precision = "auto", batch_size: int | None = None
+) -> Runtime:
+    """A runtime for `device` (auto, cpu, cuda[:N], mps); `auto` takes CUDA, then MPS, then the CPU.
+
+    `batch_size` None means one chunk on a CPU, which loses nothing there, and four elsewhere.
+
+    Raises:
+        UsageError: the device is not on this machine, or cannot compute in that precision.
+    """
+    chosen = _choose_device(device)
+    dtype = _DTYPES[precision]
+    if dtype == torch.float16 and chosen.type == "cpu":
+        raise UsageError(
+            "fp16 is not a precision for a CPU.", hint="Use --precision fp32 or bf16 there."
+        )
+    if batch_size is None:
+        batch_size = 1 if chosen.type == "cpu" else 4
+    if batch_size < 1:
+        raise UsageError(f"--batch-size must be at least 1, got {batch_size}.")
+    return Runtime(device=chosen, dtype=dtype, batch_size=batch_size)
+
+
+def _choose_device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind == "cuda":
+        count = torch.cuda.device_count()
+        if index and not index.isdecimal():
+            raise UsageError(f"{name!r} is not a device.", hint="Example: --device cuda:0")
+        if int(index or 0) >= count:
+            raise UsageError(
+                f"Device {name!r} was asked for, but torch {torch.__version__} sees {count} CUDA "
+                "devices.",
+                hint="Use --device auto or --device cpu.",
+            )
+        return torch.device("cuda", int(index or 0))
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("Device 'mps' is not on this machine.", hint="Use --device auto.")
+    if name in ("cpu", "mps"):
+        return torch.device(name)
+    raise UsageError(f"{name!r} is not a device.", hint="Use auto, cpu, cuda, cuda:N or mps.")

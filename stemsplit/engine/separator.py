@@ -1,0 +1,143 @@
+"""The Python interface: `Separator("htdemucs").separate("song.mp3")`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.load import load_ensemble
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import Complement, SeparationOptions
+from stemsplit.engine.runtime import Precision, choose_runtime
+from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+from stemsplit.errors import UsageError
+from stemsplit.hub.resolve import resolve
+
+Audio = str | os.PathLike[str] | np.ndarray | Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Separation:
+    """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz."""
+
+    stems: Mapping[str, np.ndarray]
+    sample_rate: int
+    residual_db: float | None
+
+    def __getitem__(self, stem: str) -> np.ndarray:
+        return self.stems[stem]
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatedBlock:
+    """A stretch of every stem: float32 arrays [C, T] that begin at sample `start`."""
+
+    start: int
+    stems: Mapping[str, np.ndarray]
+
+
+class Separator:
+    """A loaded model that separates any number of songs.
+
+    `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
+    the other arguments are the command line's options of the same name. Only the networks that
+    `stems` or `two_stems` need are loaded.
+
+    Raises:
+        ModelError: the model could not be had.
+        UsageError: an option makes no sense, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "htdemucs",
+        *,
+        stems: tuple[str, ...] | list[str] | None = None,
+        two_stems: str | None = None,
+        complement: Complement = "subtract",
+        residual: bool = False,
+        shifts: int = 0,
+        seed: int = 0,
+        overlap: float | None = None,
+        segment: float | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch_size: int | None = None,
+        offline: bool = False,
+    ) -> None:
+        self._options = SeparationOptions(
+            stems=None if stems is None else tuple(stems),
+            two_stems=two_stems,
+            complement=complement,
+            residual=residual,
+            shifts=shifts,
+            seed=seed,
+            overlap=overlap,
+            segment_seconds=segment,
+        )
+        self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
+        source = resolve(os.fspath(model), offline=offline)
+        self._ensemble = load_ensemble(source, self._options, self._runtime.device)
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The loaded networks, with their stems, sample rate and origin."""
+        return self._ensemble
+
+    def separate(
+        self,
+        audio: Audio,
+        *,
+        sample_rate: int | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Separation:
+        """The stems of a file, or of an array [C, T] or [T] at `sample_rate` Hz, in memory.
+
+        Raises:
+            AudioReadError: the file or array cannot be used.
+            UsageError: an array without `sample_rate`.
+        """
+        track = self._track(audio, sample_rate, on_progress)
+        shape = (len(track.outputs), track.num_channels, track.num_samples)
+        samples = np.zeros(shape, dtype=np.float32)  # [O, C, T]
+        for block in track.blocks():
+            samples[..., block.start : block.stop] = block.samples.numpy()
+        names = [output.name for output in track.outputs]
+        return Separation(
+            stems=dict(zip(names, samples, strict=True)),
+            sample_rate=track.sample_rate,
+            residual_db=track.residual.level_db,
+        )
+
+    def blocks(
+        self,
+        audio: Audio,
+        *,
+        sample_rate: int | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Iterator[SeparatedBlock]:
+        """The same stems as they are finished, block by block, in bounded memory."""
+        track = self._track(audio, sample_rate, on_progress)
+        names = [output.name for output in track.outputs]
+        for block in track.blocks():
+            yield SeparatedBlock(block.start, dict(zip(names, block.samples.numpy(), strict=True)))
+
+    def _track(
+        self, audio: Audio, sample_rate: int | None, on_progress: ProgressCallback | None
+    ) -> TrackSeparation:
+        if isinstance(audio, (np.ndarray, torch.Tensor)):
+            if sample_rate is None:
+                raise UsageError("An array was given without sample_rate.")
+            mixture = Mixture.from_array(audio, sample_rate)
+        else:
+            mixture = Mixture.from_file(Path(audio))
+        return TrackSeparation(
+            mixture, self._ensemble, self._runtime, self._options, on_progress=on_progress
+        )

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from stemsplit.engine.options import (
+    SeparationOptions,
+    check_stem,
+    choose_outputs,
+    needed_stems,
+)
+from stemsplit.engine.runtime import choose_runtime
+from stemsplit.errors import UnknownStemError, UsageError
+from tests.engine.toy_models import STEMS
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stems": ("drums",), "two_stems": "drums"}, "exclude each other"),
+        ({"stems": ()}, "names no stem"),
+        ({"shifts": -1}, "--shifts must be between 0 and 100, got -1"),
+        ({"overlap": 1.0}, "--overlap must be at least 0 and below 1, got 1.0"),
+        ({"overlap": -0.1}, "got -0.1"),
+        ({"segment_seconds": 0.0}, "at least 0.1 seconds, got 0.0"),
+        ({"segment_seconds": float("nan")}, "got nan"),
+        ({"sample_rate": 10}, "--sample-rate must be 1000 to 768000 Hz, got 10"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        SeparationOptions(**options)
+    assert caught.value.exit_code == 2
+
+
+def test_all_stems_are_written_unless_some_are_named() -> None:
+    names = [output.name for output in choose_outputs(STEMS, SeparationOptions())]
+    assert names == list(STEMS)
+    some = choose_outputs(STEMS, SeparationOptions(stems=("vocals", "bass", "vocals")))
+    assert [output.name for output in some] == ["vocals", "bass"]
+    assert needed_stems(STEMS, some) == ("bass", "vocals")
+
+
+def test_a_residual_needs_every_stem() -> None:
+    outputs = choose_outputs(STEMS, SeparationOptions(stems=("bass",), residual=True))
+    assert needed_stems(STEMS, outputs) == STEMS
+
+
+def test_an_unknown_stem_is_named_with_the_known_ones() -> None:
+    with pytest.raises(UnknownStemError, match=r"no stem 'vocal'. Did you mean vocals\? It has dr"):
+        check_stem("vocal", STEMS)
+    with pytest.raises(UnknownStemError, match=r"no stem 'kazoo'. It has drums, bass"):
+        choose_outputs(STEMS, SeparationOptions(two_stems="kazoo"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "tpu"}, "'tpu' is not a device"),
+        ({"device": "cuda:x"}, "'cuda:x' is not a device"),
+        ({"device": "cuda:99"}, "'cuda:99' was asked for, but torch"),
+        ({"device": "cpu", "precision": "fp16"}, "fp16 is not a precision for a CPU"),
+        ({"device": "cpu", "batch_size": 0}, "--batch-size must be at least 1, got 0"),
+    ],
+)
+def test_a_runtime_that_cannot_be_is_a_usage_error(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        choose_runtime(**arguments)
+
+
+def test_a_runtime_says_its_precision() -> None:
+    assert choose_runtime(device="cpu").precision == "fp32"
+    assert choose_runtime(device="cpu", precision="bf16").precision == "bf16"
+
+
+def test_half_precision_is_what_the_network_computes_in() -> None:
+    linear = torch.nn.Linear(4, 4)
+    with choose_runtime(device="cpu", precision="bf16").network_context():
+        out = linear(torch.ones(1, 4))
+    assert out.dtype == torch.bfloat16
+    assert out.is_inference()

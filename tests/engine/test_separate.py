@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.audio.source import AudioInfo
+from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import choose_runtime
+from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.errors import AudioReadError
+from tests.engine.toy_models import POLICY, STEMS, EdgeModel, GainModel, ensemble_of
+
+LENGTHS = (0, 1, 999, 1000, 1001, 5432)
+
+
+def noise(length: int, num_channels: int = 2) -> Tensor:
+    return torch.randn(num_channels, length, generator=torch.Generator().manual_seed(length)) * 0.3
+
+
+def run(
+    audio: Tensor,
+    ensemble: Ensemble,
+    *,
+    batch_size: int = 1,
+    sample_rate: int = 44100,
+    options: SeparationOptions | None = None,
+) -> dict[str, Tensor]:
+    runtime = choose_runtime(device="cpu", batch_size=batch_size)
+    track = TrackSeparation(
+        Mixture.from_array(audio, sample_rate), ensemble, runtime, options or SeparationOptions()
+    )
+    blocks = [block.samples for block in track.blocks()]
+    empty = torch.zeros(len(track.outputs), track.num_channels, 0)
+    samples = torch.cat(blocks, dim=-1) if blocks else empty
+    assert samples.shape[-1] == track.num_samples
+    names = [output.name for output in track.outputs]
+    return dict(zip(names, samples, strict=True))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("scaling", ["none", "track"])
+def test_stems_of_a_model_that_takes_nothing_away_sum_to_the_mixture(
+    length: int, scaling: str
+) -> None:
+    audio = noise(length)
+    model = GainModel(scaling=scaling)  # type: ignore[arg-type]
+    stems = run(audio, ensemble_of(model))
+    assert tuple(stems) == STEMS
+    total = sum(stems.values())
+    mean = audio.mean() if length and scaling == "track" else 0.0
+    # Denormalising adds the track's mean to each of the four stems, as the reference does.
+    assert torch.allclose(total, audio + 3 * mean, atol=2e-6)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("fixed", [False, True])
+def test_batches_do_not_change_a_bit(length: int, fixed: bool) -> None:
+    policy = replace(POLICY, fixed_length=fixed)
+    audio = noise(length)
+    one = run(audio, ensemble_of(EdgeModel(policy=policy)))
+    model = EdgeModel(policy=policy)
+    four = run(audio, ensemble_of(model), batch_size=4)
+    for stem in STEMS:
+        assert torch.equal(one[stem], four[stem])
+    if length == 5432:
+        assert max(model.batch_sizes) == 4
+
+
+def test_streamed_equals_a_plain_loop_over_the_whole_track() -> None:
+    audio = noise(5432)
+    model = EdgeModel()
+    expected = torch.zeros(4, 2, 5432)
+    weights = torch.zeros(5432)
+    window = torch.cat([torch.arange(1.0, 501), torch.arange(500.0, 0, -1)]) / 500
+    for start in range(0, 5432, 750):
+        chunk = audio[None, :, start : start + 1000]
+        size = chunk.shape[-1]
+        expected[..., start : start + size] += window[:size] * model(chunk)[0]
+        weights[start : start + size] += window[:size]
+    stems = run(audio, ensemble_of(EdgeModel()))
+    for row, stem in enumerate(STEMS):
+        assert torch.allclose(stems[stem], (expected / weights)[row], atol=1e-6)
+
+
+def test_the_size_of_the_blocks_that_come_in_does_not_matter() -> None:
+    audio = noise(5432)
+    results = []
+    for size in (17, 1000, 9999):
+
+        def open_blocks(size: int = size) -> Iterator[Tensor]:
+            return iter(audio.split(size, dim=-1))
+
+        mixture = Mixture("x", 48000, 2, open_blocks)
+        track = TrackSeparation(
+            mixture, ensemble_of(EdgeModel()), choose_runtime(device="cpu"), SeparationOptions()
+        )
+        results.append(torch.cat([block.samples for block in track.blocks()], dim=-1))
+    assert results[0].shape == (4, 2, 5432)
+    for result in results[1:]:
+        assert torch.allclose(result, results[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 48000, 96000])
+def test_the_outputs_have_the_sources_rate_and_exact_length(sample_rate: int) -> None:
+    for length in (0, 1, 7777):
+        stems = run(noise(length), ensemble_of(GainModel()), sample_rate=sample_rate)
+        assert {stem.shape for stem in stems.values()} == {(2, length)}
+
+
+def test_another_output_rate_can_be_asked_for() -> None:
+    options = SeparationOptions(sample_rate="model", two_stems="vocals")
+    stems = run(noise(48000), ensemble_of(GainModel()), sample_rate=48000, options=options)
+    assert stems["vocals"].shape == stems["no_vocals"].shape == (2, 44100)
+
+
+def test_mono_stays_mono() -> None:
+    audio = noise(3000, num_channels=1)
+    stems = run(audio, ensemble_of(GainModel()))
+    assert stems["drums"].shape == (1, 3000)
+    assert torch.allclose(stems["drums"], 0.4 * audio, atol=1e-6)
+
+
+def test_silence_in_silence_out() -> None:
+    stems = run(torch.zeros(2, 3000), ensemble_of(GainModel(scaling="track")))
+    assert all(not stem.any() for stem in stems.values())
+
+
+def test_a_constant_offset_stays_finite() -> None:
+    stems = run(torch.full((2, 3000), 0.3), ensemble_of(GainModel(scaling="track")))
+    assert all(torch.isfinite(stem).all() for stem in stems.values())
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000])
+def test_a_stem_and_its_complement_are_the_mixture(sample_rate: int) -> None:
+    audio = noise(20_000)
+    options = SeparationOptions(two_stems="vocals")
+    stems = run(audio, ensemble_of(EdgeModel()), sample_rate=sample_rate, options=options)
+    assert list(stems) == ["vocals", "no_vocals"]
+    assert torch.allclose(stems["vocals"] + stems["no_vocals"], audio, atol=1e-6)
+
+
+def test_the_complement_by_sum_is_the_other_stems() -> None:
+    audio = noise(4000)
+    both = SeparationOptions(two_stems="vocals", complement="sum")
+    stems = run(audio, ensemble_of(EdgeModel()))
+    summed = run(audio, ensemble_of(EdgeModel()), options=both)
+    others = stems["drums"] + stems["bass"] + stems["other"]
+    assert torch.allclose(summed["no_vocals"], others, atol=1e-6)
+    alone = replace(both, complement="none")
+    assert list(run(audio, ensemble_of(EdgeModel()), options=alone)) == ["vocals"]
+
+
+def test_the_residual_is_what_the_stems_leave_over() -> None:
+    audio = noise(4000)
+    options = SeparationOptions(stems=("bass",), residual=True)
+    runtime = choose_runtime(device="cpu")
+    model = GainModel((0.5, 0.2, 0.1, 0.1))
+    track = TrackSeparation(Mixture.from_array(audio, 44100), ensemble_of(model), runtime, options)
+    samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
+    assert [output.name for output in track.outputs] == ["bass", "residual"]
+    assert torch.allclose(samples[1], 0.1 * audio, atol=1e-6)
+    assert track.residual.level_db == pytest.approx(-20, abs=1e-3)
+
+
+def test_progress_counts_every_chunk_once() -> None:
+    seen: list[Progress] = []
+    track = TrackSeparation(
+        Mixture.from_array(noise(5432), 44100),
+        ensemble_of(GainModel(), GainModel()),
+        choose_runtime(device="cpu", batch_size=3),
+        SeparationOptions(shifts=2),
+        on_progress=seen.append,
+    )
+    for _ in track.blocks():
+        pass
+    assert [progress.num_done for progress in seen] == list(range(1, seen[-1].num_chunks + 1))
+    assert seen[-1].share == 1.0
+
+
+def test_a_header_that_promises_more_is_a_warning() -> None:
+    info = AudioInfo(
+        path=Path("cut.mp3"),
+        container="mp3",
+        codec="mp3",
+        sample_rate=44100,
+        num_channels=2,
+        num_samples=88200,
+        bits_per_sample=None,
+    )
+    mixture = replace(Mixture.from_array(noise(44100), 44100), info=info, name="cut.mp3")
+    track = TrackSeparation(
+        mixture, ensemble_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions()
+    )
+    assert "cut.mp3 seems cut off: its header promises 2.00 s, 1.00 s" in track.warnings[0]
+
+
+def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said() -> None:
+    policy = ChunkPolicy(
+        chunk_samples=44100, overlap_samples=11025, fixed_length=True, max_chunk_samples=44100
+    )
+    model = GainModel(policy=policy)
+    options = SeparationOptions(segment_seconds=7.0)
+    track = TrackSeparation(
+        Mixture.from_array(noise(100_000), 44100),
+        ensemble_of(model),
+        choose_runtime(device="cpu"),
+        options,
+    )
+    for _ in track.blocks():
+        pass
+    assert track.warnings == ["--segment 7 is longer than toy allows: 1 s is used."]
+    assert set(model.lengths) == {44100}
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (torch.zeros(2, 3, 4), "shape"),
+        (torch.zeros(2, 3, dtype=torch.int16), "int16"),
+        (torch.tensor([[0.0, float("nan")]]), "NaN or infinite"),
+        (torch.zeros(0, 5), "shape"),
+    ],
+)
+def test_an_array_that_is_no_audio_is_refused(array: Tensor, message: str) -> None:
+    with pytest.raises(AudioReadError, match=message):
+        Mixture.from_array(array, 44100)
+
+
+def test_more_than_two_channels_are_refused_for_now() -> None:
+    with pytest.raises(AudioReadError, match="6"):
+        run(noise(1000, num_channels=6), ensemble_of(GainModel()))

@@ -1,0 +1,67 @@
+"""Models small enough to know their right answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.ensemble import Ensemble, EnsembleMember
+from stemsplit.models.spec import InputScaling, Model, ModelSpec
+
+STEMS = ("drums", "bass", "other", "vocals")
+POLICY = ChunkPolicy(chunk_samples=1000, overlap_samples=250)
+
+
+class GainModel:
+    """Every stem is the mixture times a gain; with gains that sum to one it takes nothing away."""
+
+    def __init__(
+        self,
+        gains: Sequence[float] = (0.4, 0.3, 0.2, 0.1),
+        *,
+        policy: ChunkPolicy = POLICY,
+        scaling: InputScaling = "none",
+        sample_rate: int = 44100,
+    ) -> None:
+        self.spec = ModelSpec(
+            family="toy",
+            stems=STEMS[: len(gains)],
+            sample_rate=sample_rate,
+            num_channels=2,
+            chunking=policy,
+            scaling=scaling,
+            paper="none",
+        )
+        self._gains = torch.tensor(gains)
+        self.batch_sizes: list[int] = []
+        self.lengths: list[int] = []
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        self.batch_sizes.append(mixture.shape[0])
+        self.lengths.append(mixture.shape[-1])
+        return mixture[:, None] * self._gains[:, None, None]  # [B, S, C, T]
+
+
+class EdgeModel(GainModel):
+    """Its estimate depends on where the chunk begins and ends: a nonlinear function of context."""
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        ramp = torch.linspace(0.5, 1.5, mixture.shape[-1])
+        return super().__call__(torch.tanh(mixture) * ramp)
+
+
+def ensemble_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Ensemble:
+    rows = weights or [[1.0] * len(models[0].spec.stems)] * len(models)
+    return Ensemble(
+        name="toy",
+        origin="nowhere",
+        revision=None,
+        licence="unknown",
+        members=tuple(
+            EnsembleMember(model=model, weights=tuple(row), signature=f"toy{index}", sha256=None)
+            for index, (model, row) in enumerate(zip(models, rows, strict=True))
+        ),
+    )
