@@ -1,0 +1,1 @@
+"""Tracks as jobs: which files, where to, and what became of them."""

@@ -1,0 +1,112 @@
+"""`stemsplit demo`: a song with known stems, split and scored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stemsplit.cli import options as opt
+from stemsplit.cli.console import make_reporter, shown
+from stemsplit.cli.separate import make_runtime, run_with_reporter, set_up_logging
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def demo(
+    model: Annotated[
+        str, typer.Option("-m", "--model", "-n", "--name", help="The model to run.")
+    ] = "spectral",
+    output: opt.OutputDir = Path("stemsplit-demo"),
+    device: opt.Device = "auto",
+    offline: opt.Offline = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Make a short song with known stems, split it, and print how well that went."""
+    from stemsplit.audio.encode import Encoding
+    from stemsplit.batch.discover import Song
+    from stemsplit.batch.job import Job
+    from stemsplit.batch.local import open_session
+    from stemsplit.batch.template import DEFAULT_TEMPLATE
+    from stemsplit.engine.options import SeparationOptions
+    from stemsplit.evaluate.demo_song import make_demo_song
+
+    set_up_logging(verbose=False, debug=debug)
+    runtime = make_runtime(device, opt.PrecisionName.auto, "auto", None)
+    session = open_session(model, SeparationOptions(), runtime, offline=offline, quiet=quiet)
+    sources = make_demo_song()
+    song = _write_song(sources, output)
+    job = Job(
+        song=Song(song),
+        output_dir=output,
+        template=DEFAULT_TEMPLATE,
+        encoding=Encoding(container="wav", subtype="24"),
+        clip="common",
+    )
+    (result,) = run_with_reporter([job], session, make_reporter(as_json=False, quiet=True))
+    if result.status == "failed":
+        raise typer.Exit(1)
+    _print_scores(sources, result.outputs, song)
+
+
+def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
+    """The mixture's file; it and the true sources are written unless they are there already."""
+    from stemsplit.audio.encode import Encoding
+    from stemsplit.audio.sink import StemWriter
+    from stemsplit.evaluate.demo_song import SAMPLE_RATE
+
+    tracks = {"song": _mixture(sources), **sources}
+    paths = {name: folder / "sources" / f"{name}.wav" for name in sources}
+    paths["song"] = folder / "song.wav"
+    missing = {name: path for name, path in paths.items() if not path.exists()}
+    if missing:
+        with StemWriter(
+            missing,
+            sample_rate=SAMPLE_RATE,
+            num_channels=2,
+            num_samples=tracks["song"].shape[-1],
+            encoding=Encoding(container="wav", subtype="24"),
+            clip="clamp",
+            overwrite=False,
+        ) as writer:
+            for name in missing:
+                writer.write(name, tracks[name])
+            writer.commit()
+    return paths["song"]
+
+
+def _mixture(sources: Mapping[str, Tensor]) -> Tensor:
+    import torch
+
+    return torch.stack(list(sources.values())).sum(dim=0)  # [C, T]
+
+
+def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], song: Path) -> None:
+    import torch
+
+    from stemsplit.audio.source import read_blocks
+    from stemsplit.evaluate.metrics import sdr
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stem")
+    table.add_column("SDR", justify="right")
+    table.add_column("mixture's SDR", justify="right")
+    table.add_column("file", overflow="fold")
+    mixture = _mixture(sources)
+    for name, path in estimates.items():
+        scores = ["", ""]
+        if name in sources:
+            estimate = torch.cat(list(read_blocks(path)), dim=-1)  # [C, T]
+            pair = (sdr(sources[name], estimate), sdr(sources[name], mixture))
+            scores = [f"{score:.1f} dB" for score in pair]
+        table.add_row(name, *scores, shown(path.absolute()))
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console.print(table)
+    console.print(f"The song and its true sources: {shown(song.absolute())}")

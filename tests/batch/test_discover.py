@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stemsplit.batch.discover import Song, discover
+from stemsplit.batch.record import SCHEMA, is_finished, read_record, recorded_outputs, write_record
+from stemsplit.errors import AudioReadError
+from tests.audio.songs import tone, write_sndfile
+
+
+def make_song(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_sndfile(path, tone(100))
+
+
+def test_named_files_are_taken_as_they_are_and_once(tmp_path: Path) -> None:
+    song = make_song(tmp_path / "a.wav")
+    found = discover([song, tmp_path / "missing.mp3", tmp_path / "." / "a.wav"])
+    assert found.songs == (Song(song), Song(tmp_path / "missing.mp3"))
+
+
+def test_a_folder_gives_audio_by_content_in_order(tmp_path: Path) -> None:
+    for name in ("b/2.wav", "b/1.wav", "a.wav", ".git/x.wav", "b/.hidden.wav"):
+        make_song(tmp_path / name)
+    make_song(tmp_path / "odd.wav").rename(tmp_path / "music without a suffix")
+    (tmp_path / "notes.mp3").write_text("not music")
+    found = discover([tmp_path])
+    assert [(song.path.name, song.subfolder) for song in found.songs] == [
+        ("a.wav", ""),
+        ("music without a suffix", ""),
+        ("1.wav", "b"),
+        ("2.wav", "b"),
+    ]
+    assert found.num_skipped == 1
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not music")
+    with pytest.raises(AudioReadError, match="holds no audio"):
+        discover([tmp_path])
+
+
+def test_our_own_outputs_are_passed_over_wherever_they_are(tmp_path: Path) -> None:
+    song = make_song(tmp_path / "song.wav")
+    stem = make_song(tmp_path / "bass" / "song.wav")
+    outputs = [{"file": "bass/song.wav"}, {"file": 7}, "junk"]
+    write_record(tmp_path / "song.stemsplit.json", {"outputs": outputs})
+    assert recorded_outputs(tmp_path / "song.stemsplit.json") == {stem}
+    assert [found.path for found in discover([tmp_path]).songs] == [song]
+
+
+def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:
+    make_song(tmp_path / "a" / "song.wav")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert len(discover([tmp_path]).songs) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema": 99}', b"[" * 100_000]
+)
+def test_a_record_that_cannot_be_understood_is_no_record(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "stemsplit.json"
+    path.write_bytes(content)
+    assert read_record(path) is None
+    assert recorded_outputs(path) == set()
+
+
+def test_a_record_tells_a_finished_track_from_a_changed_one(tmp_path: Path) -> None:
+    stem = make_song(tmp_path / "bass.wav")
+    from stemsplit.audio.source import hash_file
+
+    output = {"file": "bass.wav", "bytes": stem.stat().st_size, "sha256": hash_file(stem)}
+    write_record(tmp_path / "r.json", {"fingerprint": {"a": 1}, "outputs": [output]})
+    record = read_record(tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["schema"] == SCHEMA
+    assert is_finished(record, {"a": 1}, tmp_path)
+    assert not is_finished(record, {"a": 2}, tmp_path)
+    assert not is_finished(None, {"a": 1}, tmp_path)
+    stem.write_bytes(stem.read_bytes()[:-1] + b"x")
+    assert not is_finished(record, {"a": 1}, tmp_path)
+    stem.unlink()
+    assert not is_finished(record, {"a": 1}, tmp_path)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemsplit.batch.template import (
+    DEFAULT_TEMPLATE,
+    check_template,
+    output_path,
+    record_path,
+)
+from stemsplit.errors import UsageError
+
+OUT = Path("/out")
+FIELDS = {"model": "m", "dir": "a/b", "track": "song", "stem": "bass", "ext": "wav"}
+
+
+def test_the_default_mirrors_the_tree() -> None:
+    assert output_path(OUT, DEFAULT_TEMPLATE, FIELDS) == OUT / "m/a/b/song/bass.wav"
+    flat = {**FIELDS, "dir": ""}
+    assert output_path(OUT, DEFAULT_TEMPLATE, flat) == OUT / "m/song/bass.wav"
+
+
+@pytest.mark.parametrize(
+    ("template", "record"),
+    [
+        (DEFAULT_TEMPLATE, "m/a/b/song/stemsplit.json"),
+        ("{track}-{stem}.{ext}", "song.stemsplit.json"),
+        ("{stem}/{track}.{ext}", "song.stemsplit.json"),
+        ("x/{track}/{stem}/{model}.{ext}", "x/song/stemsplit.json"),
+    ],
+)
+def test_the_record_lies_where_all_stems_of_the_track_meet(template: str, record: str) -> None:
+    assert record_path(OUT, template, FIELDS) == OUT / record
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{stem", "expected '}'"),
+        ("{artist}/{stem}.wav", "field {artist}"),
+        ("{stem.__class__}.wav", r"field {stem.__class__}"),
+        ("{stem!r}.wav", "field {stem}"),
+        ("{stem:>9}.wav", "field {stem}"),
+        ("{}/{stem}.wav", "field {}"),
+        ("{track}.{ext}", "needs {stem}"),
+        ("../{stem}.wav", "leaves the output folder"),
+        ("a/../../{stem}.wav", "leaves the output folder"),
+        ("a\\..\\{stem}.wav", "leaves the output folder"),
+        ("/etc/{stem}.wav", "leaves the output folder"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused(template: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("{", r"\{").replace("}", r"\}")):
+        check_template(template)
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.text(alphabet=st.characters(exclude_categories=["Cs"])) for name in FIELDS}
+    )
+)
+def test_no_value_leaves_the_output_folder(fields: dict[str, str]) -> None:
+    path = output_path(OUT, DEFAULT_TEMPLATE, fields)
+    assert ".." not in path.parts
+    assert path.is_relative_to(OUT)
+    levels = len([part for part in fields["dir"].split("/") if part])
+    assert len(path.relative_to(OUT).parts) == 3 + levels
+
+
+@pytest.mark.parametrize(
+    "name", ["...", "..", ".", "", "a/b", "nul\0byte", "x" * 300, "-rf", "é 🎸"]
+)
+def test_a_track_is_one_component(name: str) -> None:
+    path = output_path(OUT, "{track}/{stem}.wav", {**FIELDS, "track": name})
+    assert len(path.relative_to(OUT).parts) == 2

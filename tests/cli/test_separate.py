@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemsplit.version import __version__
+from tests.audio.songs import tone, write_sndfile
+from tests.cli.conftest import Stemsplit
+from tests.hub.loopback import Hub
+
+STEMS = ("drums", "bass", "other", "vocals")
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_song_goes_in_and_four_stems_come_out(stemsplit: Stemsplit, song: Path, hub: Hub) -> None:
+    result = stemsplit("song.wav")
+    assert result.exit_code == 0, result.stderr
+    folder = song.parent / "separated" / "htdemucs" / "song"
+    assert files_below(folder) == [
+        "bass.wav",
+        "drums.wav",
+        "other.wav",
+        "stemsplit.json",
+        "vocals.wav",
+    ]
+    for stem in STEMS:
+        info = soundfile.info(folder / f"{stem}.wav")
+        assert (info.samplerate, info.channels, info.frames) == (44100, 2, 22_050)
+        assert info.subtype == "PCM_24"
+        assert str(folder / f"{stem}.wav") in result.stdout
+    assert re.search(r"drums .* 0:00 .* \d+\.\d", result.stdout)
+    assert "1 of 1: song.wav" in result.stderr
+    assert len([name for name in hub.requested_files() if name.endswith(".safetensors")]) == 1
+
+
+def test_the_record_says_what_was_done(stemsplit: Stemsplit, song: Path, hub: Hub) -> None:
+    assert stemsplit(song, "--seed", 3, "--clip", "clamp").exit_code == 0
+    record = json.loads(Path("separated/htdemucs/song/stemsplit.json").read_text())
+    assert record["stemsplit"] == __version__
+    commit = hub.find("adefossez/HTDemucs", "main")
+    assert commit is not None
+    assert record["model"]["revision"] == commit.sha
+    assert record["model"]["licence"] == "restricted"
+    (digest,) = record["fingerprint"]["model"]["networks"].values()
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert record["fingerprint"]["options"]["seed"] == 3
+    assert record["input"]["num_samples"] == record["num_samples"] == 22_050
+    assert record["device"] == "cpu"
+    assert record["precision"] == "fp32"
+    assert isinstance(record["residual_db"], float)
+    assert [output["stem"] for output in record["outputs"]] == list(STEMS)
+    assert record["warnings"] == []
+
+
+def test_finished_tracks_are_skipped_until_something_changes(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    arguments = (song, "-m", "spectral")
+    assert stemsplit(*arguments).exit_code == 0
+    drums = Path("separated/spectral/song/drums.wav")
+    before = drums.stat().st_mtime_ns
+    again = stemsplit(*arguments)
+    assert again.exit_code == 0
+    assert "already done: skipped" in again.stderr
+    assert drums.stat().st_mtime_ns == before
+    other = stemsplit(*arguments, "--bit-depth", "16")
+    assert other.exit_code == 1
+    assert "drums.wav already exists. Use --overwrite to replace it" in other.stderr
+    assert stemsplit(*arguments, "--bit-depth", "16", "--overwrite").exit_code == 0
+    assert soundfile.info(drums).subtype == "PCM_16"
+
+
+def test_a_damaged_output_is_noticed_and_not_overwritten_unasked(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    assert stemsplit(song, "-m", "spectral").exit_code == 0
+    drums = Path("separated/spectral/song/drums.wav")
+    drums.write_bytes(b"mine")
+    assert stemsplit(song, "-m", "spectral").exit_code == 1
+    assert drums.read_bytes() == b"mine"
+
+
+def test_two_stems_sum_to_the_song(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, "-m", "spectral", "--two-stems", "vocals", "--bit-depth", "32f")
+    assert result.exit_code == 0
+    folder = Path("separated/spectral/song")
+    assert files_below(folder) == ["no_vocals.wav", "stemsplit.json", "vocals.wav"]
+    parts = [soundfile.read(folder / f"{name}.wav")[0] for name in ("vocals", "no_vocals")]
+    assert np.abs(sum(parts) - soundfile.read(song)[0]).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--stems", "vocals,bass"], {"vocals", "bass"}),
+        (["--stems", " drums "], {"drums"}),
+        (["--two-stems", "drums", "--complement", "none"], {"drums"}),
+        (["--two-stems", "drums", "--other-method", "add"], {"drums", "no_drums"}),
+        (["--two-stems", "drums", "--other-method", "minus"], {"drums", "no_drums"}),
+        (["--residual", "--stems", "bass"], {"bass", "residual"}),
+    ],
+)
+def test_only_what_was_asked_for_is_written(
+    stemsplit: Stemsplit, song: Path, arguments: list[str], names: set[str]
+) -> None:
+    assert stemsplit(song, "-n", "spectral", *arguments).exit_code == 0
+    assert {path.stem for path in Path("separated").rglob("*.wav")} == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "subtype"),
+    [
+        (["--format", "flac"], "drums.flac", "PCM_24"),
+        (["--flac", "--bit-depth", "16"], "drums.flac", "PCM_16"),
+        (["--float32"], "drums.wav", "FLOAT"),
+        (["--bit-depth", "16"], "drums.wav", "PCM_16"),
+        (["--bit-depth", "16", "--int24"], "drums.wav", "PCM_24"),
+    ],
+)
+def test_the_file_is_of_the_kind_that_was_asked_for(
+    stemsplit: Stemsplit, song: Path, arguments: list[str], name: str, subtype: str
+) -> None:
+    assert stemsplit(song, "-m", "spectral", "--out", "stems", *arguments).exit_code == 0
+    assert soundfile.info(f"stems/spectral/song/{name}").subtype == subtype
+
+
+def test_the_template_names_the_files(stemsplit: Stemsplit, song: Path) -> None:
+    template = "{stem}/{track} ({model}).{ext}"
+    result = stemsplit(song, "-m", "spectral", "--stems", "bass", "--filename", template)
+    assert result.exit_code == 0
+    assert files_below(Path("separated")) == [
+        "bass",
+        "bass/song (spectral).wav",
+        "song.stemsplit.json",
+    ]
+    assert (
+        "skipped"
+        in stemsplit(song, "-m", "spectral", "--stems", "bass", "--filename", template).stderr
+    )
+
+
+def test_a_folder_is_walked_and_its_tree_mirrored(stemsplit: Stemsplit, song: Path) -> None:
+    album = Path("album")
+    (album / "cd 2").mkdir(parents=True)
+    shutil.copy(song, album / "one.wav")
+    shutil.copy(song, album / "cd 2" / "one.wav")
+    (album / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0 not music")
+    (album / ".hidden.wav").write_bytes(song.read_bytes())
+    arguments = (album, "-m", "spectral", "-o", album / "stems", "--stems", "drums")
+    result = stemsplit(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert [path.as_posix() for path in sorted(album.rglob("drums.wav"))] == [
+        "album/stems/spectral/cd 2/one/drums.wav",
+        "album/stems/spectral/one/drums.wav",
+    ]
+    assert "1 files in the folders are not audio: passed over." in result.stderr
+    again = stemsplit(*arguments)  # our own outputs are inside the folder now
+    assert again.exit_code == 0
+    assert again.stderr.count("already done: skipped") == 2
+
+
+def test_one_bad_file_does_not_stop_the_others(stemsplit: Stemsplit, song: Path) -> None:
+    Path("bad.mp3").write_text("no music")
+    result = stemsplit("bad.mp3", song, "missing.wav", "-m", "spectral")
+    assert result.exit_code == 1
+    assert (Path("separated/spectral/song") / "vocals.wav").exists()
+    assert "Failed: bad.mp3: bad.mp3 is not audio that stemsplit can read." in result.stderr
+    assert "Failed: missing.wav: missing.wav does not exist." in result.stderr
+    assert "2 of 3 songs failed." in result.stderr
+
+
+def test_two_songs_that_would_share_files_are_found_before_any_work(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    shutil.copy(song, "song.flac")
+    result = stemsplit("song.wav", "song.flac", "-m", "spectral")
+    assert result.exit_code == 2
+    assert "song.wav and song.flac would both write" in result.stderr
+    assert not Path("separated").exists()
+
+
+def test_json_lines_tell_every_step(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, "missing.wav", "-m", "spectral", "--json")
+    assert result.exit_code == 1
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    names = [event["event"] for event in events if event["event"] != "progress"]
+    assert names == ["start", "done", "start", "failed", "summary"]
+    done = next(event for event in events if event["event"] == "done")
+    assert Path(done["outputs"]["drums"]).is_absolute()
+    assert done["duration_seconds"] == 0.5
+    assert done["realtime_factor"] > 0
+    failed = next(event for event in events if event["event"] == "failed")
+    assert "does not exist" in failed["error"]
+    assert events[-1] | {"done": 1, "skipped": 0, "failed": 1} == events[-1]
+    shares = [event["share"] for event in events if event["event"] == "progress"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_the_other_sample_rates_of_the_song_are_kept_or_chosen(stemsplit: Stemsplit) -> None:
+    write_sndfile(Path("hi.wav"), tone(48_000, sample_rate=96_000), sample_rate=96_000)
+    assert stemsplit("hi.wav", "-m", "spectral", "--stems", "bass").exit_code == 0
+    info = soundfile.info("separated/spectral/hi/bass.wav")
+    assert (info.samplerate, info.frames) == (96_000, 48_000)
+    chosen = ("hi.wav", "-m", "spectral", "--stems", "bass", "-o", "o", "--sample-rate")
+    for rate, expected in (("model", 44_100), ("32000", 32_000)):
+        assert stemsplit(*chosen, rate, "--overwrite").exit_code == 0
+        assert soundfile.info("o/spectral/hi/bass.wav").samplerate == expected
+
+
+def test_mono_stays_mono(stemsplit: Stemsplit) -> None:
+    write_sndfile(Path("mono.wav"), tone(10_000, num_channels=1))
+    assert stemsplit("mono.wav", "-m", "spectral").exit_code == 0
+    assert soundfile.info("separated/spectral/mono/vocals.wav").channels == 1
+
+
+def test_a_common_gain_is_said_and_recorded(stemsplit: Stemsplit, workplace: Path) -> None:
+    loud = write_sndfile(workplace / "loud.wav", 4 * tone(22_050), subtype="FLOAT")
+    result = stemsplit(loud, "-m", "spectral")
+    assert result.exit_code == 0
+    match = re.search(r"all stems were lowered by (\d+\.\d+) dB so that none clips", result.stderr)
+    assert match
+    record = json.loads(Path("separated/spectral/loud/stemsplit.json").read_text())
+    assert record["gain_db"] == pytest.approx(-float(match[1]), abs=0.005)
+
+
+def test_quiet_says_nothing_when_all_is_well(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, "-m", "spectral", "-q")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_local_checkpoint_names_the_folder(
+    stemsplit: Stemsplit, song: Path, bag_folder: Path
+) -> None:
+    result = stemsplit(song, "-m", bag_folder / "htdemucs.yaml", "--shifts", 1, "--segment", 0.3)
+    assert result.exit_code == 0, result.stderr
+    assert Path("separated/htdemucs/song/bass.wav").exists()
