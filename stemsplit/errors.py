@@ -8,6 +8,7 @@
     │   ├── HubUnreachableError       3   no network, or the Hub did not answer
     │   ├── NotOnHubError             3   the Hub answered: no such repository or file
     │   └── CheckpointError           3   the file is damaged, or is not what it says
+    ├── DeviceMemoryError             1   the device has too little memory for the network
     ├── OutputExistsError             1   a file that is not ours is where a stem should go
     └── AudioError                    1   one input or output failed; others may still work
         ├── AudioReadError            1
@@ -18,6 +19,22 @@ code raises these and never prints or exits: `cli` turns them into one line and 
 """
 
 from __future__ import annotations
+
+import re
+
+# Control characters, the other line ends of Unicode, and bytes of names that are no text.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """`text` as one line that any terminal takes: names of files may hold anything."""
+    return _UNPRINTABLE.sub(lambda match: _escaped(match[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    # What os.fsdecode makes of an undecodable byte is shown as that byte.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(character)[1:-1]
 
 
 class StemsplitError(Exception):
@@ -31,7 +48,7 @@ class StemsplitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return one_line(f"{self.message} {self.hint}".strip())
 
 
 class UsageError(StemsplitError):
@@ -42,6 +59,10 @@ class UsageError(StemsplitError):
 
 class UnknownStemError(UsageError):
     """The model has no stem of that name."""
+
+
+class DeviceMemoryError(StemsplitError):
+    """The device has too little memory for the network, one chunk at a time."""
 
 
 class OutputExistsError(StemsplitError):

@@ -60,7 +60,7 @@ def play(seconds={seconds}, rate=48000):
 
 policy = ChunkPolicy(chunk_samples=343_980, overlap_samples=85_995)
 track = TrackSeparation(
-    Mixture("tape", 48000, 2, play),
+    Mixture("tape", 48000, ("FL", "FR"), play),
     ensemble_of(GainModel(policy=policy, scaling="track"), GainModel(policy=policy)),
     choose_runtime(device="cpu"),
     SeparationOptions(shifts=2, two_stems="vocals", residual=True),

@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
+
+
+def skip(blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
+    """The same audio without its first `num_samples`."""
+    for block in blocks:
+        kept = block[:, num_samples:]
+        num_samples = max(0, num_samples - block.shape[-1])
+        if kept.shape[-1]:
+            yield kept
+
+
+def fan_out(blocks: Iterable[Tensor], num_branches: int) -> list[Iterator[Tensor]]:
+    """The same stream several times over; a block is kept until every branch has had it.
+
+    (`itertools.tee` does this too, but lets go of what it was given by the 57 only.)
+    """
+    source = iter(blocks)
+    queues: list[deque[Tensor]] = [deque() for _ in range(num_branches)]
+
+    def branch(own: deque[Tensor]) -> Iterator[Tensor]:
+        while True:
+            if not own:
+                block = next(source, None)
+                if block is None:
+                    return
+                for queue in queues:
+                    queue.append(block)
+                del block
+            yield own.popleft()
+
+    return [branch(queue) for queue in queues]
 
 
 def regroup(blocks: Iterable[Tensor], *, block_samples: int) -> Iterator[Tensor]:

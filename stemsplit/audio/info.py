@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from stemsplit.errors import one_line
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AudioInfo:
@@ -16,17 +18,22 @@ class AudioInfo:
 
     `num_samples` is None where the header does not say or only guesses (MP3 without a LAME tag,
     Matroska, ASF, raw AAC). The figure may be off by `tolerance_samples` in an intact file: 0 for
-    formats that count samples, a few frames for AAC in MP4.
+    formats that count samples, a few frames for AAC in MP4. `channels` are named as in
+    `stemsplit.audio.channels`, with the usual names where the file does not say.
     """
 
     path: Path
     container: str
     codec: str
     sample_rate: int
-    num_channels: int
+    channels: tuple[str, ...]
     num_samples: int | None
     bits_per_sample: int | None
     tolerance_samples: int = 0
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.channels)
 
     def missing_samples(self, num_decoded: int) -> int:
         """How many samples the header promised and decoding did not give; 0 for an intact file."""
@@ -88,5 +95,5 @@ class StatsAccumulator:
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
-    """The path as text that any terminal or JSON file takes: undecodable bytes become escapes."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """The path as one line that any terminal or JSON file takes, undecodable bytes as escapes."""
+    return one_line(os.fsdecode(path))

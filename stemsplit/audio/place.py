@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import soundfile
@@ -25,8 +26,13 @@ _HINTS = {
 _OTHER_HINT = "Check the folder and its permissions, or choose another --output."
 
 
-def check_target(path: Path, *, overwrite: bool) -> None:
-    """Finds out before any work whether the file could go there."""
+def check_target(path: Path, *, may_replace: bool) -> None:
+    """Finds out before any work whether the file could go there.
+
+    Raises:
+        OutputExistsError: a folder is there, or a file that may not be replaced.
+        AudioWriteError: the operating system does not allow such a file.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -35,21 +41,68 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise _write_error(path, error) from error
     if stat.S_ISDIR(status.st_mode):
         raise OutputExistsError(
-            f"{display_path(path)} is a folder, and a stem should go there.",
+            f"{display_path(path)} is a folder, and an output should go there.",
             hint="Move it away, or choose another --output or --template.",
         )
-    if not overwrite:
+    if not may_replace:
         raise _exists_error(path)
 
 
-def new_part(folder: Path) -> Path:
-    """The path of a temporary file that nothing else uses."""
-    # Random, so that runs side by side do not meet; the name says whose leftovers it is.
-    return folder / f".stemsplit-{secrets.token_hex(8)}.part"
+def make_folders(folder: Path) -> list[Path]:
+    """The folders that had to be made for `folder` to be there, outermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    made = []
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        made.append(path)
+    return made
 
 
-def publish(part: Path, path: Path, *, overwrite: bool) -> None:
-    if overwrite:
+def remove_folders(folders: Sequence[Path]) -> None:
+    """Undoes `make_folders`, as far as the folders are still empty."""
+    for folder in reversed(folders):
+        # Not empty: it holds finished stems, or somebody else's files.
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def track_key(record_file: Path) -> str:
+    """16 hex digits that stand for a track: its parts and its lock are named by them."""
+    name = os.path.join(os.path.realpath(record_file.parent), record_file.name)  # noqa: PTH118
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def new_part(folder: Path, key: str) -> Path:
+    """The path of a temporary file that nothing else uses, for the track with that key."""
+    # Random, because a run that holds no lock (a demo, say) may meet another in the same folder.
+    return folder / f".stemsplit-{key}-{secrets.token_hex(4)}.part"
+
+
+def remove_parts(folders: Iterable[Path], key: str) -> int:
+    """How many temporary files of a track there were, left by a run that was killed.
+
+    Only who holds the track's lock may ask for this.
+    """
+    num_removed = 0
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for entry in os.scandir(folder):
+            if entry.name.startswith(f".stemsplit-{key}-") and entry.name.endswith(".part"):
+                with writing(Path(entry)):
+                    Path(entry).unlink(missing_ok=True)
+                num_removed += 1
+    return num_removed
+
+
+def publish(part: Path, path: Path, *, may_replace: bool) -> None:
+    """Gives a finished part its final name, in one step.
+
+    Raises:
+        OutputExistsError: a file has appeared there, and it may not be replaced.
+        OSError: the operating system did not do it.
+    """
+    if may_replace:
         part.replace(path)
         return
     try:

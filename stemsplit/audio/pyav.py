@@ -2,15 +2,17 @@
 
 MP3 is read here and not with libsndfile (mpg123). Measured on files from LAME and ffmpeg, lengths
 around the frame size, five sample rates: both remove encoder delay and padding to the sample as
-the LAME tag says, both give the same samples (difference below 3e-6), pass after pass. (Tracks
-under 40 samples at 24 kHz or less, whose padding spans two frames, come out 529 samples long.)
-But for damaged files mpg123 writes to stderr behind our back and gives up at the first 1024 bytes
-of junk, and it stops at the promised length where two songs were joined. FLAC is here for the
-second reason: libsndfile loses the rest of a damaged file, and ffmpeg only the damaged frames.
+the LAME tag says, both give the same samples (difference below 3e-6), pass after pass. (ffmpeg
+leaves padding that spans two frames, at 24 kHz or less, to `_without_padding`.) But for damaged
+files mpg123 writes to stderr behind our back and gives up at the first 1024 bytes of junk, and it
+stops at the promised length where two songs were joined. FLAC is here for the second reason:
+libsndfile loses the rest of a damaged file, and ffmpeg only the damaged frames.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -22,19 +24,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, display_path
+from stemsplit.audio.mp4_boxes import read_movie_timescale
 from stemsplit.errors import AudioReadError
 
 # Full scale of ffmpeg's sample formats, without the "p" of the planar ones.
 _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
 
-# AAC in MP4: the edit list is rounded to milliseconds, and frames are up to 2048 samples long.
+# AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
 _MP4_TOLERANCE_SAMPLES = 4096
+# What encoders add to fill their last frames, and ffmpeg does not always drop.
+_MAX_PADDING_SAMPLES = 2304
 
 # A playlist named song.mp3 must not make ffmpeg open other files or the network. The file itself
 # is opened by Python, so no protocol is needed at all.
 _NO_PROTOCOLS = {"protocol_whitelist": "none"}
+
+
+class _SeekableFile(io.FileIO):
+    """A file in which ffmpeg may seek to the impossible positions that a damaged file names.
+
+    If `seek` raised, PyAV would print the traceback on stderr; ffmpeg knows negative results.
+    """
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            return -(error.errno or errno.EINVAL)
 
 
 @contextmanager
@@ -44,7 +63,7 @@ def open_pyav(path: Path) -> Iterator[Decoded]:
     Raises:
         AudioReadError: ffmpeg does not know the format, or there is no audio in it.
     """
-    with path.open("rb") as file:
+    with _SeekableFile(path) as file:
         try:
             container = av.open(file, metadata_errors="replace", options=_NO_PROTOCOLS)
         except (av.FFmpegError, ValueError) as error:
@@ -77,33 +96,51 @@ def _decoded(path: Path, container: Any) -> Decoded:
             f"{display_path(path)} does not state a sample rate, and holds no samples.",
             hint="The file is probably damaged; convert or download it again.",
         )
-    num_samples, tolerance_samples = _promised_samples(container, stream, origin.sample_rate)
+    num_samples, tolerance_samples = _promised_samples(path, container, stream, origin.sample_rate)
     info = AudioInfo(
         path=path,
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
         sample_rate=origin.sample_rate,
-        num_channels=len(origin.layout.channels),
+        channels=_channel_names(origin.layout),
         num_samples=num_samples,
         bits_per_sample=_bits_per_sample(path, stream),
         tolerance_samples=tolerance_samples,
     )
-    return Decoded(info=info, blocks=_blocks(info, chain([] if first is None else [first], frames)))
+    blocks = _blocks(info, chain([] if first is None else [first], frames))
+    if num_samples is not None and not tolerance_samples:
+        blocks = _without_padding(blocks, num_samples)
+    return Decoded(info=info, blocks=blocks)
 
 
-def _promised_samples(container: Any, stream: Any, sample_rate: int) -> tuple[int | None, int]:
+def _channel_names(layout: Any) -> tuple[str, ...]:
+    names = tuple(channel.name for channel in layout.channels)
+    return default_channels(len(names)) if "NONE" in names else names
+
+
+def _promised_samples(
+    path: Path, container: Any, stream: Any, sample_rate: int
+) -> tuple[int | None, int]:
     """Length by the header and how far off it may be; (None, 0) where ffmpeg only estimates."""
     names = set(container.format.name.split(","))
     if stream.duration is None or not names & {"flac", "mp3", "mov"}:
         return None, 0
     num_samples = stream.duration * stream.time_base * sample_rate
     if "mov" in names:
-        is_lossless = stream.codec_context.codec.canonical_name == "alac"
-        return round(num_samples), 0 if is_lossless else _MP4_TOLERANCE_SAMPLES
+        is_exact = stream.codec_context.codec.canonical_name == "alac" or (
+            num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
+        )
+        return round(num_samples), 0 if is_exact else _MP4_TOLERANCE_SAMPLES
     # MP3: without a LAME tag there is no start offset and the duration is a guess from the bitrate;
     # for joined files it is a guess in spite of the tag, and then rarely a whole number of samples.
     is_guess = "mp3" in names and not (stream.start_time and num_samples.denominator == 1)
     return (None, 0) if is_guess else (round(num_samples), 0)
+
+
+def _edits_count_samples(path: Path, sample_rate: int) -> bool:
+    """Whether the edit list of an MP4 file, which says how much to play, is exact to the sample."""
+    timescale = read_movie_timescale(path)
+    return timescale > 0 and timescale % sample_rate == 0
 
 
 def _bits_per_sample(path: Path, stream: Any) -> int | None:
@@ -171,6 +208,22 @@ def _blocks(info: AudioInfo, frames: Iterator[Any]) -> Iterator[Tensor]:
         yield _samples(info, frame)
 
 
+def _without_padding(blocks: Iterator[Tensor], num_samples: int) -> Iterator[Tensor]:
+    """The blocks [C, T] up to the promised end, unless far more comes after it than padding."""
+    position = 0
+    beyond: list[Tensor] = []
+    for block in blocks:
+        num_kept = min(max(num_samples - position, 0), block.shape[-1])
+        position += block.shape[-1]
+        if num_kept:
+            yield block[:, :num_kept]
+        if num_kept < block.shape[-1]:
+            beyond.append(block[:, num_kept:])
+        if position > num_samples + _MAX_PADDING_SAMPLES:
+            yield from beyond
+            beyond.clear()
+
+
 def _samples(info: AudioInfo, frame: Any) -> Tensor:
     """One frame as float32 [C, T]; integers are divided by the magnitude of their lowest value."""
     name = frame.format.name.removesuffix("p")
@@ -182,8 +235,10 @@ def _samples(info: AudioInfo, frame: Any) -> Tensor:
     array = frame.to_ndarray()  # [C, T], or [1, T * C] where channels are interleaved
     if not frame.format.is_planar:
         array = array.reshape(-1, info.num_channels).T  # [C, T]
-    samples = np.array(array, dtype=np.float32, order="C")
-    if name == "u8":
-        samples -= 128
-    samples /= _FULL_SCALE[name]
+    # What does not fit becomes infinite or NaN, and whoever reads the blocks reports it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = np.array(array, dtype=np.float32, order="C")
+        if name == "u8":
+            samples -= 128
+        samples /= _FULL_SCALE[name]
     return torch.from_numpy(samples)

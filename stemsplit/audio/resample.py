@@ -39,6 +39,19 @@ def resampled_length(num_samples: int, from_rate: int, to_rate: int) -> int:
     return -(-num_samples * to_rate // from_rate)
 
 
+def samples_heard(wanted: range, from_rate: int, to_rate: int) -> range:
+    """The input samples that decide the converted samples in `wanted`.
+
+    It may reach beyond the input's ends. Its start is at the time of a converted sample, so that a
+    stream that begins there is converted to the same samples as the whole.
+    """
+    if from_rate == to_rate:
+        return wanted
+    orig, new = _ratio(from_rate, to_rate)
+    context = _context(orig, new)
+    return range(wanted.start // new * orig - context, -(-wanted.stop // new) * orig + context)
+
+
 def resample_blocks(blocks: Iterable[Tensor], *, from_rate: int, to_rate: int) -> Iterator[Tensor]:
     """The stream of blocks [C, T] at another rate; untouched if the rates are equal.
 
@@ -86,7 +99,7 @@ def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterat
         dtype=torch.float64,
     ).float()
     orig, new = _ratio(from_rate, to_rate)
-    context = ceil(_width(orig, new) / orig) * orig
+    context = _context(orig, new)
     segment_samples = max(_SEGMENT_SAMPLES // orig * orig, context)
     past: Tensor | None = None
     present: Tensor | None = None
@@ -105,6 +118,11 @@ def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterat
 def _ratio(from_rate: int, to_rate: int) -> tuple[int, int]:
     common = gcd(from_rate, to_rate)
     return from_rate // common, to_rate // common
+
+
+def _context(orig: int, new: int) -> int:
+    """The filter's width in whole periods."""
+    return ceil(_width(orig, new) / orig) * orig
 
 
 def _width(orig: int, new: int) -> int:

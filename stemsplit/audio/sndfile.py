@@ -14,6 +14,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, display_path
 from stemsplit.errors import AudioReadError
@@ -37,7 +38,11 @@ _STREAMED_MARGIN_BYTES = 1 << 16
 
 @contextmanager
 def open_sndfile(path: Path) -> Iterator[Decoded | None]:
-    """The decoded file, closed on leaving; None if libsndfile does not know the format."""
+    """The decoded file, closed on leaving; None if libsndfile does not know the format.
+
+    libsndfile does not tell which channel is which: see `source` for more than two. Ogg with more
+    than two is left to ffmpeg, because it comes in the codec's order here, the centre second.
+    """
     # Bytes, so that names that are not valid UTF-8 arrive unchanged.
     name = str(path) if os.name == "nt" else os.fsencode(path)
     try:
@@ -46,6 +51,9 @@ def open_sndfile(path: Path) -> Iterator[Decoded | None]:
         yield None
         return
     with file:
+        if file.format == "OGG" and file.channels > 2:
+            yield None
+            return
         yield Decoded(info=_info(path, file), blocks=_blocks(path, file))
 
 
@@ -55,7 +63,7 @@ def _info(path: Path, file: Any) -> AudioInfo:
         container=file.format.lower(),
         codec=file.subtype.lower(),
         sample_rate=file.samplerate,
-        num_channels=file.channels,
+        channels=default_channels(file.channels),
         num_samples=_promised_samples(file),
         bits_per_sample=_BITS.get(file.subtype),
     )

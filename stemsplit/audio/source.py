@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,8 @@ def _open(path: Path) -> Iterator[Decoded]:
         decoded = None
         if _first_bytes(path).startswith(_SNDFILE_MAGIC):
             decoded = stack.enter_context(open_sndfile(path))
+            if decoded is not None and decoded.info.num_channels > 2:
+                decoded = replace(decoded, info=_with_layout(decoded.info))
         if decoded is None:
             decoded = stack.enter_context(open_pyav(path))
         if not 1 <= decoded.info.sample_rate <= MAX_SAMPLE_RATE:
@@ -99,6 +102,16 @@ def _open(path: Path) -> Iterator[Decoded]:
                 hint=f"Convert it to a rate between 1 and {MAX_SAMPLE_RATE} Hz.",
             )
         yield decoded
+
+
+def _with_layout(info: AudioInfo) -> AudioInfo:
+    """The same with the channels that the file names, which only ffmpeg can read."""
+    try:
+        with open_pyav(info.path) as other:
+            channels = other.info.channels
+    except AudioReadError:
+        return info
+    return replace(info, channels=channels) if len(channels) == info.num_channels else info
 
 
 def _first_bytes(path: Path) -> bytes:

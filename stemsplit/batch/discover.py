@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemsplit.audio.info import display_path
 from stemsplit.audio.source import probe
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
+
+# A file of such a name that cannot be read is a damaged song, and its owner wants to know.
+_AUDIO_NAME = re.compile(
+    r"\.(aac|aiff?|ape|flac|m4a|mp[23]|og[ag]|opus|wave?|wma|wv)$", re.IGNORECASE
+)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,54 +33,85 @@ class Song:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The songs, in order and without repetition, and how many other files were passed over."""
+    """The songs, in order and without repetition, and what was passed over in the folders.
+
+    `num_skipped` files are not audio, `num_ours` are outputs of earlier runs, and the folders in
+    `unreadable` may not be listed.
+    """
 
     songs: tuple[Song, ...]
-    num_skipped: int
+    num_skipped: int = 0
+    num_ours: int = 0
+    unreadable: tuple[Path, ...] = ()
 
 
 def discover(inputs: Sequence[Path]) -> Discovery:
     """Every file that was named, and everything that is audio in the folders that were named.
 
-    A named file is taken as it is, so that a bad one is reported. In a folder, hidden files, files
-    that are not audio by content, and the outputs of earlier runs are passed over.
+    A named file is taken as it is, so that a bad one is reported, and so is a file in a folder
+    whose name says that it is audio. Hidden files, other files that are not audio by content, and
+    the outputs of earlier runs are passed over.
 
     Raises:
         AudioReadError: a folder was named that holds no audio at all.
     """
     songs: dict[Path, Song] = {}
-    num_skipped = 0
+    walks = []
     for given in inputs:
-        if not given.is_dir():
+        if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
             songs.setdefault(given.absolute(), Song(given))
             continue
-        found = 0
-        for path in _walk(given):
-            if not _is_audio(path):
-                num_skipped += 1
-                continue
-            found += 1
-            subfolder = path.parent.relative_to(given).as_posix()
-            songs.setdefault(path.absolute(), Song(path, "" if subfolder == "." else subfolder))
-        if not found:
+        walk = _Walk(given)
+        walks.append(walk)
+        if not walk.songs:
+            outputs = f", only {walk.num_ours} outputs of stemsplit" if walk.num_ours else ""
             raise AudioReadError(
-                f"The folder {given} holds no audio.",
+                f"The folder {display_path(given)} holds no audio{outputs}.",
                 hint="Name a folder with songs in it; hidden files are passed over.",
             )
-    return Discovery(tuple(songs.values()), num_skipped)
+        for song in walk.songs:
+            songs.setdefault(song.path.absolute(), song)
+    return Discovery(
+        tuple(songs.values()),
+        num_skipped=sum(walk.num_skipped for walk in walks),
+        num_ours=sum(walk.num_ours for walk in walks),
+        unreadable=tuple(folder for walk in walks for folder in walk.unreadable),
+    )
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    ours: set[Path] = set()
-    for folder, subfolders, files in os.walk(root):
-        for name in files:
-            if name.endswith(RECORD_NAME):
-                ours.update(recorded_outputs(Path(folder, name)))
-        subfolders[:] = _visible(subfolders)
-        for name in _visible(files):
-            path = Path(folder, name)
-            if path.is_file() and path.absolute() not in ours:
-                yield path
+class _Walk:
+    """What a folder holds."""
+
+    def __init__(self, root: Path) -> None:
+        self.songs: list[Song] = []
+        self.num_skipped = 0
+        self.num_ours = 0
+        self.unreadable: list[Path] = []
+        ours: set[Path] = set()
+        for name, subfolders, files in os.walk(root, onerror=self._note_error):
+            folder = Path(name)
+            # A record lies at or above its outputs, so it is met before them.
+            for file in files:
+                if file.endswith(RECORD_NAME):
+                    ours |= recorded_outputs(folder / file)
+            subfolders[:] = _visible(subfolders)
+            subfolder = folder.relative_to(root).as_posix()
+            for file in _visible(files):
+                self._add(folder / file, "" if subfolder == "." else subfolder, ours)
+
+    def _add(self, path: Path, subfolder: str, ours: Container[Path]) -> None:
+        if path.absolute() in ours:
+            self.num_ours += 1
+        elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - same
+            return
+        elif _AUDIO_NAME.search(path.name) or _is_audio(path):
+            self.songs.append(Song(path, subfolder))
+        else:
+            _log.info("%s is not audio", display_path(path))
+            self.num_skipped += 1
+
+    def _note_error(self, error: OSError) -> None:
+        self.unreadable.append(Path(error.filename))
 
 
 def _visible(names: Iterable[str]) -> list[str]:

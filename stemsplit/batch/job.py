@@ -1,38 +1,41 @@
-"""One track as a job: separated, written, recorded."""
+"""One track as a job: what is wanted, where it goes, and what became of it."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.audio.sink import ClipPolicy, StemWriter, WriteReport
+from stemsplit.audio.info import display_path
+from stemsplit.audio.place import track_key
+from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import hash_file
+from stemsplit.audio.stem_mp4 import STEM_FILE
 from stemsplit.batch.discover import Song
-from stemsplit.batch.record import fingerprint, is_finished, read_record, write_record
+from stemsplit.batch.record import fingerprint, is_finished
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.runtime import Runtime
-from stemsplit.engine.separate import ProgressCallback, TrackSeparation
-from stemsplit.errors import UsageError
+from stemsplit.errors import AudioReadError
+
+Action = Literal["new", "redo", "skip"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A song, where its outputs go, and how they are written."""
+    """A song, where its outputs go, and how they are written. `tags`: the song's go into them."""
 
     song: Song
     output_dir: Path
     template: str
     encoding: Encoding
     clip: ClipPolicy
+    tags: bool = True
     overwrite: bool = False
 
     def fields(self, model: str, stem: str = "") -> dict[str, str]:
@@ -42,19 +45,20 @@ class Job:
             "dir": self.song.subfolder,
             "track": self.song.path.stem,
             "stem": stem,
-            "ext": self.encoding.container,
+            "ext": self.encoding.extension,
         }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobResult:
-    """What became of a job."""
+    """What became of a job. `redone`: an earlier run had begun or finished the track already."""
 
     input: Path
     status: Literal["done", "skipped", "failed"]
     outputs: Mapping[str, Path] = field(default_factory=dict)
     duration_seconds: float = 0.0
     seconds: float = 0.0
+    redone: bool = False
     gain_db: float = 0.0
     residual_db: float | None = None
     warnings: Sequence[str] = ()
@@ -86,7 +90,10 @@ class Session:
 
 
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:
-    """The files that a job will write, by the output's name."""
+    """The files that a job will write, by the output's name; a stem file has the track's name."""
+    if session.options.stem_file:
+        fields = job.fields(session.ensemble.name, job.song.path.stem)
+        return {STEM_FILE: output_path(job.output_dir, job.template, fields)}
     return {
         output.name: output_path(
             job.output_dir, job.template, job.fields(session.ensemble.name, output.name)
@@ -95,117 +102,82 @@ def plan_outputs(job: Job, session: Session) -> dict[str, Path]:
     }
 
 
-def check_collisions(jobs: Sequence[Job], session: Session) -> None:
-    """Finds two songs that would write the same file, before any work starts.
-
-    Raises:
-        UsageError: there are two; the message names them.
-    """
-    owners: dict[str, Path] = {}
-    for job in jobs:
-        for path in plan_outputs(job, session).values():
-            key = str(path.absolute()).casefold()  # some file systems ignore case
-            owner = owners.setdefault(key, job.song.path)
-            if owner != job.song.path:
-                raise UsageError(
-                    f"{owner} and {job.song.path} would both write {path}.",
-                    hint="Separate them into different folders with -o, or rename one.",
-                )
+def plan_record(job: Job, session: Session) -> Path:
+    """The record that a job will write."""
+    return record_path(job.output_dir, job.template, job.fields(session.ensemble.name))
 
 
-def run_job(
-    job: Job, session: Session, *, on_progress: ProgressCallback | None = None
-) -> JobResult:
-    """Separates one track and writes its stems and its record.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackPlan:
+    """What a job comes to for the input as it is now. Making one decodes nothing."""
 
-    A track that an earlier run finished with the same input, model and options is skipped.
+    job: Job
+    mixture: Mixture
+    outputs: Mapping[str, Path]
+    record_file: Path
+    wanted: Mapping[str, Any]
+    input_state: tuple[int, int]
 
-    Raises:
-        StemsplitError: the input cannot be read, or the outputs cannot be written.
-    """
-    started = time.monotonic()
-    mixture = Mixture.from_file(job.song.path)
-    paths = plan_outputs(job, session)
-    record_file = record_path(job.output_dir, job.template, job.fields(session.ensemble.name))
-    wanted = fingerprint(
-        input_sha256=hash_file(job.song.path),
-        ensemble=session.ensemble,
-        options=session.options,
-        encoding={**dataclasses.asdict(job.encoding), "clip": job.clip},
-    )
-    if not job.overwrite and is_finished(read_record(record_file), wanted, record_file.parent):
-        return JobResult(input=job.song.path, status="skipped", outputs=paths)
-    track = TrackSeparation(
-        mixture, session.ensemble, session.runtime, session.options, on_progress=on_progress
-    )
-    report = _write(track, job, paths)
-    result = JobResult(
-        input=job.song.path,
-        status="done",
-        outputs=paths,
-        duration_seconds=track.num_samples / track.sample_rate,
-        seconds=time.monotonic() - started,
-        gain_db=report.gain_db,
-        residual_db=track.residual.level_db,
-        warnings=[*track.warnings, *report.warnings],
-    )
-    write_record(record_file, _record(result, track, session, wanted, record_file.parent))
-    return result
+    @classmethod
+    def of(cls, job: Job, session: Session) -> TrackPlan:
+        """Probes and hashes the input.
+
+        Raises:
+            AudioReadError: the input cannot be read.
+        """
+        path = job.song.path
+        mixture = Mixture.from_file(path)
+        return cls(
+            job=job,
+            mixture=mixture,
+            outputs=plan_outputs(job, session),
+            record_file=plan_record(job, session),
+            input_state=_file_state(path),
+            wanted=fingerprint(
+                input_sha256=hash_file(path),
+                ensemble=session.ensemble,
+                options=session.options,
+                precision=session.runtime.precision,
+                encoding={
+                    **dataclasses.asdict(job.encoding),
+                    "clip": job.clip,
+                    "tags": job.tags,
+                },
+            ),
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the record lies, which names its files relative to it."""
+        return self.record_file.parent
+
+    @property
+    def key(self) -> str:
+        return track_key(self.record_file)
+
+    def action(self, record: Mapping[str, Any] | None) -> Action:
+        """What there is to do if `record` is what earlier runs left."""
+        if not self.job.overwrite and is_finished(record, self.wanted, self.folder):
+            return "skip"
+        return "new" if record is None else "redo"
+
+    def check_input(self) -> None:
+        """Finds out that the input was written to since the plan was made.
+
+        Raises:
+            AudioReadError: it was.
+        """
+        try:
+            unchanged = _file_state(self.job.song.path) == self.input_state
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            raise AudioReadError(
+                f"{display_path(self.job.song.path)} changed while it was being separated.",
+                hint="Run the same command again when it is complete.",
+            )
 
 
-def _write(track: TrackSeparation, job: Job, paths: Mapping[str, Path]) -> WriteReport:
-    with StemWriter(
-        paths,
-        sample_rate=track.sample_rate,
-        num_channels=track.num_channels,
-        num_samples=track.num_samples,
-        encoding=job.encoding,
-        clip=job.clip,
-        overwrite=job.overwrite,
-    ) as writer:
-        for block in track.blocks():
-            for name, samples in zip(paths, block.samples, strict=True):
-                writer.write(name, samples)
-        return writer.commit()
-
-
-def _record(
-    result: JobResult,
-    track: TrackSeparation,
-    session: Session,
-    wanted: Mapping[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    ensemble, runtime = session.ensemble, session.runtime
-    return {
-        "fingerprint": wanted,
-        "model": {
-            "name": ensemble.name,
-            "origin": ensemble.origin,
-            "revision": ensemble.revision,
-            "licence": ensemble.licence,
-        },
-        "device": str(runtime.device),
-        "precision": runtime.precision,
-        "input": {
-            "path": str(result.input.absolute()),
-            "sample_rate": track.mixture.sample_rate,
-            "num_channels": track.mixture.num_channels,
-            "num_samples": track.source_samples,
-        },
-        "outputs": [
-            {
-                "stem": name,
-                "file": os.path.relpath(path, folder),
-                "sha256": hash_file(path),
-                "bytes": path.stat().st_size,
-            }
-            for name, path in result.outputs.items()
-        ],
-        "sample_rate": track.sample_rate,
-        "num_samples": track.num_samples,
-        "gain_db": result.gain_db,
-        "residual_db": result.residual_db,
-        "seconds": round(result.seconds, 3),
-        "warnings": [*session.notes, *result.warnings],
-    }
+def _file_state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

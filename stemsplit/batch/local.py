@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from stemsplit.batch.job import Job, JobResult, Session, run_job
+from stemsplit.batch.job import Job, JobResult, Session
+from stemsplit.batch.lock import TrackBusyError
+from stemsplit.batch.track import run_job
 from stemsplit.engine.load import load_ensemble
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
@@ -16,6 +19,8 @@ from stemsplit.hub.resolve import resolve
 
 DEFAULT_MODEL = "htdemucs"
 FALLBACK_MODEL = "spectral"
+
+_POLL_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +41,15 @@ def open_session(
     def load(name: str) -> Session:
         source = resolve(name, offline=offline, quiet=quiet)
         ensemble = load_ensemble(source, options, runtime.device)
+        _log.info(
+            "Model %s (%s), networks %s, on %s in %s, %d chunks at once",
+            ensemble.name,
+            ensemble.revision or ensemble.origin,
+            ", ".join(member.signature for member in ensemble.members),
+            runtime.device,
+            runtime.precision,
+            runtime.batch_size,
+        )
         return Session(ensemble=ensemble, runtime=runtime, options=options)
 
     if model is not None:
@@ -57,16 +71,47 @@ def run_jobs(
     *,
     on_start: Callable[[Job], None],
     on_progress: Callable[[Progress], None],
+    on_busy: Callable[[Job], None],
 ) -> Iterator[JobResult]:
-    """The result of each job, in order. A job that fails does not stop the others."""
+    """The result of each job. One that fails does not stop the others.
+
+    Results come in the order of the jobs, but for tracks that another process is at work on
+    (`on_busy`): these come last, once the other has finished them, or else done here.
+    """
+    waiting = []
     for job in jobs:
-        on_start(job)
-        try:
-            yield run_job(job, session, on_progress=on_progress)
-        except StemsplitError as error:
-            _log.debug("%s failed", job.song.path, exc_info=True)
-            yield JobResult(input=job.song.path, status="failed", error=str(error))
-        except Exception as error:  # a defect of ours must not take the rest of the night with it
-            _log.debug("%s failed unexpectedly", job.song.path, exc_info=True)
-            message = f"unexpected {type(error).__name__}: {error} (run with --debug for details)"
-            yield JobResult(input=job.song.path, status="failed", error=message)
+        result = _attempt(job, session, on_start, on_progress)
+        if result is not None:
+            yield result
+        else:
+            on_busy(job)
+            waiting.append(job)
+    while waiting:
+        time.sleep(_POLL_SECONDS)
+        for job in list(waiting):
+            result = _attempt(job, session, on_start, on_progress)
+            if result is not None:
+                waiting.remove(job)
+                yield result
+
+
+def _attempt(
+    job: Job,
+    session: Session,
+    on_start: Callable[[Job], None],
+    on_progress: Callable[[Progress], None],
+) -> JobResult | None:
+    """What became of the job; None if another process is at work on the track."""
+    try:
+        return run_job(job, session, on_start=on_start, on_progress=on_progress)
+    except TrackBusyError:
+        return None
+    except BrokenPipeError:  # nobody listens any more
+        raise
+    except StemsplitError as error:
+        _log.debug("%s failed", job.song.path, exc_info=True)
+        return JobResult(input=job.song.path, status="failed", error=str(error))
+    except Exception as error:  # a defect of ours must not take the rest of the night with it
+        _log.debug("%s failed unexpectedly", job.song.path, exc_info=True)
+        message = f"unexpected {type(error).__name__}: {error} (run with --debug for details)"
+        return JobResult(input=job.song.path, status="failed", error=message)

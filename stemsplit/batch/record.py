@@ -1,18 +1,25 @@
-"""stemsplit.json: what was done to a track, beside its stems."""
+"""stemsplit.json: what was done to a track, beside its stems.
+
+The record is written before the outputs get their final names, and it also lists files of earlier
+runs that are still there (`earlier`). So at every moment a file that stemsplit wrote is known by
+its sha256 and may be replaced unasked, and a file that no record knows is the user's. Everything
+that differs between two runs of the same command is in `measured`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.place import new_part, writing
+from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.errors import AudioReadError
 from stemsplit.version import __version__
 
 SCHEMA = 1
@@ -23,6 +30,7 @@ def fingerprint(
     input_sha256: str,
     ensemble: Ensemble,
     options: SeparationOptions,
+    precision: str,
     encoding: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything that decides how the outputs sound: equal fingerprints, equal outputs."""
@@ -38,6 +46,7 @@ def fingerprint(
             },
         },
         "options": dataclasses.asdict(options),
+        "precision": precision,
         "encoding": dict(encoding),
     }
 
@@ -49,7 +58,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
         AudioWriteError: the disk is full, the folder cannot be written, and the like.
     """
     body = json.dumps({"schema": SCHEMA, "stemsplit": __version__, **record}, indent=2)
-    part = new_part(path.parent)
+    part = new_part(path.parent, track_key(path))
     with writing(path):
         try:
             part.write_text(body + "\n", encoding="utf-8")
@@ -68,35 +77,85 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def is_finished(record: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder: Path) -> bool:
-    """Whether `record` tells of the wanted outputs and all of them are still intact."""
+    """Whether `record` tells of the wanted outputs and all of them are still intact.
+
+    A file whose size and time of change are those that were recorded is not read again: hashing
+    the stems of ten thousand songs takes most of an hour.
+    """
     if record is None or record.get("fingerprint") != json.loads(json.dumps(wanted)):
         return False
-    return all(_is_intact(output, folder) for output in _outputs(record))
+    measured = record.get("measured")
+    times = measured.get("modified_ns") if isinstance(measured, dict) else None
+    times = times if isinstance(times, dict) else {}
+    return all(
+        _is_intact(output, folder, times.get(output["file"]))
+        for output in _entries(record, "outputs")
+    )
+
+
+def owns(record: Mapping[str, Any] | None, folder: Path, path: Path) -> bool:
+    """Whether the file at `path` is, byte for byte, one that the record says stemsplit wrote.
+
+    `folder` is the one that the record lies in.
+    """
+    name = os.path.relpath(path, folder)
+    return any(
+        entry["file"] == name and _is_intact(entry, folder) for entry in _all_entries(record or {})
+    )
+
+
+def earlier_outputs(
+    record: Mapping[str, Any] | None, folder: Path, outputs: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What a new record with `outputs` has to remember of an old one: files that are still there.
+
+    Files that are to be replaced are among them until they are.
+    """
+    known = {(output["file"], output["sha256"]) for output in outputs}
+    kept = []
+    for entry in _all_entries(record or {}):
+        name = (entry["file"], entry.get("sha256"))
+        if name not in known and _is_intact(entry, folder):
+            known.add(name)
+            kept.append({key: entry[key] for key in ("file", "sha256", "bytes")})
+    return kept
+
+
+def forget_replaced(path: Path) -> None:
+    """Drops from the record at `path` the earlier files that its outputs have replaced by now."""
+    record = read_record(path) or {}
+    names = {output["file"] for output in _entries(record, "outputs")}
+    kept = [entry for entry in _entries(record, "earlier") if entry["file"] not in names]
+    if kept != record.get("earlier", []):
+        write_record(path, {**record, "earlier": kept})
 
 
 def recorded_outputs(path: Path) -> set[Path]:
     """The absolute paths of the files that the record at `path` says stemsplit wrote."""
     record = read_record(path)
     folder = path.parent.absolute()
-    return {Path(os.path.normpath(folder / output["file"])) for output in _outputs(record or {})}
+    return {Path(os.path.normpath(folder / entry["file"])) for entry in _all_entries(record or {})}
 
 
-def _outputs(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    outputs = record.get("outputs")
-    if not isinstance(outputs, list):
+def _all_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*_entries(record, "outputs"), *_entries(record, "earlier")]
+
+
+def _entries(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = record.get(key)
+    if not isinstance(entries, list):
         return []
     return [
-        output
-        for output in outputs
-        if isinstance(output, dict) and isinstance(output.get("file"), str)
+        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("file"), str)
     ]
 
 
-def _is_intact(output: Mapping[str, Any], folder: Path) -> bool:
-    path = folder / output["file"]
+def _is_intact(entry: Mapping[str, Any], folder: Path, modified_ns: int | None = None) -> bool:
+    path = folder / entry["file"]
     try:
-        return path.stat().st_size == output.get("bytes") and (
-            hash_file(path) == output.get("sha256")
-        )
-    except OSError:
+        status = path.stat()
+        if status.st_size != entry.get("bytes"):
+            return False
+        return status.st_mtime_ns == modified_ns or hash_file(path) == entry.get("sha256")
+    except (OSError, ValueError, AudioReadError):
         return False

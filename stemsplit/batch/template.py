@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,12 @@ from stemsplit.errors import UsageError
 DEFAULT_TEMPLATE = "{model}/{dir}/{track}/{stem}.{ext}"
 FIELDS = ("model", "dir", "track", "stem", "ext")
 RECORD_NAME = "stemsplit.json"
+
+_WINDOWS_FORBIDS = re.compile(r'[\x00-\x1f<>:"|?*\\]')
+# Not files but devices, whatever the suffix; the digits are those of Latin-1, superscripts too.
+_WINDOWS_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
 
 
 def check_template(template: str) -> str:
@@ -51,13 +58,15 @@ def output_path(output_dir: Path, template: str, fields: Mapping[str, str]) -> P
     Values never add a level of folders, except {dir}, whose own levels are kept.
     """
     values = {
-        name: "/".join(_component(part) for part in value.split("/") if part)
+        name: "/".join(component(part) for part in value.split("/") if part)
         if name == "dir"
-        else _component(value)
+        else component(value)
         for name, value in fields.items()
     }
     relative = template.replace("\\", "/").format_map(values)
-    return output_dir.joinpath(*(part for part in relative.split("/") if part not in ("", ".")))
+    parts = (part for part in relative.split("/") if part not in ("", "."))
+    # Once more, now that they are put together: "{dir}.." is ".." for a song without a subfolder.
+    return output_dir.joinpath(*map(component, parts))
 
 
 def record_path(output_dir: Path, template: str, fields: Mapping[str, str]) -> Path:
@@ -75,9 +84,13 @@ def record_path(output_dir: Path, template: str, fields: Mapping[str, str]) -> P
     return output_path(output_dir, "/".join([*folders, name]), fields)
 
 
-def _component(value: str) -> str:
-    """`value` as the name of one file or folder."""
+def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
+    """`value` as the name of one file or folder.
+
+    A name that only Windows forbids is changed only there: elsewhere a song keeps its name.
+    """
     name = value.replace("/", "_").replace("\0", "_")
-    if os.name == "nt":
-        name = name.replace("\\", "_").replace(":", "_").rstrip(" .")
+    if on_windows:
+        name = _WINDOWS_FORBIDS.sub("_", name).rstrip(" .")
+        name = f"_{name}" if _WINDOWS_DEVICE.match(name) else name
     return name if name.strip(".") else "_"

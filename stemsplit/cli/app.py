@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from stemsplit.cli import demo, models, separate
 from stemsplit.cli.console import say
+from stemsplit.cli.stop import Stopped, stoppable
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
@@ -45,15 +46,16 @@ class StemsplitGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with stoppable():
+                return super().invoke(ctx)
         except StemsplitError as error:
             if debugging():
                 raise
             say(f"[bold red]Error:[/] {escape(str(error))}")
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             say("Interrupted: unfinished tracks left no files behind.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
         except BrokenPipeError:
             # Whoever read our output has had enough; Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -107,6 +107,7 @@ def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], 
             pair = (sdr(sources[name], estimate), sdr(sources[name], mixture))
             scores = [f"{score:.1f} dB" for score in pair]
         table.add_row(name, *scores, shown(path.absolute()))
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    width = None if sys.stdout.isatty() else 10_000
+    console = Console(width=width, highlight=False, emoji=False)
     console.print(table)
     console.print(f"The song and its true sources: {shown(song.absolute())}")

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from stemsplit.errors import UsageError
+
+
+def seconds(option: str, text: str) -> float:
+    """A time in seconds, from 83.5 or 1:23.5 or 0:01:23.5.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
+    if match is None:
+        raise UsageError(
+            f"{option} {text!r} is no time.", hint="Use seconds such as 83.5, or 1:23.5."
+        )
+    hours, minutes, rest = match.groups(default="0")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
 class Clip(str, Enum):
@@ -18,6 +36,17 @@ class Clip(str, Enum):
 class Format(str, Enum):
     wav = "wav"
     flac = "flac"
+    aiff = "aiff"
+    mp3 = "mp3"
+    ogg = "ogg"
+    opus = "opus"
+    m4a = "m4a"
+    stem_mp4 = "stem.mp4"
+
+
+class CodecName(str, Enum):
+    aac = "aac"
+    alac = "alac"
 
 
 class BitDepth(str, Enum):

@@ -6,23 +6,27 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.console import Reporter, make_reporter
+from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
+from stemsplit.cli.pipes import check_single, connected, deliver, is_stdout
 from stemsplit.errors import StemsplitError, UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.batch.discover import Song
+    from stemsplit.batch.discover import Discovery, Song
     from stemsplit.batch.job import Job, JobResult, Session
     from stemsplit.engine.runtime import Runtime
 
 
 def separate(
+    ctx: typer.Context,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Songs, and folders of songs.")
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Songs, and folders of songs; - is stdin."),
     ],
     model: opt.Model = None,
     output: opt.OutputDir = Path("separated"),
@@ -48,12 +52,57 @@ def separate(
     residual: Annotated[
         bool, typer.Option("--residual", help="Also write the mixture minus all stems.")
     ] = False,
-    format_: Annotated[opt.Format, typer.Option("--format", help="Kind of file.")] = (
-        opt.Format.wav
-    ),
+    sum_to_mix: Annotated[
+        bool,
+        typer.Option("--sum-to-mix", help="Put into `other` whatever the stems leave over."),
+    ] = False,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SUM",
+            help='Write a mix: "practice = mixture - drums + 0.5*vocals". With mixes, stems are '
+            "written only if --stems names them. May be given several times.",
+        ),
+    ] = None,
+    lfe: Annotated[
+        str | None,
+        typer.Option(metavar="STEM", help="Where the LFE channel goes; default: bass."),
+    ] = None,
+    start: Annotated[
+        str, typer.Option(metavar="SECONDS|M:SS", help="Only from here on, to the sample.")
+    ] = "0",
+    end: Annotated[
+        str | None, typer.Option(metavar="SECONDS|M:SS", help="Only up to here.")
+    ] = None,
+    format_: Annotated[
+        opt.Format | None,
+        typer.Option("--format", help="Kind of file; default: wav. m4a is AAC unless --codec."),
+    ] = None,
     bit_depth: Annotated[
-        opt.BitDepth, typer.Option(help="Bits per sample; 32f is floating point (wav only).")
-    ] = opt.BitDepth.int24,
+        opt.BitDepth | None,
+        typer.Option(
+            help="Bits per sample of wav, aiff, flac and ALAC; 32f is floating point (wav and "
+            "aiff). Default: 24."
+        ),
+    ] = None,
+    bitrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KBPS|V0-V9",
+            help="Kilobits per second of mp3, ogg, opus and AAC; for mp3 also a variable rate, V0 "
+            "being the best. Default: 320 for mp3, else 256 in stereo.",
+        ),
+    ] = None,
+    codec: Annotated[
+        opt.CodecName | None,
+        typer.Option(help="Of m4a and stem.mp4: aac (lossy, the default) or alac (lossless)."),
+    ] = None,
+    dither: Annotated[
+        bool,
+        typer.Option("--dither", help="Triangular noise of one step before rounding to integers."),
+    ] = False,
+    mp3: Annotated[bool, typer.Option("--mp3", hidden=True)] = False,
+    mp3_bitrate: Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)] = None,
     flac: Annotated[bool, typer.Option("--flac", hidden=True)] = False,
     int24: Annotated[bool, typer.Option("--int24", hidden=True)] = False,
     float32: Annotated[bool, typer.Option("--float32", hidden=True)] = False,
@@ -67,6 +116,9 @@ def separate(
             "or cut and warn (none). Floating point is never touched."
         ),
     ] = opt.Clip.common,
+    no_tags: Annotated[
+        bool, typer.Option("--no-tags", help="Leave the song's tags and cover out of the stems.")
+    ] = False,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     batch_size: opt.BatchSize = "auto",
@@ -84,6 +136,9 @@ def separate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are already there.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and about how long.")
+    ] = False,
     offline: opt.Offline = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -92,34 +147,57 @@ def separate(
 ) -> None:
     """Split songs into stems."""
     from stemsplit.audio.encode import Encoding
+    from stemsplit.batch.collisions import check_collisions
     from stemsplit.batch.discover import discover
-    from stemsplit.batch.job import Job, check_collisions
+    from stemsplit.batch.job import Job
     from stemsplit.batch.local import open_session
     from stemsplit.batch.template import check_template
     from stemsplit.engine.options import SeparationOptions
 
     set_up_logging(verbose=verbose, debug=debug)
+    encoding = Encoding(
+        container=agreed(  # type: ignore[arg-type]
+            format=format_ and format_.value,
+            flac="flac" if flac else None,
+            mp3="mp3" if mp3 else None,
+        )
+        or "wav",
+        subtype=agreed(  # type: ignore[arg-type]
+            bit_depth=bit_depth and bit_depth.value,
+            int24="24" if int24 else None,
+            float32="32f" if float32 else None,
+        ),
+        codec=codec and codec.value,  # type: ignore[arg-type]
+        bitrate=parse_bitrate(agreed(bitrate=bitrate, mp3_bitrate=mp3_bitrate)),
+        dither=dither,
+    )
     wanted = SeparationOptions(
         stems=None if stems is None else tuple(_names(stems)),
         two_stems=two_stems,
         complement=complement.canonical,  # type: ignore[arg-type]
         residual=residual,
+        sum_to_mix=sum_to_mix,
+        mixes=tuple(mix or ()),
+        lfe=lfe,
+        start_seconds=opt.seconds("--start", start),
+        end_seconds=None if end is None else opt.seconds("--end", end),
+        stem_file=encoding.container == "stem.mp4",
         shifts=shifts,
         seed=seed,
         overlap=overlap,
         segment_seconds=segment,
-        sample_rate=_sample_rate(sample_rate),
-    )
-    encoding = Encoding(
-        container="flac" if flac else format_.value,
-        subtype="32f" if float32 else "24" if int24 else bit_depth.value,
+        sample_rate=choose_sample_rate(sample_rate, encoding),
     )
     check_template(template)
     runtime = make_runtime(device, precision, batch_size, threads)
-    reporter = make_reporter(as_json=json, quiet=quiet)
+    to_stdout = is_stdout(output, prints=json or dry_run)
+    reporter = make_reporter(as_json=json, quiet=quiet, lists_files=not to_stdout)
+    inputs, output = ctx.with_resource(connected(inputs, output))
+    if encoding.only_sample_rate and sample_rate == "source" and not quiet:
+        rate = encoding.only_sample_rate
+        reporter.note(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}.")
     found = discover(inputs)
-    if found.num_skipped and not quiet:
-        reporter.note(f"{found.num_skipped} files in the folders are not audio: passed over.")
+    _note_passed_over(found, reporter, quiet=quiet)
     session = open_session(model, wanted, runtime, offline=offline, quiet=quiet or json)
     for note in session.notes:
         reporter.note(note)
@@ -130,13 +208,39 @@ def separate(
             template=template,
             encoding=encoding,
             clip=clip.value,
+            tags=not no_tags,
             overwrite=overwrite,
         )
         for song in found.songs
     ]
     check_collisions(jobs, session)
+    if to_stdout:
+        check_single(jobs, session)
+    if dry_run:
+        _preview(jobs, session, reporter)
+        return
     results = run_with_reporter(jobs, session, reporter)
+    if to_stdout:
+        deliver(results)
     if any(result.status == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
+    if found.num_skipped and not quiet:
+        reporter.note(f"{found.num_skipped} files in the folders are not audio: passed over.")
+    if found.num_ours and not quiet:
+        reporter.note(f"{found.num_ours} files are outputs of earlier runs: passed over.")
+    for folder in found.unreadable:
+        reporter.note(f"{folder} may not be read by this user: passed over.")
+
+
+def _preview(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
+    from stemsplit.batch.preview import estimate_seconds, preview_jobs
+
+    previews = list(preview_jobs(jobs, session))
+    reporter.planned(previews, estimate_seconds(previews, session))
+    if any(preview.action == "fail" for preview in previews):
         raise typer.Exit(1)
 
 
@@ -145,13 +249,14 @@ def run_with_reporter(jobs: Sequence[Job], session: Session, reporter: Reporter)
     from stemsplit.batch.local import run_jobs
 
     results: list[JobResult] = []
-    reporter.begin([_duration(job.song) for job in jobs])
+    reporter.begin({job.song.path: _duration(job.song) for job in jobs})
     try:
         for result in run_jobs(
             jobs,
             session,
             on_start=lambda job: reporter.start(job.song.path),
             on_progress=lambda progress: reporter.progress(progress.share),
+            on_busy=lambda job: reporter.busy(job.song.path),
         ):
             results.append(result)
             reporter.finish(result)
@@ -190,24 +295,12 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _sample_rate(text: str) -> int | Literal["source", "model"]:
-    if text.isdecimal():
-        return int(text)
-    if text == "source":
-        return "source"
-    if text == "model":
-        return "model"
-    raise UsageError(
-        f"--sample-rate {text!r} is no rate.", hint="Use source, model or a number of Hz."
-    )
-
-
-def _duration(song: Song) -> float:
-    """What the header says, in seconds; 0 if it cannot be read: the job itself will say why."""
+def _duration(song: Song) -> float | None:
+    """What the header says, in seconds, if it does; 0 where there is nothing to separate."""
     from stemsplit.audio.source import probe
 
     try:
         info = probe(song.path)
     except StemsplitError:
-        return 0.0
-    return (info.num_samples or 0) / info.sample_rate
+        return 0.0  # the job itself will say why
+    return None if info.num_samples is None else info.num_samples / info.sample_rate

@@ -107,25 +107,32 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkPlan:
-    """The chunks of one track, in order.
+    """The chunks of one track that touch the samples in `wanted` (None: the whole track), in order.
 
-    They cover [origin, num_samples). A negative origin shifts the whole grid against the music:
-    the "shift trick" of Défossez et al. (2019), section 4.4, averages estimates over such grids.
+    The grid is the whole track's, whatever is wanted of it. A negative origin shifts it against
+    the music: the "shift trick" of Défossez et al. (2019), section 4.4, averages estimates over
+    such grids.
     """
 
     num_samples: int
     policy: ChunkPolicy
     origin: int = 0
+    wanted: range | None = None
+
+    @property
+    def span(self) -> range:
+        """The samples of the track that the chunks are there for."""
+        return range(self.num_samples) if self.wanted is None else self.wanted
 
     def __len__(self) -> int:
-        if self.num_samples <= 0:
+        if not self.span:
             return 0
-        return -(-(self.num_samples - self.origin) // self.policy.hop_samples)
+        return -(-(self.span.stop - self.origin) // self.policy.hop_samples) - self._num_skipped
 
     def __getitem__(self, index: int) -> Chunk:
         if not 0 <= index < len(self):
             raise IndexError(f"chunk {index} of a plan with {len(self)} chunks")
-        start = self.origin + index * self.policy.hop_samples
+        start = self.origin + (self._num_skipped + index) * self.policy.hop_samples
         stop = min(start + self.policy.chunk_samples, self.num_samples)
         read_samples = self.policy.fitted_length(stop - start)
         read_start = start - (read_samples - (stop - start)) // 2
@@ -133,6 +140,12 @@ class ChunkPlan:
 
     def __iter__(self) -> Iterator[Chunk]:
         return (self[index] for index in range(len(self)))
+
+    @property
+    def _num_skipped(self) -> int:
+        """How many chunks of the grid end before the first wanted sample."""
+        before = self.span.start - self.origin - self.policy.chunk_samples
+        return max(0, before // self.policy.hop_samples + 1)
 
     def window(self) -> Tensor:
         """Weights [T] of a full chunk, in (0, 1]; a chunk cut short by the end uses the left part.

@@ -25,7 +25,8 @@ class StemBlock:
 class OverlapAdd:
     """Adds up weighted chunk estimates and hands out what no later chunk can change.
 
-    Memory is one chunk, whatever the length of the track. Chunks come in the plan's order.
+    Memory is one chunk, whatever the length of the track. Chunks come in the plan's order. What
+    is handed out is right within `plan.span`; around it, chunks that were not wanted are missing.
     """
 
     def __init__(self, plan: ChunkPlan, *, num_stems: int, num_channels: int) -> None:

@@ -12,17 +12,20 @@ from torch import Tensor
 class SlidingWindow:
     """Any range of a stream of blocks [C, T], as long as it was not forgotten.
 
-    Blocks are pulled only when a range needs them. Outside [0, num_samples) there is silence.
+    Blocks are pulled only when a range needs them. Outside [0, num_samples) there is silence. The
+    stream may begin late, at sample `start`: what comes before counts as forgotten.
 
     Raises:
         ValueError: the range reaches back into what was forgotten, or the stream ended early.
     """
 
-    def __init__(self, blocks: Iterator[Tensor], *, num_channels: int, num_samples: int) -> None:
+    def __init__(
+        self, blocks: Iterator[Tensor], *, num_channels: int, num_samples: int, start: int = 0
+    ) -> None:
         self._blocks = blocks
         self._kept: deque[Tensor] = deque()
-        self._kept_start = 0
-        self._kept_stop = 0
+        self._kept_start = start
+        self._kept_stop = start
         self.num_channels = num_channels
         self.num_samples = num_samples
 

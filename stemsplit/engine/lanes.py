@@ -41,9 +41,16 @@ class Lane:
 
 
 def plan_lanes(
-    ensemble: Ensemble, stems: Sequence[str], num_samples: int, options: SeparationOptions
+    ensemble: Ensemble,
+    stems: Sequence[str],
+    num_samples: int,
+    options: SeparationOptions,
+    wanted: range | None = None,
 ) -> tuple[Lane, ...]:
-    """The passes that together estimate `stems` over `num_samples` at the model's rate."""
+    """The passes that together estimate `stems` over `wanted` (None: all) of `num_samples`.
+
+    Both are at the model's rate.
+    """
     rows = tuple(ensemble.stems.index(stem) for stem in stems)
     totals = [sum(member.weights[row] for member in ensemble.members) for row in rows]
     num_grids = max(1, options.shifts)
@@ -54,7 +61,7 @@ def plan_lanes(
         )
         policy = ensemble.policy(member.model, options)
         for origin in _origins(options, index, ensemble.sample_rate):
-            plan = ChunkPlan(num_samples=num_samples, policy=policy, origin=origin)
+            plan = ChunkPlan(num_samples=num_samples, policy=policy, origin=origin, wanted=wanted)
             lanes.append(Lane(model=member.model, plan=plan, rows=rows, shares=shares))
     return tuple(lane for lane in lanes if any(lane.shares))
 
@@ -65,13 +72,13 @@ def run_lanes(
     runtime: Runtime,
     on_chunks: Callable[[int], None],
 ) -> Iterator[StemBlock]:
-    """Finished blocks of the wanted stems, in order and without gaps, from sample 0 to the end.
+    """Finished blocks of the wanted stems, in order and without gaps, over the lanes' span.
 
     The lane that is furthest behind always runs next, so that all of them stay within a chunk of
     each other and `mixture` can forget the past. `on_chunks` hears how many chunks were done.
     """
     runners = [_LaneRunner(lane, mixture, runtime) for lane in lanes]
-    total = _RunningSum()
+    total = _RunningSum(lanes[0].plan.span.start)
     while runners and not all(runner.finished for runner in runners):
         slowest = min(runners, key=lambda runner: runner.position)
         for block in slowest.advance():
@@ -81,6 +88,11 @@ def run_lanes(
         mixture.forget(min(runner.needs_from for runner in runners))
         if position > total.start:
             yield total.take(position)
+
+
+def first_sample_read(lanes: Sequence[Lane]) -> int:
+    """The first sample of the mixture that any of the lanes reads; it may lie before the track."""
+    return min((lane.plan[0].read_start for lane in lanes if len(lane.plan)), default=0)
 
 
 def _origins(options: SeparationOptions, member: int, sample_rate: int) -> list[int]:
@@ -114,15 +126,16 @@ class _LaneRunner:
     @property
     def position(self) -> int:
         """Samples before this one are finished."""
+        span = self._lane.plan.span
         if self.finished:
-            return self._lane.plan.num_samples
-        return max(0, self._chunks[self._num_done].start)
+            return span.stop
+        return max(span.start, self._chunks[self._num_done].start)
 
     @property
     def needs_from(self) -> int:
         """The first sample of the mixture that is still to be read."""
         if self.finished:
-            return self._lane.plan.num_samples
+            return self._lane.plan.span.stop
         return self._chunks[self._num_done].read_start
 
     def advance(self) -> Iterator[StemBlock]:
@@ -147,20 +160,23 @@ class _LaneRunner:
         mixture = torch.stack(
             [self._mixture.read(chunk.read_start, chunk.read_stop) for chunk in batch]
         )  # [B, C, T]
+        return self._runtime.batch_limit.call(self._call_network, mixture)
+
+    def _call_network(self, mixture: Tensor) -> Tensor:
         with self._runtime.network_context():
             estimate = self._lane.model(mixture.to(self._runtime.device))
             return estimate[:, list(self._lane.rows)].float().cpu()
 
 
 class _RunningSum:
-    """Adds blocks that begin anywhere at or after `start`, until they are taken from the front."""
+    """Adds blocks, as far as they lie at or after `start`, until they are taken from the front."""
 
-    def __init__(self) -> None:
-        self.start = 0
+    def __init__(self, start: int) -> None:
+        self.start = start
         self._sum: Tensor | None = None  # [S, C, T]
 
     def add(self, block: StemBlock) -> None:
-        skipped = max(0, self.start - block.start)  # a shifted grid begins before the track
+        skipped = max(0, self.start - block.start)  # a grid may begin before what is wanted
         samples = block.samples[..., skipped:]
         begin = block.start + skipped - self.start
         if self._sum is None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.source import AudioInfo, probe, read_blocks
 from stemsplit.errors import AudioReadError
 
@@ -20,14 +21,18 @@ _BLOCK_SAMPLES = 65_536
 class Mixture:
     """`open_blocks()` plays the song from its start, in blocks [C, T], the same ones each time.
 
-    `info` is what a file's header claims.
+    `channels` are named as in `stemsplit.audio.channels`; `info` is what a file's header claims.
     """
 
     name: str
     sample_rate: int
-    num_channels: int
+    channels: tuple[str, ...]
     open_blocks: Callable[[], Iterator[Tensor]]
     info: AudioInfo | None = None
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.channels)
 
     @classmethod
     def from_file(cls, path: Path) -> Mixture:
@@ -40,7 +45,7 @@ class Mixture:
         return cls(
             name=path.name,
             sample_rate=info.sample_rate,
-            num_channels=info.num_channels,
+            channels=info.channels,
             open_blocks=lambda: read_blocks(path),
             info=info,
         )
@@ -67,6 +72,6 @@ class Mixture:
         return cls(
             name="array",
             sample_rate=sample_rate,
-            num_channels=tensor.shape[0],
+            channels=default_channels(tensor.shape[0]),
             open_blocks=lambda: iter(torch.split(tensor, _BLOCK_SAMPLES, dim=-1)),
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stemsplit.audio.stem_mp4 import MASTER, SAMPLE_RATES, STEMS
+from stemsplit.engine.mix import Output, parse_mix
 from stemsplit.errors import UnknownStemError, UsageError
 
 Complement = Literal["subtract", "sum", "none"]
@@ -19,16 +21,31 @@ class SeparationOptions:
 
     `stems`: only these (None: all). `two_stems`: this stem and its complement, which is the mixture
     minus the stem (`subtract`), the sum of the other stems (`sum`) or left out (`none`).
-    `residual`: also the mixture minus the sum of all stems. `shifts`: the number of seeded random
-    time shifts to average over; 0 is one pass without a shift. `overlap`: share of a chunk in
-    [0, 1), None for the model's own. `segment_seconds`: chunk length, None for the model's own.
-    `sample_rate`: of the outputs in Hz, or the source's, or the model's.
+    `residual`: also the mixture minus the sum of all stems. `sum_to_mix`: the stem `other` is the
+    mixture minus all other stems, so that nothing is left over. `mixes`: named sums of stems, in
+    the language of `stemsplit.engine.mix`; with them, stems are written only if they are named.
+    `lfe`: the stem that channels for low-frequency effects go to (None: `bass`).
+    `stem_file`: what a .stem.mp4 holds, the mixture and four stems.
+
+    `start_seconds`, `end_seconds`: only this part of the song, as it sounds when the whole song is
+    separated; it begins with the sample nearest to the start. `sample_rate`: of the outputs in Hz,
+    or the source's, or the model's.
+
+    `shifts`: the number of seeded random time shifts to average over; 0 is one pass without a
+    shift. `overlap`: share of a chunk in [0, 1), None for the model's own. `segment_seconds`: chunk
+    length, None for the model's own.
     """
 
     stems: tuple[str, ...] | None = None
     two_stems: str | None = None
     complement: Complement = "subtract"
     residual: bool = False
+    sum_to_mix: bool = False
+    mixes: tuple[str, ...] = ()
+    lfe: str | None = None
+    stem_file: bool = False
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
     shifts: int = 0
     seed: int = 0
     overlap: float | None = None
@@ -42,6 +59,16 @@ class SeparationOptions:
             )
         if self.stems is not None and not self.stems:
             raise UsageError("--stems names no stem.", hint="Example: --stems vocals,drums")
+        if self.residual and self.sum_to_mix:
+            raise UsageError(
+                "--residual and --sum-to-mix exclude each other.",
+                hint="With --sum-to-mix the stems leave nothing over.",
+            )
+        if self.stem_file:
+            self._check_stem_file()
+        for mix in self.mixes:
+            parse_mix(mix)  # raises where it cannot be understood
+        self._check_range()
         if not 0 <= self.shifts <= 100:
             raise UsageError(f"--shifts must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
@@ -53,14 +80,25 @@ class SeparationOptions:
         if isinstance(self.sample_rate, int) and not 1_000 <= self.sample_rate <= 768_000:
             raise UsageError(f"--sample-rate must be 1000 to 768000 Hz, got {self.sample_rate}.")
 
+    def _check_stem_file(self) -> None:
+        if self.stems or self.two_stems or self.residual or self.mixes:
+            raise UsageError(
+                "A stem file always holds the mixture and its four stems.",
+                hint="Leave out --stems, --two-stems, --residual and --mix, or use another "
+                "--format.",
+            )
+        if isinstance(self.sample_rate, int) and self.sample_rate not in SAMPLE_RATES:
+            raise UsageError(
+                f"A stem file has 44100 or 48000 Hz, not {self.sample_rate} Hz.",
+                hint="Leave out --sample-rate.",
+            )
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A named linear combination: `mixture_gain` x mixture + the sum of gain x stem."""
-
-    name: str
-    mixture_gain: float
-    stem_gains: Mapping[str, float]
+    def _check_range(self) -> None:
+        start, end = self.start_seconds, self.end_seconds
+        if not (math.isfinite(start) and start >= 0):
+            raise UsageError(f"--start must be 0 seconds or later, got {start:g}.")
+        if end is not None and not (math.isfinite(end) and end > start):
+            raise UsageError(f"--end must be later than --start ({start:g} s), got {end:g}.")
 
 
 def choose_outputs(stems: Sequence[str], options: SeparationOptions) -> tuple[Output, ...]:
@@ -68,21 +106,43 @@ def choose_outputs(stems: Sequence[str], options: SeparationOptions) -> tuple[Ou
 
     Raises:
         UnknownStemError: a stem was named that the model does not have.
+        UsageError: two outputs of one name, nothing to separate, or nothing that --sum-to-mix
+            could change.
     """
-    if options.two_stems is not None:
+    if options.stem_file:
+        outputs = _stem_file(stems)
+    elif options.two_stems is not None:
         outputs = _two_stems(stems, check_stem(options.two_stems, stems), options.complement)
     else:
-        wanted = stems if options.stems is None else options.stems
+        every_stem = () if options.mixes else stems
+        wanted = every_stem if options.stems is None else options.stems
         wanted = [check_stem(stem, stems) for stem in dict.fromkeys(wanted)]
         outputs = [Output(stem, 0.0, {stem: 1.0}) for stem in wanted]
     if options.residual:
         outputs.append(Output("residual", 1.0, dict.fromkeys(stems, -1.0)))
+    outputs += _mixes(stems, options.mixes, taken=[output.name for output in outputs])
+    if options.sum_to_mix:
+        outputs = _folded(stems, outputs)
+    if not needed_stems(stems, outputs):
+        raise UsageError("No output has a stem in it, so there is nothing to separate.")
+    choose_lfe_stem(stems, options)  # an unknown one is found before any work
     return tuple(outputs)
 
 
 def needed_stems(stems: Sequence[str], outputs: Sequence[Output]) -> tuple[str, ...]:
     """The stems that the outputs are made of, in the model's order."""
     return tuple(stem for stem in stems if any(output.stem_gains.get(stem) for output in outputs))
+
+
+def choose_lfe_stem(stems: Sequence[str], options: SeparationOptions) -> str:
+    """The stem that channels for low-frequency effects go to.
+
+    Raises:
+        UnknownStemError: `options` name one that the model does not have.
+    """
+    if options.lfe is not None:
+        return check_stem(options.lfe, stems)
+    return next((stem for stem in ("bass", "other") if stem in stems), stems[0])
 
 
 def check_stem(stem: str, stems: Sequence[str]) -> str:
@@ -108,3 +168,52 @@ def _two_stems(stems: Sequence[str], stem: str, complement: Complement) -> list[
         others = {other: 1.0 for other in stems if other != stem}
         outputs.append(Output(f"no_{stem}", 0.0, others))
     return outputs
+
+
+def _stem_file(stems: Sequence[str]) -> list[Output]:
+    """The tracks of a stem file. A fifth stem, such as a guitar, has its place in `other`."""
+    if not set(STEMS) <= set(stems):
+        raise UsageError(
+            f"A stem file has the stems {', '.join(STEMS)}; the model has {', '.join(stems)}.",
+            hint="Use a model with these four, such as htdemucs, or another --format.",
+        )
+    gains = {stem: {stem: 1.0} for stem in STEMS}
+    gains["other"] |= {stem: 1.0 for stem in stems if stem not in STEMS}
+    return [Output(MASTER, 1.0, {}), *(Output(stem, 0.0, gains[stem]) for stem in STEMS)]
+
+
+def _mixes(stems: Sequence[str], mixes: Sequence[str], taken: Sequence[str]) -> list[Output]:
+    outputs = []
+    names = {name.casefold() for name in (*stems, *taken)}  # some file systems ignore case
+    for output in map(parse_mix, mixes):
+        if output.name.casefold() in names:
+            raise UsageError(
+                f"--mix {output.name!r}: a stem or another output has this name.",
+                hint="Choose another one.",
+            )
+        names.add(output.name.casefold())
+        for stem in output.stem_gains:
+            check_stem(stem, stems)
+        outputs.append(output)
+    return outputs
+
+
+def _folded(stems: Sequence[str], outputs: Sequence[Output]) -> list[Output]:
+    """The outputs with `other` replaced by the mixture minus all other stems."""
+    if "other" not in stems:
+        raise UsageError(
+            "--sum-to-mix folds what is left over into `other`, and the model has no such stem.",
+            hint=f"It has {', '.join(stems)}; use --residual for a file of its own.",
+        )
+    if not any(output.stem_gains.get("other") for output in outputs):
+        raise UsageError(
+            "--sum-to-mix changes the stem `other`, and no output has it in it.",
+            hint="Leave --sum-to-mix out, or ask for `other`.",
+        )
+    folded = []
+    for output in outputs:
+        gains = dict(output.stem_gains)
+        share = gains.pop("other", 0.0)
+        rest = {stem: gains.get(stem, 0.0) - share for stem in stems if stem != "other"}
+        folded.append(Output(output.name, output.mixture_gain + share, rest))
+    return folded

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from stemsplit.engine.batches import BatchLimit
 from stemsplit.errors import UsageError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -19,11 +20,15 @@ _DTYPES["fp16"] = torch.float16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Runtime:
-    """The device, the precision of the network, and how many chunks it sees at once."""
+    """The device, the precision of the network, and how many chunks it sees at once.
+
+    `batch_limit` is what of `batch_size` the device's memory turned out to allow.
+    """
 
     device: torch.device
     dtype: torch.dtype
     batch_size: int
+    batch_limit: BatchLimit
 
     @property
     def precision(self) -> str:
@@ -60,7 +65,12 @@ def choose_runtime(
         batch_size = 1 if chosen.type == "cpu" else 4
     if batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, got {batch_size}.")
-    return Runtime(device=chosen, dtype=dtype, batch_size=batch_size)
+    return Runtime(
+        device=chosen,
+        dtype=dtype,
+        batch_size=batch_size,
+        batch_limit=BatchLimit(batch_size, chosen),
+    )
 
 
 def _choose_device(name: str) -> torch.device:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from stemsplit.audio.channels import from_model_channels, to_model_channels
-from stemsplit.audio.resample import resample_blocks, resampled_length
-from stemsplit.audio.source import StatsAccumulator, TrackStats
+from stemsplit.audio.blocks import fan_out, skip
+from stemsplit.audio.channels import from_model_channels, group_channels
+from stemsplit.audio.resample import resample_blocks
+from stemsplit.audio.stem_mp4 import stem_file_rate
 from stemsplit.dsp.overlap_add import StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.lanes import plan_lanes, run_lanes
+from stemsplit.engine.lanes import Lane, first_sample_read, plan_lanes, run_lanes
+from stemsplit.engine.mix import Output, OutputMix
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import (
-    Output,
     SeparationOptions,
+    choose_lfe_stem,
     choose_outputs,
     needed_stems,
 )
 from stemsplit.engine.runtime import Runtime
+from stemsplit.engine.timeline import Timeline, choose_range, range_warnings
+from stemsplit.engine.voices import Voice, channel_notes, hear, measure_voices
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,67 +67,129 @@ class TrackSeparation:
         self._on_progress = on_progress
         self.outputs: tuple[Output, ...] = choose_outputs(ensemble.stems, options)
         self.sample_rate = _output_rate(mixture, ensemble, options)
-        self.num_channels = mixture.num_channels
-        self.source_samples, stats = _measure(mixture, ensemble)
-        self._model_samples = stats.num_samples
-        self._scaling = _Scaling.of(stats, ensemble)
-        self.num_samples = resampled_length(
-            self.source_samples, mixture.sample_rate, self.sample_rate
+        self.channels = mixture.channels
+        self._lfe_stem = choose_lfe_stem(ensemble.stems, options)
+        self._groups = group_channels(mixture.channels, ensemble.num_channels)
+        self.source_samples, self._voices = measure_voices(mixture, ensemble, self._groups)
+        self._timeline = Timeline(
+            source_rate=mixture.sample_rate,
+            model_rate=ensemble.sample_rate,
+            output_rate=self.sample_rate,
+            num_source_samples=self.source_samples,
+            source_range=choose_range(mixture, self.source_samples, options),
         )
+        self.num_samples = len(self._timeline.output_range)
         self.residual = ResidualMeter()
-        self.warnings = [*ensemble.notes(options), *_length_warnings(mixture, self.source_samples)]
+        self.warnings = [
+            *ensemble.notes(options),
+            *_length_warnings(mixture, self.source_samples),
+            *range_warnings(mixture, self.source_samples, options),
+            *channel_notes(mixture.channels, self._groups, self._lfe_stem),
+            *_rate_notes(mixture, self.sample_rate, options),
+        ]
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.channels)
 
     def blocks(self) -> Iterator[StemBlock]:
         """Finished blocks [outputs, C, T] at `sample_rate`, `num_samples` in all, in order."""
         stems = needed_stems(self._ensemble.stems, self.outputs)
-        for_network, for_outputs = itertools.tee(self.mixture.open_blocks())
-        estimates = self._estimates(for_network, stems)
-        mixture = self._at_output_rate(for_outputs)
-        mix = _OutputMix(self.outputs, stems)
+        passes = self._plan_passes(stems)
+        source = skip(self.mixture.open_blocks(), passes.first_second * self.mixture.sample_rate)
+        for_outputs, *for_voices = fan_out(source, 1 + len(self._voices))
+        estimates = [
+            self._estimates(voice, branch, passes)
+            for voice, branch in zip(self._voices, for_voices, strict=True)
+        ]
+        mixture = self._at_output_rate(for_outputs, passes)
+        mix = OutputMix(self.outputs, stems)
         complete = stems == self._ensemble.stems
-        for block in estimates:
-            dry = mixture.read(block.start, block.stop)  # [C, T]
-            mixture.forget(block.stop)
+        # All voices have the same chunks, so their blocks begin and end together.
+        for parts in zip(*estimates, strict=True):
+            start, stop = parts[0].start, parts[0].stop
+            dry = mixture.read(start, stop)  # [C, T]
+            mixture.forget(stop)
+            separated = self._joined(parts, dry, stems)  # [S, C, T]
             if complete:
-                self.residual.add(dry, block.samples.sum(dim=0))
-            yield StemBlock(block.start, mix(dry, block.samples))
+                self.residual.add(dry, separated.sum(dim=0))
+            yield StemBlock(start - self._timeline.output_range.start, mix(dry, separated))
 
-    def _estimates(self, source: Iterator[Tensor], stems: Sequence[str]) -> Iterator[StemBlock]:
-        """Blocks of the needed stems [S, C, T] at the output's rate and channels."""
-        window = SlidingWindow(
-            map(self._scaling.apply, _to_model(source, self.mixture, self._ensemble)),
-            num_channels=self._ensemble.num_channels,
-            num_samples=self._model_samples,
+    def _plan_passes(self, stems: Sequence[str]) -> _Passes:
+        lanes = plan_lanes(
+            self._ensemble,
+            stems,
+            self._timeline.num_model_samples,
+            self._options,
+            self._timeline.model_range,
         )
-        lanes = plan_lanes(self._ensemble, stems, self._model_samples, self._options)
-        progress = _ChunkCounter(sum(len(lane.plan) for lane in lanes), self._on_progress)
-        finished = (
-            from_model_channels(self._scaling.undo(block.samples), self.num_channels)
-            for block in run_lanes(lanes, window, self._runtime, progress.add)
-        )  # [S, C, T]
-        return self._resampled(finished, len(stems))
+        num_chunks = len(self._voices) * sum(len(lane.plan) for lane in lanes)
+        return _Passes(
+            lanes=lanes,
+            first_second=self._timeline.first_second(first_sample_read(lanes)),
+            progress=_ChunkCounter(num_chunks, self._on_progress),
+        )
 
-    def _resampled(self, blocks: Iterator[Tensor], num_stems: int) -> Iterator[StemBlock]:
+    def _estimates(
+        self, voice: Voice, source: Iterator[Tensor], passes: _Passes
+    ) -> Iterator[StemBlock]:
+        """Blocks [S, C, T] of a voice's stems at the output's rate, over the output's range."""
+        heard = hear(source, voice.channels, self.mixture.sample_rate, self._ensemble)
+        window = SlidingWindow(
+            map(voice.scaling.apply, heard),
+            num_channels=self._ensemble.num_channels,
+            num_samples=self._timeline.num_model_samples,
+            start=passes.first_second * self._ensemble.sample_rate,
+        )
+        finished = (
+            from_model_channels(voice.scaling.undo(block.samples), len(voice.channels))
+            for block in run_lanes(passes.lanes, window, self._runtime, passes.progress.add)
+        )  # [S, C, T]
+        return self._resampled(finished, len(voice.channels))
+
+    def _resampled(self, blocks: Iterator[Tensor], num_channels: int) -> Iterator[StemBlock]:
+        wanted = self._timeline.output_range
         flat = resample_blocks(
             (block.flatten(0, 1) for block in blocks),  # [S*C, T]
             from_rate=self._ensemble.sample_rate,
             to_rate=self.sample_rate,
         )
-        start = 0
+        # Exact: either the rates are equal, or the range begins where both have a sample.
+        start = self._timeline.model_range.start * self.sample_rate // self._ensemble.sample_rate
         for block in flat:
             # There and back, a resampled track may come out a few samples long: never short.
-            kept = block[:, : self.num_samples - start]
-            kept = kept.reshape(num_stems, self.num_channels, -1)  # [S, C, T]
+            kept = block[:, max(0, wanted.start - start) : max(0, wanted.stop - start)]
             if kept.shape[-1]:
-                yield StemBlock(start, kept)
-            start += kept.shape[-1]
+                samples = kept.reshape(-1, num_channels, kept.shape[-1])  # [S, C, T]
+                yield StemBlock(max(start, wanted.start), samples)
+            start += block.shape[-1]
 
-    def _at_output_rate(self, source: Iterator[Tensor]) -> SlidingWindow:
+    def _joined(self, parts: Sequence[StemBlock], dry: Tensor, stems: Sequence[str]) -> Tensor:
+        """The stems [S, C, T] of all channels, from those of the voices and the mixture [C, T]."""
+        joined = torch.zeros(len(stems), *dry.shape)
+        for voice, part in zip(self._voices, parts, strict=True):
+            joined[:, list(voice.channels)] = part.samples
+        if self._lfe_stem in stems:
+            low = list(self._groups.low)
+            joined[stems.index(self._lfe_stem), low] = dry[low]
+        return joined
+
+    def _at_output_rate(self, source: Iterator[Tensor], passes: _Passes) -> SlidingWindow:
         return SlidingWindow(
             resample_blocks(source, from_rate=self.mixture.sample_rate, to_rate=self.sample_rate),
             num_channels=self.num_channels,
-            num_samples=self.num_samples,
+            num_samples=self._timeline.num_output_samples,
+            start=passes.first_second * self.sample_rate,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Passes:
+    """The second pass as it was planned: the same lanes for each voice, from the same second on."""
+
+    lanes: Sequence[Lane]
+    first_second: int
+    progress: _ChunkCounter
 
 
 def _length_warnings(mixture: Mixture, num_samples: int) -> list[str]:
@@ -158,28 +224,6 @@ class ResidualMeter:
         return 10 * math.log10(self._residual / self._mixture)
 
 
-class _OutputMix:
-    """Applies the outputs' gains to a block."""
-
-    def __init__(self, outputs: Sequence[Output], stems: Sequence[str]) -> None:
-        self.mixture_gains = [output.mixture_gain for output in outputs]
-        self._stem_gains = [
-            {stems.index(stem): gain for stem, gain in output.stem_gains.items()}
-            for output in outputs
-        ]
-
-    def __call__(self, mixture: Tensor, stems: Tensor) -> Tensor:
-        """Outputs [O, C, T] from a mixture [C, T] and its stems [S, C, T]."""
-        out = mixture.new_zeros(len(self._stem_gains), *mixture.shape)
-        gains = zip(out, self.mixture_gains, self._stem_gains, strict=True)
-        for row, mixture_gain, stem_gains in gains:
-            if mixture_gain:
-                row.add_(mixture, alpha=mixture_gain)
-            for index, gain in stem_gains.items():
-                row.add_(stems[index], alpha=gain)
-        return out
-
-
 class _ChunkCounter:
     """Turns finished chunks into calls of the user's progress callback."""
 
@@ -196,56 +240,16 @@ class _ChunkCounter:
 
 def _output_rate(mixture: Mixture, ensemble: Ensemble, options: SeparationOptions) -> int:
     if options.sample_rate == "source":
-        return mixture.sample_rate
+        return stem_file_rate(mixture.sample_rate) if options.stem_file else mixture.sample_rate
     if options.sample_rate == "model":
         return ensemble.sample_rate
     return options.sample_rate
 
 
-def _to_model(source: Iterator[Tensor], mixture: Mixture, ensemble: Ensemble) -> Iterator[Tensor]:
-    """Source blocks as the model wants them: its channels first, then its rate."""
-    return resample_blocks(
-        (to_model_channels(block, ensemble.num_channels) for block in source),
-        from_rate=mixture.sample_rate,
-        to_rate=ensemble.sample_rate,
-    )
-
-
-def _measure(mixture: Mixture, ensemble: Ensemble) -> tuple[int, TrackStats]:
-    """The first pass: the source's true length, and the statistics that the model's input needs.
-
-    The statistics are those of the mixture as the model hears it, after resampling, because the
-    reference implementation measures there.
-    """
-    num_source_samples = 0
-
-    def counted() -> Iterator[Tensor]:
-        nonlocal num_source_samples
-        for block in mixture.open_blocks():
-            num_source_samples += block.shape[-1]
-            yield block
-
-    stats = StatsAccumulator()
-    for block in _to_model(counted(), mixture, ensemble):
-        stats.add(block)
-    return num_source_samples, stats.result()
-
-
-@dataclass(frozen=True, slots=True)
-class _Scaling:
-    """The affine map that a model wants its input to go through, and its inverse for each stem."""
-
-    offset: float
-    scale: float
-
-    @classmethod
-    def of(cls, stats: TrackStats, ensemble: Ensemble) -> _Scaling:
-        if ensemble.scaling == "none":
-            return cls(0.0, 1.0)
-        return cls(stats.mean, stats.std + 1e-8)  # the floor keeps a silent track finite
-
-    def apply(self, mixture: Tensor) -> Tensor:
-        return (mixture - self.offset) / self.scale
-
-    def undo(self, estimate: Tensor) -> Tensor:
-        return estimate * self.scale + self.offset
+def _rate_notes(mixture: Mixture, sample_rate: int, options: SeparationOptions) -> list[str]:
+    if options.sample_rate != "source" or sample_rate == mixture.sample_rate:
+        return []
+    return [
+        f"The stem file of {mixture.name} has {sample_rate} Hz in place of {mixture.sample_rate} "
+        "Hz, which DJ software does not load."
+    ]

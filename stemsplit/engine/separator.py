@@ -25,7 +25,10 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Separation:
-    """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz."""
+    """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz.
+
+    `stems` also holds complements, residual and mixes, by the names of their files.
+    """
 
     stems: Mapping[str, np.ndarray]
     sample_rate: int
@@ -47,8 +50,8 @@ class Separator:
     """A loaded model that separates any number of songs.
 
     `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
-    the other arguments are the command line's options of the same name. Only the networks that
-    `stems` or `two_stems` need are loaded.
+    the other arguments are the command line's options of the same name (`mixes` are its `--mix`;
+    `start` and `end` are in seconds). Only the networks that the outputs need are loaded.
 
     Raises:
         ModelError: the model could not be had.
@@ -63,6 +66,11 @@ class Separator:
         two_stems: str | None = None,
         complement: Complement = "subtract",
         residual: bool = False,
+        sum_to_mix: bool = False,
+        mixes: tuple[str, ...] | list[str] = (),
+        lfe: str | None = None,
+        start: float = 0.0,
+        end: float | None = None,
         shifts: int = 0,
         seed: int = 0,
         overlap: float | None = None,
@@ -77,6 +85,11 @@ class Separator:
             two_stems=two_stems,
             complement=complement,
             residual=residual,
+            sum_to_mix=sum_to_mix,
+            mixes=tuple(mixes),
+            lfe=lfe,
+            start_seconds=start,
+            end_seconds=end,
             shifts=shifts,
             seed=seed,
             overlap=overlap,

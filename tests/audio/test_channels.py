@@ -1,12 +1,122 @@
-"""Mono to the model and back."""
+"""Which channels go together, and mono to the model and back."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stemsplit.audio.channels import from_model_channels, to_model_channels
+from stemsplit.audio.channels import (
+    MAX_CHANNELS,
+    default_channels,
+    from_model_channels,
+    group_channels,
+    layout_is_known,
+    to_model_channels,
+)
+from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
+from tests.audio.songs import tone, write_pyav, write_sndfile
+
+
+def names(layout: str, model_channels: int = 2) -> list[str]:
+    channels = layout.split()
+    groups = group_channels(channels, model_channels)
+    voices = ["+".join(channels[i] for i in voice) for voice in groups.voices]
+    return voices + [f"({channels[i]})" for i in groups.low]
+
+
+@pytest.mark.parametrize(
+    ("layout", "groups"),
+    [
+        ("FC", ["FC"]),
+        ("FL FR", ["FL+FR"]),
+        ("FL FR LFE", ["FL+FR", "(LFE)"]),
+        ("FL FR BL BR", ["FL+FR", "BL+BR"]),
+        ("FL FR FC LFE BL BR", ["FL+FR", "FC", "BL+BR", "(LFE)"]),
+        ("FL FR FC LFE SL SR", ["FL+FR", "FC", "SL+SR", "(LFE)"]),
+        ("FL FC FR SL SR BC LFE", ["FL+FR", "FC", "SL+SR", "BC", "(LFE)"]),
+        ("FR FL FC", ["FL+FR", "FC"]),  # the pair is left and right, wherever they lie
+        ("FL FC BR", ["FL", "FC", "BR"]),
+        (
+            "FL FR FC LFE BL BR SL SR TFL TFR TBL TBR",
+            ["FL+FR", "FC", "BL+BR", "SL+SR", "TFL+TFR", "TBL+TBR", "(LFE)"],
+        ),
+        ("1 2 3 4 5", ["1+2", "3+4", "5"]),
+        ("FL FR FL FR", ["FL+FR", "FL+FR"]),  # twice the same: neighbours
+        ("AMBI0 AMBI1 AMBI2 AMBI3", ["AMBI0+AMBI1", "AMBI2+AMBI3"]),
+        ("LFE LFE2 LFE", ["LFE+LFE2", "LFE"]),
+    ],
+)
+def test_left_goes_with_right_and_the_rest_alone(layout: str, groups: list[str]) -> None:
+    assert names(layout) == groups
+
+
+def test_a_model_of_one_channel_takes_them_one_by_one() -> None:
+    assert names("FL FR FC LFE", model_channels=1) == ["FL", "FR", "FC", "(LFE)"]
+    assert names("1 2 3", model_channels=1) == ["1", "2", "3"]
+
+
+@given(
+    st.lists(st.sampled_from(["FL", "FR", "FC", "LFE", "BL", "BR", "TFL", "x"]), min_size=1),
+    st.integers(1, 3),
+)
+def test_every_channel_is_in_exactly_one_group(channels: list[str], model_channels: int) -> None:
+    channels = channels[:MAX_CHANNELS]
+    groups = group_channels(channels, model_channels)
+    members = [i for voice in (*groups.voices, groups.low) for i in voice]
+    assert sorted(members) == list(range(len(channels)))
+    assert groups.voices
+
+
+def test_there_is_a_bound() -> None:
+    with pytest.raises(AudioReadError, match=r"33 channels\. Up to 32 can be separated"):
+        group_channels(default_channels(33), 2)
+
+
+def test_the_usual_layouts_are_known_up_to_eight_channels() -> None:
+    for count in range(1, 13):
+        assert len(default_channels(count)) == count
+        assert layout_is_known(default_channels(count)) == (count <= 8)
+
+
+@pytest.mark.parametrize("container", ["WAVEX", "RF64", "AIFF", "W64", "AU"])
+def test_six_channels_of_libsndfile_are_5_1(tmp_path: Path, container: str) -> None:
+    path = write_sndfile(tmp_path / "x", tone(500, num_channels=6), container=container)
+    assert probe(path).channels == ("FL", "FR", "FC", "LFE", "BL", "BR")
+
+
+def test_the_mask_of_a_wav_file_is_read(tmp_path: Path) -> None:
+    path = write_sndfile(tmp_path / "quad.wav", tone(500, num_channels=4), container="WAVEX")
+    assert probe(path).channels == ("FL", "FR", "BL", "BR")
+    plain = write_sndfile(tmp_path / "plain.wav", tone(500, num_channels=4))
+    assert probe(plain).channels == ("FL", "FR", "FC", "BC")
+    many = write_sndfile(tmp_path / "many.wav", tone(500, num_channels=9))
+    assert probe(many).channels == tuple("123456789")
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("libopus", "ogg"), ("flac", "flac"), ("aac", "m4a")]
+)
+def test_channels_come_in_the_order_of_their_names(tmp_path: Path, codec: str, suffix: str) -> None:
+    # Ogg keeps the centre second, and libsndfile would hand it out so. The LFE is not looked at:
+    # lossy codecs take its tone away.
+    path = write_pyav(
+        tmp_path / f"surround.{suffix}",
+        tone(48_000, num_channels=6, sample_rate=48_000),
+        codec=codec,
+        sample_rate=48_000,
+    )
+    info = probe(path)
+    assert info.channels == ("FL", "FR", "FC", "LFE", "BL", "BR")
+    samples = torch.cat(list(read_blocks(path)), dim=-1).numpy()[:, :48_000]  # [C, T]
+    heard = np.abs(np.fft.rfft(samples * np.hanning(48_000))).argmax(axis=-1)  # one bin is 1 Hz
+    for channel in (0, 1, 2, 4, 5):
+        assert abs(heard[channel] - (440 + 55 * channel)) <= 1
 
 
 def test_mono_there_and_back() -> None:
@@ -27,9 +137,8 @@ def test_equal_channels_are_kept() -> None:
     assert torch.equal(from_model_channels(block[None], 2)[0], block)
 
 
-@pytest.mark.parametrize("num_channels", [3, 6, 8])
-def test_more_channels_are_not_supported(num_channels: int) -> None:
-    with pytest.raises(AudioReadError, match=f"{num_channels} channels and the model takes 2"):
-        to_model_channels(torch.zeros(num_channels, 5), 2)
-    with pytest.raises(ValueError, match=f"2 channels into {num_channels}"):
-        from_model_channels(torch.zeros(1, 2, 5), num_channels)
+def test_a_pair_is_no_group_of_three() -> None:
+    with pytest.raises(AudioReadError, match="2 channels and the model takes 3"):
+        to_model_channels(torch.zeros(2, 5), 3)
+    with pytest.raises(ValueError, match="3 channels into 2"):
+        from_model_channels(torch.zeros(1, 3, 5), 2)

@@ -225,3 +225,21 @@ def test_a_stream_that_is_left_early_closes_its_file(tmp_path: Path, suffix: str
 def test_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = write_sndfile(tmp_path / "a.wav", tone(2000))
     assert hash_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("timescale", "is_exact"), [("44100", True), ("1000", False)])
+def test_padding_of_aac_is_cut_only_where_the_edit_list_is_exact(
+    tmp_path: Path, timescale: str, is_exact: bool
+) -> None:
+    options = {"movie_timescale": timescale}
+    path = write_pyav(tmp_path / "a.m4a", tone(20_000), codec="aac", options=options)
+    num_samples = read_all(path).shape[-1]
+    assert (num_samples == 20_000) == is_exact
+    # Rounded to milliseconds, the list may end before the song does: better too much.
+    assert num_samples >= 20_000
+    assert (probe(path).tolerance_samples == 0) == is_exact
+
+
+def test_very_short_mp3_at_a_low_rate_has_its_length(tmp_path: Path) -> None:
+    path = write_sndfile(tmp_path / "a.mp3", tone(1, sample_rate=22050), sample_rate=22050)
+    assert read_all(path).shape == (2, 1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_folder_gives_audio_by_content_in_order(tmp_path: Path) -> None:
     for name in ("b/2.wav", "b/1.wav", "a.wav", ".git/x.wav", "b/.hidden.wav"):
         make_song(tmp_path / name)
     make_song(tmp_path / "odd.wav").rename(tmp_path / "music without a suffix")
-    (tmp_path / "notes.mp3").write_text("not music")
+    (tmp_path / "cover.jpg").write_text("not music")
     found = discover([tmp_path])
     assert [(song.path.name, song.subfolder) for song in found.songs] == [
         ("a.wav", ""),
@@ -49,7 +50,37 @@ def test_our_own_outputs_are_passed_over_wherever_they_are(tmp_path: Path) -> No
     outputs = [{"file": "bass/song.wav"}, {"file": 7}, "junk"]
     write_record(tmp_path / "song.stemsplit.json", {"outputs": outputs})
     assert recorded_outputs(tmp_path / "song.stemsplit.json") == {stem}
-    assert [found.path for found in discover([tmp_path]).songs] == [song]
+    found = discover([tmp_path])
+    assert [found.path for found in found.songs] == [song]
+    assert (found.num_ours, found.num_skipped) == (1, 0)
+
+
+def test_outputs_are_ours_after_their_folder_was_renamed(tmp_path: Path) -> None:
+    make_song(tmp_path / "song" / "bass.wav")
+    make_song(tmp_path / "song" / "old" / "drums.wav")
+    write_record(
+        tmp_path / "song" / "stemsplit.json",
+        {"outputs": [{"file": "bass.wav"}], "earlier": [{"file": "old/drums.wav"}]},
+    )
+    renamed = (tmp_path / "song").rename(tmp_path / "another name")
+    with pytest.raises(AudioReadError, match="holds no audio, only 2 outputs of stemsplit"):
+        discover([renamed])
+
+
+def test_a_damaged_song_is_not_passed_over(tmp_path: Path) -> None:
+    make_song(tmp_path / "a.wav")
+    for name in ("empty.MP3", "text.flac"):
+        (tmp_path / name).write_text("" if name.startswith("e") else "not music")
+    found = discover([tmp_path])
+    assert [song.path.name for song in found.songs] == ["a.wav", "empty.MP3", "text.flac"]
+    assert found.num_skipped == 0
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    make_song(tmp_path / "a.wav")
+    (tmp_path / "locked").mkdir(mode=0)
+    assert discover([tmp_path]).unreadable == (tmp_path / "locked",)
 
 
 def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stemsplit.batch.template import (
     DEFAULT_TEMPLATE,
     check_template,
+    component,
     output_path,
     record_path,
 )
@@ -77,3 +78,33 @@ def test_no_value_leaves_the_output_folder(fields: dict[str, str]) -> None:
 def test_a_track_is_one_component(name: str) -> None:
     path = output_path(OUT, "{track}/{stem}.wav", {**FIELDS, "track": name})
     assert len(path.relative_to(OUT).parts) == 2
+
+
+@pytest.mark.parametrize(
+    "template", ["{dir}../{stem}", "{dir}../{dir}../{stem}", "{dir}./.{dir}./{stem}"]
+)
+def test_empty_fields_make_no_way_out(template: str) -> None:
+    path = output_path(OUT, check_template(template), {**FIELDS, "dir": ""})
+    assert ".." not in path.parts
+    assert path.is_relative_to(OUT)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("CON", "_CON"),
+        ("nul.old", "_nul.old"),
+        ("Com1 .x", "_Com1 .x"),
+        ("com¹", "_com¹"),
+        ("console", "console"),
+        ("what? <a|b>*", "what_ _a_b__"),
+        ("a\\b:c", "a_b_c"),
+        ("dots...", "dots"),
+        ("space ", "space"),
+        (".. .", "_"),
+        ("new\nline", "new_line"),
+    ],
+)
+def test_names_that_windows_forbids_are_changed_there(name: str, expected: str) -> None:
+    assert component(name, on_windows=True) == expected
+    assert component(name, on_windows=False) == name

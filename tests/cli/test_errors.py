@@ -43,7 +43,7 @@ BAD_SONGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nan.wav": (nan_song, "not finite numbers: at least 1, the first at 0.100 seconds"),
     "inf.wav": (infinite_song, "not finite numbers: at least 1, the first at 0.000 seconds"),
     "silent film.mp4": (write_video, "has no audio in it"),
-    "surround.wav": (lambda path: write_sndfile(path, tone(9000, num_channels=6)), "6 channels"),
+    "choir.wav": (lambda path: write_sndfile(path, tone(900, num_channels=40)), "40 channels"),
 }
 
 
@@ -207,7 +207,7 @@ def test_a_defect_of_ours_is_one_line_and_takes_no_other_song_with_it(
     def fail(*_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("stemsplit.batch.job._write", fail)
+    monkeypatch.setattr("stemsplit.batch.track._write", fail)
     result = stemsplit(song, "-m", "spectral")
     assert result.exit_code == 1
     assert "unexpected RuntimeError: boom" in result.stderr

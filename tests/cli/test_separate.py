@@ -72,11 +72,12 @@ def test_finished_tracks_are_skipped_until_something_changes(
     assert again.exit_code == 0
     assert "already done: skipped" in again.stderr
     assert drums.stat().st_mtime_ns == before
-    other = stemsplit(*arguments, "--bit-depth", "16")
-    assert other.exit_code == 1
-    assert "drums.wav already exists. Use --overwrite to replace it" in other.stderr
-    assert stemsplit(*arguments, "--bit-depth", "16", "--overwrite").exit_code == 0
+    # Nobody has touched our own files, so they may be replaced.
+    assert stemsplit(*arguments, "--bit-depth", "16").exit_code == 0
     assert soundfile.info(drums).subtype == "PCM_16"
+    write_sndfile(song, tone(11_025))
+    assert stemsplit(*arguments, "--bit-depth", "16").exit_code == 0
+    assert soundfile.info(drums).frames == 11_025
 
 
 def test_a_damaged_output_is_noticed_and_not_overwritten_unasked(
@@ -85,8 +86,42 @@ def test_a_damaged_output_is_noticed_and_not_overwritten_unasked(
     assert stemsplit(song, "-m", "spectral").exit_code == 0
     drums = Path("separated/spectral/song/drums.wav")
     drums.write_bytes(b"mine")
-    assert stemsplit(song, "-m", "spectral").exit_code == 1
+    result = stemsplit(song, "-m", "spectral")
+    assert result.exit_code == 1
+    assert "drums.wav already exists. Use --overwrite to replace it" in result.stderr
     assert drums.read_bytes() == b"mine"
+    assert stemsplit(song, "-m", "spectral", "--overwrite").exit_code == 0
+    assert soundfile.info(drums).frames == 22_050
+
+
+def test_outputs_of_other_options_stay_ours(stemsplit: Stemsplit, song: Path) -> None:
+    arguments = (song.parent, "-m", "spectral", "-o", song.parent / "out")
+    assert stemsplit(*arguments).exit_code == 0
+    assert stemsplit(*arguments, "--two-stems", "vocals").exit_code == 0
+    record = json.loads(Path("out/spectral/song/stemsplit.json").read_text())
+    assert [output["file"] for output in record["outputs"]] == ["vocals.wav", "no_vocals.wav"]
+    assert [output["file"] for output in record["earlier"]] == [
+        "drums.wav",
+        "bass.wav",
+        "other.wav",
+    ]
+    # They are neither songs nor in the way.
+    again = stemsplit(*arguments)
+    assert again.exit_code == 0
+    assert "5 files are outputs of earlier runs: passed over." in again.stderr
+    record = json.loads(Path("out/spectral/song/stemsplit.json").read_text())
+    assert [output["file"] for output in record["earlier"]] == ["no_vocals.wav"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--overwrite"]])
+def test_an_input_is_never_replaced(stemsplit: Stemsplit, song: Path, arguments: list[str]) -> None:
+    before = song.read_bytes()
+    song.rename(song.with_name("Bass.wav"))
+    template = "{stem}.{ext}"
+    result = stemsplit("Bass.wav", "-m", "spectral", "-o", ".", "--template", template, *arguments)
+    assert result.exit_code == 2
+    assert "bass.wav is to be written, and is an input." in result.stderr
+    assert Path("Bass.wav").read_bytes() == before
 
 
 def test_two_stems_sum_to_the_song(stemsplit: Stemsplit, song: Path) -> None:
@@ -123,7 +158,7 @@ def test_only_what_was_asked_for_is_written(
         (["--flac", "--bit-depth", "16"], "drums.flac", "PCM_16"),
         (["--float32"], "drums.wav", "FLOAT"),
         (["--bit-depth", "16"], "drums.wav", "PCM_16"),
-        (["--bit-depth", "16", "--int24"], "drums.wav", "PCM_24"),
+        (["--int24"], "drums.wav", "PCM_24"),
     ],
 )
 def test_the_file_is_of_the_kind_that_was_asked_for(
@@ -163,9 +198,14 @@ def test_a_folder_is_walked_and_its_tree_mirrored(stemsplit: Stemsplit, song: Pa
         "album/stems/spectral/one/drums.wav",
     ]
     assert "1 files in the folders are not audio: passed over." in result.stderr
+    assert "2 done, 0 skipped, 0 failed." in result.stderr
     again = stemsplit(*arguments)  # our own outputs are inside the folder now
     assert again.exit_code == 0
     assert again.stderr.count("already done: skipped") == 2
+    assert "2 files are outputs of earlier runs: passed over." in again.stderr
+    assert "0 done, 2 skipped, 0 failed." in again.stderr
+    next(album.rglob("drums.wav")).unlink()
+    assert "1 done (1 of them again), 1 skipped, 0 failed." in stemsplit(*arguments).stderr
 
 
 def test_one_bad_file_does_not_stop_the_others(stemsplit: Stemsplit, song: Path) -> None:
@@ -175,17 +215,55 @@ def test_one_bad_file_does_not_stop_the_others(stemsplit: Stemsplit, song: Path)
     assert (Path("separated/spectral/song") / "vocals.wav").exists()
     assert "Failed: bad.mp3: bad.mp3 is not audio that stemsplit can read." in result.stderr
     assert "Failed: missing.wav: missing.wav does not exist." in result.stderr
-    assert "2 of 3 songs failed." in result.stderr
+    summary = result.stderr[result.stderr.index("1 done, 0 skipped, 2 failed.") :].splitlines()
+    assert [line.split(":")[0].strip() for line in summary[1:]] == [
+        "2 of 3 songs failed",
+        "bad.mp3",
+        "missing.wav",
+    ]
 
 
+@pytest.mark.parametrize("other", ["song.flac", "SONG.wav"])
 def test_two_songs_that_would_share_files_are_found_before_any_work(
+    stemsplit: Stemsplit, song: Path, other: str
+) -> None:
+    shutil.copy(song, other)
+    result = stemsplit("song.wav", other, "-m", "spectral")
+    assert result.exit_code == 2
+    assert f"song.wav and {other} would both write" in result.stderr
+    assert not Path("separated").exists()
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     stemsplit: Stemsplit, song: Path
 ) -> None:
-    shutil.copy(song, "song.flac")
-    result = stemsplit("song.wav", "song.flac", "-m", "spectral")
-    assert result.exit_code == 2
-    assert "song.wav and song.flac would both write" in result.stderr
-    assert not Path("separated").exists()
+    for name in ("changed.wav", "new.wav", "occupied.wav"):
+        shutil.copy(song, name)
+    output = song.parents[1] / "out"
+    arguments = (song.parent, "-m", "spectral", "-o", output)
+    assert stemsplit("song.wav", "changed.wav", *arguments[1:]).exit_code == 0
+    write_sndfile(Path("changed.wav"), tone(44_100 * 3))
+    Path("broken.mp3").write_text("no music")
+    mine = output / "spectral/occupied/bass.wav"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    before = files_below(output)
+    result = stemsplit(*arguments, "--dry-run")
+    assert result.exit_code == 1
+    rows = [re.split("  +", line.strip()) for line in result.stdout.splitlines()]
+    assert rows[0] == ["song", "what", "folder", "length"]
+    folder = output / "spectral"
+    assert [[Path(row[0]).name, *row[1:]] for row in rows[1:]] == [
+        ["broken.mp3", "would fail", "?"],
+        ["changed.wav", "again", str(folder / "changed"), "0:03"],
+        ["new.wav", "new", str(folder / "new"), "0:00"],
+        ["occupied.wav", "would fail", "?"],
+        ["song.wav", "skip: done", str(folder / "song"), "0:00"],
+    ]
+    assert "5 songs: 1 new, 1 again, 1 skip: done, 2 would fail." in result.stderr
+    assert "0:04 of music to separate, about 0:0" in result.stderr
+    assert "bass.wav already exists" in result.stderr
+    assert files_below(output) == before
 
 
 def test_json_lines_tell_every_step(stemsplit: Stemsplit, song: Path) -> None:
@@ -193,14 +271,14 @@ def test_json_lines_tell_every_step(stemsplit: Stemsplit, song: Path) -> None:
     assert result.exit_code == 1
     events = [json.loads(line) for line in result.stdout.splitlines()]
     names = [event["event"] for event in events if event["event"] != "progress"]
-    assert names == ["start", "done", "start", "failed", "summary"]
+    assert names == ["start", "done", "failed", "summary"]
     done = next(event for event in events if event["event"] == "done")
     assert Path(done["outputs"]["drums"]).is_absolute()
     assert done["duration_seconds"] == 0.5
     assert done["realtime_factor"] > 0
     failed = next(event for event in events if event["event"] == "failed")
     assert "does not exist" in failed["error"]
-    assert events[-1] | {"done": 1, "skipped": 0, "failed": 1} == events[-1]
+    assert events[-1] | {"done": 1, "redone": 0, "skipped": 0, "failed": 1} == events[-1]
     shares = [event["share"] for event in events if event["event"] == "progress"]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -244,3 +322,11 @@ def test_a_local_checkpoint_names_the_folder(
     result = stemsplit(song, "-m", bag_folder / "htdemucs.yaml", "--shifts", 1, "--segment", 0.3)
     assert result.exit_code == 0, result.stderr
     assert Path("separated/htdemucs/song/bass.wav").exists()
+
+
+def test_a_dry_run_knows_the_range(stemsplit: Stemsplit) -> None:
+    write_sndfile(Path("long.wav"), tone(44_100 * 5))
+    result = stemsplit("long.wav", "-m", "spectral", "--start", "1", "--end", "4", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert "0:03 of music to separate, about 0:0" in result.stderr
+    assert not Path("separated").exists()

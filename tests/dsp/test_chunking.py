@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,22 +23,38 @@ def plans(draw: st.DrawFn) -> ChunkPlan:
         length_step_samples=draw(st.integers(1, 9)),
     )
     length = draw(st.sampled_from([0, 1, chunk - 1, chunk, chunk + 1]) | st.integers(0, 300))
-    return ChunkPlan(num_samples=length, policy=policy, origin=-draw(st.integers(0, 60)))
+    start = draw(st.integers(0, max(0, length - 1)))
+    wanted = range(start, draw(st.integers(min(start + 1, length), length)))
+    return ChunkPlan(
+        num_samples=length,
+        policy=policy,
+        origin=-draw(st.integers(0, 60)),
+        wanted=draw(st.sampled_from([None, wanted])),
+    )
 
 
 @given(plans())
-def test_chunks_cover_the_track_without_gaps(plan: ChunkPlan) -> None:
+def test_chunks_cover_what_is_wanted_without_gaps(plan: ChunkPlan) -> None:
     chunks = list(plan)
     assert len(chunks) == len(plan)
     if plan.num_samples == 0:
         assert not chunks
         return
-    assert chunks[0].start == plan.origin
-    assert chunks[-1].stop == plan.num_samples
+    assert chunks[0].start <= plan.span.start
+    assert chunks[-1].stop >= plan.span.stop
     for before, after in itertools.pairwise(chunks):
         assert before.start < after.start <= before.stop
     for chunk in chunks:
         assert 0 < chunk.num_samples <= plan.policy.chunk_samples
+
+
+@given(plans())
+def test_chunks_are_those_of_the_whole_track_that_touch_what_is_wanted(plan: ChunkPlan) -> None:
+    whole = replace(plan, wanted=None)
+    touching = [
+        chunk for chunk in whole if chunk.start < plan.span.stop and chunk.stop > plan.span.start
+    ]
+    assert list(plan) == touching
 
 
 @given(plans())
@@ -61,7 +78,7 @@ def test_the_network_reads_a_length_it_accepts_with_the_chunk_in_the_middle(
 def test_overlap_add_of_the_mixture_is_the_mixture(plan: ChunkPlan) -> None:
     covered = torch.arange(plan.num_samples - plan.origin, dtype=torch.float32) + 1
     adder = OverlapAdd(plan, num_stems=1, num_channels=1)
-    position = plan.origin
+    first = position = plan[0].start if len(plan) else 0
     pieces = []
     for chunk in plan:
         samples = covered[chunk.start - plan.origin : chunk.stop - plan.origin]
@@ -71,8 +88,10 @@ def test_overlap_add_of_the_mixture_is_the_mixture(plan: ChunkPlan) -> None:
         pieces.append(block.samples)
     if plan.num_samples == 0:
         return
-    assert position == plan.num_samples
-    assert torch.allclose(torch.cat(pieces, dim=-1)[0, 0], covered, rtol=1e-6, atol=0)
+    assert position >= plan.span.stop
+    total = torch.cat(pieces, dim=-1)[0, 0]
+    expected = covered[first - plan.origin : position - plan.origin]
+    assert torch.allclose(total, expected, rtol=1e-6, atol=0)
 
 
 def test_fitted_length_counts_steps_above_the_minimum() -> None:

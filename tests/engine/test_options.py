@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.engine.mix import Output
 from stemsplit.engine.options import (
     SeparationOptions,
     check_stem,
@@ -81,3 +82,24 @@ def test_half_precision_is_what_the_network_computes_in() -> None:
         out = linear(torch.ones(1, 4))
     assert out.dtype == torch.bfloat16
     assert out.is_inference()
+
+
+def test_a_stem_file_has_the_mixture_and_four_stems() -> None:
+    options = SeparationOptions(stem_file=True)
+    outputs = choose_outputs(("vocals", "drums", "bass", "other"), options)
+    assert outputs == (
+        Output("mixture", 1.0, {}),
+        *(Output(stem, 0.0, {stem: 1.0}) for stem in ("drums", "bass", "other", "vocals")),
+    )
+
+
+def test_the_fifth_and_sixth_stem_go_into_other_of_a_stem_file() -> None:
+    stems = ("drums", "bass", "other", "vocals", "guitar", "piano")
+    outputs = choose_outputs(stems, SeparationOptions(stem_file=True))
+    assert outputs[3] == Output("other", 0.0, {"other": 1.0, "guitar": 1.0, "piano": 1.0})
+    assert set(needed_stems(stems, outputs)) == set(stems)
+
+
+def test_a_model_without_the_four_stems_makes_no_stem_file() -> None:
+    with pytest.raises(UsageError, match=r"has vocals, other. Use a model with these four"):
+        choose_outputs(("vocals", "other"), SeparationOptions(stem_file=True))

@@ -98,7 +98,7 @@ def test_the_size_of_the_blocks_that_come_in_does_not_matter() -> None:
         def open_blocks(size: int = size) -> Iterator[Tensor]:
             return iter(audio.split(size, dim=-1))
 
-        mixture = Mixture("x", 48000, 2, open_blocks)
+        mixture = Mixture("x", 48000, ("FL", "FR"), open_blocks)
         track = TrackSeparation(
             mixture, ensemble_of(EdgeModel()), choose_runtime(device="cpu"), SeparationOptions()
         )
@@ -191,7 +191,7 @@ def test_a_header_that_promises_more_is_a_warning() -> None:
         container="mp3",
         codec="mp3",
         sample_rate=44100,
-        num_channels=2,
+        channels=("FL", "FR"),
         num_samples=88200,
         bits_per_sample=None,
     )
@@ -232,8 +232,3 @@ def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said()
 def test_an_array_that_is_no_audio_is_refused(array: Tensor, message: str) -> None:
     with pytest.raises(AudioReadError, match=message):
         Mixture.from_array(array, 44100)
-
-
-def test_more_than_two_channels_are_refused_for_now() -> None:
-    with pytest.raises(AudioReadError, match="6"):
-        run(noise(1000, num_channels=6), ensemble_of(GainModel()))

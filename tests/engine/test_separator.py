@@ -70,6 +70,22 @@ def test_options_are_the_command_lines(checkpoint: Path) -> None:
     assert np.allclose(total, tone(9000), atol=1e-6)
 
 
+def test_ranges_mixes_and_sums_are_the_command_lines(checkpoint: Path) -> None:
+    separator = Separator(
+        checkpoint,
+        stems=["vocals", "other"],
+        mixes=["practice = mixture - vocals"],
+        sum_to_mix=True,
+        start=0.1,
+        end=0.2,
+        device="cpu",
+    )
+    separation = separator.separate(tone(9000), sample_rate=44100)
+    assert list(separation.stems) == ["vocals", "other", "practice"]
+    total = separation["practice"] + separation["vocals"]
+    assert np.allclose(total, tone(9000)[:, 4410:8820], atol=1e-6)
+
+
 def test_the_callers_array_is_not_modified(separator: Separator) -> None:
     samples = tone(9000)
     before = samples.copy()

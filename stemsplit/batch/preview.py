@@ -1,0 +1,117 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from stemsplit.audio.channels import group_channels
+from stemsplit.audio.place import check_target
+from stemsplit.batch.job import Job, Session, TrackPlan
+from stemsplit.batch.record import owns, read_record
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.separate import TrackSeparation
+from stemsplit.engine.timeline import choose_range
+from stemsplit.errors import StemsplitError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What would become of a job.
+
+    `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
+    `passes`: how many times the model would go over it, once for each set of its channels.
+    """
+
+    input: Path
+    folder: Path
+    action: Literal["new", "redo", "skip", "fail"]
+    duration_seconds: float | None = None
+    passes: int = 0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The preview as JSON values."""
+        return {
+            "input": str(self.input.absolute()),
+            "folder": str(self.folder.absolute()),
+            "action": self.action,
+            "duration_seconds": self.duration_seconds,
+            "error": self.error,
+        }
+
+
+def preview_jobs(jobs: Sequence[Job], session: Session) -> Iterator[Preview]:
+    """What would become of each job, as far as can be seen without decoding it."""
+    for job in jobs:
+        try:
+            yield _preview(TrackPlan.of(job, session), session)
+        except StemsplitError as error:
+            yield Preview(
+                input=job.song.path, folder=job.output_dir, action="fail", error=str(error)
+            )
+
+
+def _preview(plan: TrackPlan, session: Session) -> Preview:
+    record = read_record(plan.record_file)
+    action = plan.action(record)
+    if action != "skip":
+        check_target(plan.record_file, may_replace=True)
+        for path in plan.outputs.values():
+            check_target(path, may_replace=plan.job.overwrite or owns(record, plan.folder, path))
+    mixture = plan.mixture
+    num_samples = mixture.info.num_samples if mixture.info else None
+    if num_samples is not None:
+        num_samples = len(choose_range(mixture, num_samples, session.options))
+    return Preview(
+        input=plan.job.song.path,
+        folder=plan.folder,
+        action=action,
+        duration_seconds=None if num_samples is None else num_samples / mixture.sample_rate,
+        passes=len(group_channels(mixture.channels, session.ensemble.num_channels).voices),
+    )
+
+
+def estimate_seconds(previews: Sequence[Preview], session: Session) -> float:
+    """Roughly how long the work would take: the measured time of a chunk, for each chunk.
+
+    Decoding and writing are left out, and tracks of unknown length count as nothing.
+    """
+    todo = [preview for preview in previews if preview.action in ("new", "redo")]
+    if not todo:
+        return 0.0
+    member = session.ensemble.members[0]
+    hop_samples = session.ensemble.policy(member.model, session.options).hop_samples
+    hop_seconds = hop_samples / session.ensemble.sample_rate
+    num_hops = sum(
+        preview.passes * math.ceil((preview.duration_seconds or 0.0) / hop_seconds)
+        for preview in todo
+    )
+    return num_hops * _seconds_per_hop(session, hop_samples)
+
+
+def _seconds_per_hop(session: Session, hop_samples: int) -> float:
+    """How long all networks take for one chunk of noise."""
+    seconds = _time_noise(session, hop_samples)
+    # What was quick was mostly warming up; what was slow needs no second look.
+    return _time_noise(session, hop_samples) if seconds < 1 else seconds
+
+
+def _time_noise(session: Session, num_samples: int) -> float:
+    ensemble = session.ensemble
+    noise = torch.randn(
+        ensemble.num_channels, num_samples, generator=torch.Generator().manual_seed(0)
+    )  # [C, T]
+    mixture = Mixture.from_array(0.1 * noise, ensemble.sample_rate)
+    started = time.perf_counter()
+    options = replace(session.options, start_seconds=0.0, end_seconds=None)
+    track = TrackSeparation(mixture, ensemble, session.runtime, options)
+    for _ in track.blocks():
+        pass
+    return time.perf_counter() - started

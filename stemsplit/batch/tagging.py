@@ -1,0 +1,37 @@
+"""The song's tags in its stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stemsplit.audio.encode import Encoding
+from stemsplit.audio.info import display_path
+from stemsplit.audio.stem_mp4 import STEM_FILE
+from stemsplit.audio.tag_reader import read_tags
+from stemsplit.audio.tag_writer import write_tags
+
+
+class Tagger:
+    """Writes the tags of a song into its outputs. `warnings` tell what did not work."""
+
+    def __init__(self, song: Path, encoding: Encoding) -> None:
+        self._tags = read_tags(song)
+        self._track = song.stem
+        self._container = encoding.container
+        self._too_large: list[str] = []
+
+    def __call__(self, name: str, part: Path) -> None:
+        """Tags one finished output, whose title gets its name; that of a stem file stays."""
+        tags = self._tags.titled(self._track, None if name == STEM_FILE else name)
+        if not write_tags(part, self._container, tags):
+            self._too_large.append(name)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        if not self._too_large:
+            return self._tags.warnings
+        return (
+            *self._tags.warnings,
+            f"{', '.join(self._too_large)} of {display_path(self._track)} are too large for tags: "
+            f"{self._container} files hold none beyond 4 GiB.",
+        )

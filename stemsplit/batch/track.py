@@ -1,0 +1,199 @@
+"""One track done: locked, separated, written, recorded.
+
+The order makes every moment safe to be killed in: the lock; what a killed run left is removed; the
+outputs are completed under temporary names; the record is written, which knows both the new files
+and those that they replace; the outputs get their names.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stemsplit.audio.info import display_path
+from stemsplit.audio.place import check_target, remove_parts
+from stemsplit.audio.sink import StemWriter, WriteReport
+from stemsplit.audio.source import hash_file
+from stemsplit.audio.stem_mp4 import STEM_FILE, StemFileWriter
+from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
+from stemsplit.batch.lock import has_lock_file, track_lock
+from stemsplit.batch.record import (
+    earlier_outputs,
+    forget_replaced,
+    owns,
+    read_record,
+    write_record,
+)
+from stemsplit.batch.tagging import Tagger
+from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+
+_log = logging.getLogger(__name__)
+
+
+def run_job(
+    job: Job,
+    session: Session,
+    *,
+    on_start: Callable[[Job], None] | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> JobResult:
+    """Separates one track and writes its stems and its record.
+
+    A track that an earlier run finished with the same input, model and options is skipped. What a
+    killed run left of the track is removed first. `on_start` is called if there is work to do.
+
+    Raises:
+        StemsplitError: the input cannot be read, or the outputs cannot be written.
+        TrackBusyError: another process is at work on the track.
+    """
+    plan = TrackPlan.of(job, session)
+    skipped = JobResult(input=job.song.path, status="skipped", outputs=plan.outputs)
+    # A lock file may belong to a run that was killed, and then there is something to clean up.
+    if not has_lock_file(plan.record_file) and plan.action(read_record(plan.record_file)) == "skip":
+        return skipped
+    with track_lock(plan.record_file):
+        folders = {plan.folder, *(path.parent for path in plan.outputs.values())}
+        if num_parts := remove_parts(folders, plan.key):
+            _log.info("Removed %d temporary files of a run that was killed", num_parts)
+        previous = read_record(plan.record_file)
+        if plan.action(previous) == "skip":
+            # Another process was faster, or was killed just before the end.
+            forget_replaced(plan.record_file)
+            return skipped
+        if previous is not None:
+            _log.info(
+                "%s was separated before, but the song, the options or the outputs have changed",
+                display_path(job.song.path),
+            )
+        if on_start is not None:
+            on_start(job)
+        return _separate(plan, session, previous, on_progress)
+
+
+def _separate(
+    plan: TrackPlan,
+    session: Session,
+    previous: Mapping[str, Any] | None,
+    on_progress: ProgressCallback | None,
+) -> JobResult:
+    started = time.monotonic()
+    check_target(plan.record_file, may_replace=True)  # its name may be too long
+    track = TrackSeparation(
+        plan.mixture, session.ensemble, session.runtime, session.options, on_progress=on_progress
+    )
+    tagger = Tagger(plan.job.song.path, plan.job.encoding) if plan.job.tags else None
+    with _new_writer(plan, track, previous) as writer:
+        report = _write(track, writer, tagger)
+        plan.check_input()
+        result = JobResult(
+            input=plan.job.song.path,
+            status="done",
+            outputs=plan.outputs,
+            duration_seconds=track.num_samples / track.sample_rate,
+            seconds=time.monotonic() - started,
+            redone=previous is not None,
+            gain_db=report.gain_db,
+            residual_db=track.residual.level_db,
+            warnings=[*track.warnings, *report.warnings, *(tagger.warnings if tagger else ())],
+        )
+        outputs = _describe(writer.parts, plan)
+        record = {
+            **_record(result, track, session),
+            "fingerprint": plan.wanted,
+            "outputs": outputs,
+            "earlier": earlier_outputs(previous, plan.folder, outputs),
+            "measured": {
+                "seconds": round(result.seconds, 3),
+                "modified_ns": {
+                    output["file"]: part.stat().st_mtime_ns
+                    for output, part in zip(outputs, writer.parts.values(), strict=True)
+                },
+            },
+        }
+        _publish(writer, plan.record_file, record)
+    return result
+
+
+def _new_writer(
+    plan: TrackPlan, track: TrackSeparation, previous: Mapping[str, Any] | None
+) -> StemWriter | StemFileWriter:
+    stream: dict[str, Any] = {
+        "sample_rate": track.sample_rate,
+        "num_channels": track.num_channels,
+        "num_samples": track.num_samples,
+        "encoding": plan.job.encoding,
+        "clip": plan.job.clip,
+        "overwrite": plan.job.overwrite,
+        "is_ours": functools.partial(owns, previous, plan.folder),
+        "key": plan.key,
+    }
+    if STEM_FILE in plan.outputs:
+        return StemFileWriter(plan.outputs[STEM_FILE], **stream)
+    return StemWriter(plan.outputs, channels=track.channels, **stream)
+
+
+def _write(
+    track: TrackSeparation, writer: StemWriter | StemFileWriter, tagger: Tagger | None
+) -> WriteReport:
+    """Separates the track into complete files that do not bear their final names yet."""
+    for block in track.blocks():
+        for output, samples in zip(track.outputs, block.samples, strict=True):
+            writer.write(output.name, samples)
+    return writer.finish(tagger)
+
+
+def _publish(
+    writer: StemWriter | StemFileWriter, record_file: Path, record: Mapping[str, Any]
+) -> None:
+    """Writes the record, then renames the outputs, then makes the record forget what is gone."""
+    write_record(record_file, record)
+    try:
+        writer.publish()
+    except BaseException:
+        # The new record knows the old outputs too; without any of ours there is nothing to know.
+        if not earlier_outputs(record, record_file.parent, []):
+            record_file.unlink(missing_ok=True)
+        raise
+    forget_replaced(record_file)
+
+
+def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]]:
+    return [
+        {
+            "stem": name,
+            "file": os.path.relpath(plan.outputs[name], plan.folder),
+            "sha256": hash_file(part),
+            "bytes": part.stat().st_size,
+        }
+        for name, part in parts.items()
+    ]
+
+
+def _record(result: JobResult, track: TrackSeparation, session: Session) -> dict[str, Any]:
+    ensemble, runtime = session.ensemble, session.runtime
+    return {
+        "model": {
+            "name": ensemble.name,
+            "origin": ensemble.origin,
+            "revision": ensemble.revision,
+            "licence": ensemble.licence,
+        },
+        "device": str(runtime.device),
+        "precision": runtime.precision,
+        "input": {
+            "path": str(result.input.absolute()),
+            "sample_rate": track.mixture.sample_rate,
+            "num_channels": track.mixture.num_channels,
+            "num_samples": track.source_samples,
+        },
+        "sample_rate": track.sample_rate,
+        "num_samples": track.num_samples,
+        "gain_db": result.gain_db,
+        "residual_db": result.residual_db,
+        "warnings": [*session.notes, *result.warnings],
+    }

@@ -1,0 +1,95 @@
+"""`--json`: what happens, as JSON Lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stemsplit.cli.console import Reporter, Totals, planned_seconds
+
+if TYPE_CHECKING:
+    from stemsplit.batch.job import JobResult
+    from stemsplit.batch.preview import Preview
+
+SCHEMA = 1
+
+
+class JsonReporter(Reporter):
+    """One JSON object per line.
+
+    Every line has `schema` (1), `event` and `time` (seconds since 1970). New fields and events may
+    be added to schema 1; nothing is taken away or changes its meaning. Paths are absolute, lengths
+    of time are in seconds, levels in dB. The events, and their other fields:
+
+        note      message
+        start     input
+        progress  input share
+        busy      input
+        done      input status outputs redone duration_seconds seconds realtime_factor gain_db
+                  residual_db warnings error
+        skipped   as done
+        failed    as done
+        summary   done redone skipped failed
+        planned   input folder action duration_seconds error
+        plan      new redo skip fail duration_seconds estimated_seconds
+
+    `note`: something that the user must not miss; it also goes to stderr. `start`: work on a song
+    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. `busy`:
+    another process is at work on the song, which is looked at again later. Each song ends in
+    exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else it
+    is null). `outputs` maps names to files; `redone` says that an earlier run had begun or finished
+    the song. `summary` is the last line and counts the songs; those `redone` are among those
+    `done`.
+
+    With --dry-run there are only `note`, one `planned` for each song, with what would be done as
+    `action` (new, redo, skip, fail), and at the end `plan`, which counts them and adds up the
+    lengths of those that are new or to be redone.
+    """
+
+    def __init__(self) -> None:
+        self._percent = -1
+        self._path = Path()
+
+    def note(self, message: str) -> None:
+        super().note(message)
+        self._emit("note", message=message)
+
+    def start(self, path: Path) -> None:
+        self._path = path
+        self._percent = -1
+        self._emit("start", input=str(path.absolute()))
+
+    def progress(self, share: float) -> None:
+        percent = int(share * 100)
+        if percent > self._percent:
+            self._percent = percent
+            self._emit("progress", input=str(self._path.absolute()), share=round(share, 4))
+
+    def busy(self, path: Path) -> None:
+        self._emit("busy", input=str(path.absolute()))
+
+    def finish(self, result: JobResult) -> None:
+        self._emit(result.status, **result.as_json())
+
+    def end(self, results: Sequence[JobResult]) -> None:
+        self._emit("summary", **Totals.of(results).as_json())
+
+    def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
+        for preview in previews:
+            self._emit("planned", **preview.as_json())
+        actions = [preview.action for preview in previews]
+        self._emit(
+            "plan",
+            **{action: actions.count(action) for action in ("new", "redo", "skip", "fail")},
+            duration_seconds=planned_seconds(previews),
+            estimated_seconds=estimated_seconds,
+        )
+
+    def _emit(self, event: str, **values: Any) -> None:
+        line = {"schema": SCHEMA, "event": event, "time": time.time(), **values}
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()

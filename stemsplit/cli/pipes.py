@@ -1,0 +1,134 @@
+"""`-` as an input and as the output: the song comes from stdin, the stem goes to stdout."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemsplit.errors import AudioWriteError, UsageError
+
+if TYPE_CHECKING:
+    from stemsplit.batch.job import Job, JobResult, Session
+
+STREAM = Path("-")
+
+_SPOOL = ".stemsplit-stdin-"
+
+
+def is_stdout(output: Path, *, prints: bool) -> bool:
+    """Whether the output is stdout. `prints`: something else was to be printed there.
+
+    Raises:
+        UsageError: it is, and it cannot take a stem.
+    """
+    if output != STREAM:
+        return False
+    if prints:
+        raise UsageError(
+            "With -o - the stem goes to stdout, where --json and --dry-run print.",
+            hint="Write to a folder with -o DIR.",
+        )
+    if sys.stdout.isatty():
+        raise UsageError(
+            "With -o - the stem goes to stdout, and that is a terminal.",
+            hint="Send it on with | or >, or write to a folder with -o DIR.",
+        )
+    return True
+
+
+@contextmanager
+def connected(inputs: Sequence[Path], output: Path) -> Iterator[tuple[list[Path], Path]]:
+    """The inputs and the output folder, with files in the place of `-` while the context lasts.
+
+    Raises:
+        UsageError: stdin is a terminal.
+        AudioWriteError: what comes from stdin could not be put on the disk.
+    """
+    with ExitStack() as stack:
+        if output == STREAM:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemsplit-"))
+            output = Path(folder)
+        if STREAM in inputs:
+            song = stack.enter_context(_stdin_as_file(output))
+            inputs = [song if path == STREAM else path for path in inputs]
+        yield list(inputs), output
+
+
+def check_single(jobs: Sequence[Job], session: Session) -> None:
+    """Raises UsageError unless the jobs write one file in all."""
+    from stemsplit.batch.job import plan_outputs
+
+    names = [name for job in jobs for name in plan_outputs(job, session)]
+    if len(names) != 1:
+        raise UsageError(
+            f"With -o - there must be one song and one output, not {len(names)}: "
+            f"{', '.join(names)}.",
+            hint="Choose one, with --stems vocals for example.",
+        )
+
+
+def deliver(results: Sequence[JobResult]) -> None:
+    """Copies the outputs to stdout.
+
+    Raises:
+        AudioWriteError: it takes no more.
+    """
+    for path in (path for result in results for path in result.outputs.values()):
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise AudioWriteError(
+                f"stdout could not be written: {error.strerror or error}.",
+                hint="Check where it leads to.",
+            ) from error
+
+
+@contextmanager
+def _stdin_as_file(folder: Path) -> Iterator[Path]:
+    """A file named `stdin` below `folder`, because two passes need the song twice.
+
+    It lies in a hidden folder of its own, with a lock by which the next run knows a folder whose
+    owner was killed.
+    """
+    from filelock import FileLock
+
+    from stemsplit.audio.place import make_folders, remove_folders, writing
+
+    if sys.stdin.isatty():
+        raise UsageError(
+            "- reads a song from stdin, and that is a terminal.", hint="Send one with | or <."
+        )
+    spool = folder / f"{_SPOOL}{secrets.token_hex(8)}"
+    song = spool / "stdin"
+    with writing(song):
+        made_folders = make_folders(folder)
+        _remove_orphans(folder)
+        spool.mkdir()
+        lock = FileLock(spool / "lock", timeout=0)
+        lock.acquire()
+    try:
+        with writing(song), song.open("xb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield song
+    finally:
+        lock.release()
+        shutil.rmtree(spool, ignore_errors=True)
+        remove_folders(made_folders)
+
+
+def _remove_orphans(folder: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    for spool in folder.glob(f"{_SPOOL}*"):
+        with suppress(Timeout, OSError), FileLock(spool / "lock", timeout=0):
+            shutil.rmtree(spool, ignore_errors=True)

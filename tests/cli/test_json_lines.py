@@ -1,0 +1,73 @@
+"""`--json` keeps to what its documentation says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stemsplit.batch.lock import track_lock
+from stemsplit.cli.json_lines import SCHEMA, JsonReporter
+from tests.cli.conftest import Stemsplit
+
+
+def documented_fields() -> dict[str, set[str]]:
+    """The table of events in the documentation of `JsonReporter`."""
+    table: dict[str, set[str]] = {}
+    event = ""
+    for line in (JsonReporter.__doc__ or "").splitlines():
+        if not (row := re.fullmatch(r" {8}(\w*) +(\w[\w ]*)", line)):
+            continue
+        event = row[1] or event
+        fields = row[2].split()
+        table.setdefault(event, set()).update(table[fields[1]] if fields[0] == "as" else fields)
+    return table
+
+
+def events_of(stdout: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def test_the_documentation_has_every_event() -> None:
+    fields = documented_fields()
+    assert set(fields) == {
+        *("note", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
+        *("planned", "plan"),
+    }
+    assert fields["progress"] == {"input", "share"}
+    assert fields["failed"] == fields["done"] > {"residual_db", "error"}
+
+
+def test_every_line_has_the_documented_fields(
+    stemsplit: Stemsplit, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemsplit.batch.local._POLL_SECONDS", 0)
+    shutil.copy(song, "other.wav")
+    Path("notes.txt").write_text("no music")
+    Path("broken.mp3").write_text("no music")
+    arguments = (song.parent, "-m", "spectral", "-o", "out", "--json")
+    lines = events_of(stemsplit(*arguments, "--dry-run").stdout)
+    lines += events_of(stemsplit(song, *arguments[1:]).stdout)
+    lock = track_lock(Path("out/spectral/other/stemsplit.json"))
+    lock.__enter__()
+    monkeypatch.setattr("stemsplit.batch.local.time.sleep", lambda _: lock.__exit__(*[None] * 3))
+    result = stemsplit(*arguments)
+    lines += events_of(result.stdout)
+    assert result.exit_code == 1
+    fields = documented_fields()
+    for line in lines:
+        assert line["schema"] == SCHEMA
+        assert isinstance(line["time"], float)
+        assert set(line) - {"schema", "event", "time"} == fields[str(line["event"])]
+    assert {line["event"] for line in lines} == set(fields)
+    (plan,) = [line for line in lines if line["event"] == "plan"]
+    assert plan | {"new": 2, "redo": 0, "skip": 0, "fail": 1, "duration_seconds": 1.0} == plan
+    summary = lines[-1]
+    assert summary | {"done": 1, "redone": 0, "skipped": 1, "failed": 1} == summary
+    order = [
+        line["event"] for line in lines if line.get("input") == str(Path("other.wav").absolute())
+    ]
+    assert [event for event in order if event != "progress"] == ["planned", "busy", "start", "done"]

@@ -1,0 +1,67 @@
+"""Ending early: by a signal, or because nobody reads the output any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from stemsplit.cli.stop import Stopped, stoppable
+from tests.audio.songs import tone, write_sndfile
+from tests.cli.test_errors import nothing_left, run_process
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+
+
+def wait_for_parts(folder: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not list(folder.rglob(".stemsplit-*.part")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_turned_into_an_exception_and_back(number: signal.Signals) -> None:
+    with pytest.raises(Stopped) as caught, stoppable():
+        signal.raise_signal(number)
+    assert caught.value.exit_code == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_sigterm_is_exit_code_143_and_leaves_nothing(workplace: Path) -> None:
+    write_sndfile(workplace / "long.wav", tone(44_100 * 300), subtype="PCM_16")
+    process = run_process("long.wav", "-m", "spectral")
+    wait_for_parts(workplace, process)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "Interrupted" in stderr
+    assert nothing_left()
+    assert not Path("separated").exists()
+
+
+def test_a_reader_that_has_had_enough_ends_the_run_quietly(workplace: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_sndfile(workplace / name, tone(44_100 * 20), subtype="PCM_16")
+    with run_process("a.wav", "b.wav", "-m", "spectral", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert '"start"' in process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    assert stderr == ""
+    assert nothing_left()

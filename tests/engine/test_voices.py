@@ -1,0 +1,137 @@
+"""Songs with more than two channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import choose_runtime
+from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.errors import AudioReadError, UnknownStemError
+from tests.engine.test_separate import noise, run
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+
+SURROUND = ("FL", "FR", "FC", "LFE", "BL", "BR")
+
+
+def separate(
+    audio: Tensor,
+    channels: tuple[str, ...] = SURROUND,
+    *,
+    ensemble: Ensemble | None = None,
+    sample_rate: int = 44100,
+    options: SeparationOptions | None = None,
+) -> tuple[TrackSeparation, dict[str, Tensor]]:
+    mixture = replace(Mixture.from_array(audio, sample_rate), channels=channels)
+    track = TrackSeparation(
+        mixture,
+        ensemble or ensemble_of(EdgeModel(scaling="track")),
+        choose_runtime(device="cpu"),
+        options or SeparationOptions(),
+    )
+    samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
+    return track, dict(zip([output.name for output in track.outputs], samples, strict=True))
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000])
+def test_each_pair_is_separated_as_if_it_were_the_song(sample_rate: int) -> None:
+    audio = noise(5432, num_channels=6) * torch.tensor([1, 1, 0.1, 1, 0.01, 0.01])[:, None]
+    track, stems = separate(audio, sample_rate=sample_rate)
+    assert track.channels == SURROUND
+    for rows in ([0, 1], [2], [4, 5]):
+        alone = run(audio[rows], ensemble_of(EdgeModel(scaling="track")), sample_rate=sample_rate)
+        for stem in STEMS:
+            # The resampler converts all rows at once, and the sums depend on how many there are.
+            assert torch.allclose(stems[stem][rows], alone[stem], atol=2e-6)
+
+
+def test_low_frequency_effects_go_to_the_bass_untouched() -> None:
+    audio = noise(3000, num_channels=6)
+    track, stems = separate(audio)
+    for stem in STEMS:
+        expected = audio[3] if stem == "bass" else torch.zeros(3000)
+        assert torch.equal(stems[stem][3], expected)
+    assert track.warnings == [
+        "6 channels were separated as FL+FR, FC, BL+BR; LFE went to bass as it is."
+    ]
+
+
+def test_low_frequency_effects_go_where_they_are_told() -> None:
+    audio = noise(3000, num_channels=6)
+    for options, owner in (
+        (SeparationOptions(lfe="drums"), "drums"),
+        (SeparationOptions(lfe="drums", stems=("drums", "bass")), "drums"),
+        (SeparationOptions(two_stems="vocals"), "no_vocals"),
+        (SeparationOptions(two_stems="bass"), "bass"),
+    ):
+        _, stems = separate(audio, options=options)
+        for stem, samples in stems.items():
+            assert torch.equal(samples[3], audio[3]) == (stem == owner)
+            assert samples[3].any() == (stem == owner)
+    with pytest.raises(UnknownStemError, match="no stem 'kick'"):
+        separate(audio, options=SeparationOptions(lfe="kick"))
+
+
+@pytest.mark.parametrize(
+    ("stems", "owner"), [(("drums", "other"), "other"), (("music", "vocals"), "music")]
+)
+def test_a_model_without_bass_has_another_home_for_them(stems: tuple[str, ...], owner: str) -> None:
+    model = GainModel((0.5, 0.5))
+    model.spec = replace(model.spec, stems=stems)
+    track, separated = separate(noise(2000, num_channels=6), ensemble=ensemble_of(model))
+    assert separated[owner][3].any()
+    assert track.warnings[0].endswith(f"LFE went to {owner} as it is.")
+
+
+@pytest.mark.parametrize("num_channels", [3, 4, 5, 7, 8, 9, 16, 32])
+def test_nothing_is_dropped(num_channels: int) -> None:
+    audio = noise(2500, num_channels=num_channels)
+    stems = run(audio, ensemble_of(GainModel()))
+    assert torch.allclose(sum(stems.values()), audio, atol=1e-6)
+    options = SeparationOptions(two_stems="vocals", residual=True)
+    outputs = run(audio, ensemble_of(EdgeModel()), options=options)
+    assert torch.allclose(outputs["vocals"] + outputs["no_vocals"], audio, atol=1e-6)
+
+
+def test_an_unknown_layout_is_a_row_of_pairs_and_said() -> None:
+    track, _ = separate(noise(1000, num_channels=9), tuple("123456789"))
+    assert track.warnings == [
+        "9 channels of an unknown layout were separated as 1+2, 3+4, 5+6, 7+8, 9."
+    ]
+
+
+def test_too_many_channels_are_an_error() -> None:
+    with pytest.raises(AudioReadError, match=r"40 channels\. Up to 32"):
+        run(noise(100, num_channels=40), ensemble_of(GainModel()))
+
+
+def test_progress_and_residual_count_all_channels() -> None:
+    seen: list[Progress] = []
+    model = GainModel((0.5, 0.2, 0.1, 0.1))
+    track = TrackSeparation(
+        Mixture.from_array(noise(5432, num_channels=6), 44100),
+        ensemble_of(model),
+        choose_runtime(device="cpu"),
+        SeparationOptions(),
+        on_progress=seen.append,
+    )
+    for _ in track.blocks():
+        pass
+    assert [progress.num_done for progress in seen] == list(range(1, seen[-1].num_chunks + 1))
+    assert seen[-1].num_chunks == 3 * 8
+    # Five channels leave a tenth over, the LFE nothing: 10 log10(5/6 * 0.01) for equal levels.
+    assert track.residual.level_db == pytest.approx(-20.8, abs=0.2)
+
+
+def test_a_model_of_one_channel_takes_any_song() -> None:
+    model = GainModel()
+    model.spec = replace(model.spec, num_channels=1)
+    audio = noise(3000, num_channels=2)
+    stems = run(audio, ensemble_of(model))
+    assert torch.allclose(sum(stems.values()), audio, atol=1e-6)
