@@ -1,0 +1,194 @@
+"""Checkpoints in every layout, hostile ones among them, and what is read from them."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from random import Random
+
+import safetensors.torch
+import torch
+
+from stemsplit.hub.weights import read_weights
+from stemsplit.models.registry import build_model
+from tests.fuzz.mutate import mutate
+from tests.fuzz.target import Target
+from tests.fuzz.text_targets import JSON_WORDS
+from tests.models import random_models
+
+_METADATA = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": '{"segment": 1}'}
+
+
+def _state() -> dict[str, torch.Tensor]:
+    return {
+        "weight": torch.arange(600.0).reshape(20, 30),
+        "view": torch.arange(24.0).reshape(4, 6)[1:3, ::2],
+        "bias": torch.ones(3).half(),
+        "empty": torch.empty(0, 5),
+    }
+
+
+def _package_seeds(*, zip_layout: bool) -> Callable[[Path], Sequence[bytes]]:
+    def make(folder: Path) -> list[bytes]:
+        package = {
+            "klass": random_models.HTDemucs,
+            "args": ["x", (1, 2.5, None, True)],
+            "kwargs": {"segment": Fraction(39, 5), "sources": ["drums", "bass"]},
+            "state": _state(),
+            "training_args": {"path": Path("/x"), "set": {1, 2}, "seen": b"\xff\0", "n": 2**40},
+        }
+        path = folder / "seed"
+        torch.save(package, path, _use_new_zipfile_serialization=zip_layout)
+        return [path.read_bytes()]
+
+    return make
+
+
+_PICKLE_WORDS = (
+    b"cos\nsystem\n(Vtouch pwned\ntR",
+    b"\x80\x02cbuiltins\nexec\n(Vopen('pwned','w')\ntR",
+    b"cbuiltins\neval\n",
+    b"cwebbrowser\nopen\n(Vabout:blank\ntR",
+    b"c__builtin__\n__import__\n(Vantigravity\ntR",
+    b"\x8c\x05posix\x8c\x06system\x93",
+    b"\x8c\x05posix\x8c\x04fork\x93)R",
+    b"ctorch._utils\n_rebuild_tensor_v2\n",
+    b"ctorch._utils\n_rebuild_parameter\n",
+    b"ccollections\nOrderedDict\n",
+    b"cfractions\nFraction\n",
+    b"(ibuiltins\nexec\n",
+    b"\x8a\xff" + b"\xff" * 255,
+    b"\x8b\xff\xff\xff\x7f",
+    b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\x96\xff\xff\xff\xff\x7f\0\0\0",
+    b"\x95\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"r\xff\xff\xff\xff",
+    *(b"(", b"t", b"l", b"d", b"]", b"}", b")", b".", b"0", b"1", b"2", b"N", b"R", b"o", b"b"),
+    *(b"Q", b"a", b"e", b"s", b"u", b"\x85", b"\x86", b"\x87", b"\x8f", b"\x90", b"\x91", b"\x94"),
+    *(b"(" * 5000, b"]" * 5000, b"\x85" * 5000, b"2t" * 300),
+    *(b"I9" + b"9" * 5000 + b"\n", b"F1e999\n", b"V\\u0000\n", b"S'\\q'\n", b"I-1\n"),
+)
+
+
+def _repack_zip(rng: Random, data: bytes) -> bytes:
+    """Most times: the intact archive around a pickle that was mutated, with right checksums.
+
+    Damage to the archive itself is found by its checksums before anything else is looked at.
+    """
+    if rng.random() < 0.3:
+        return data
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+    except Exception:  # zipfile has no list of what it raises for damaged files
+        return data
+    repacked = BytesIO()
+    with zipfile.ZipFile(repacked, "w") as archive:
+        for name, content in entries.items():
+            is_pickle = name.endswith("/data.pkl")
+            archive.writestr(name, mutate(rng, [content], _PICKLE_WORDS) if is_pickle else content)
+    return repacked.getvalue()
+
+
+def _read_checkpoint(path: Path) -> None:
+    read_weights(path)
+
+
+def _safetensors_seeds(folder: Path) -> list[bytes]:
+    path = folder / "seed"
+    state = {name: tensor.contiguous() for name, tensor in _state().items()}
+    safetensors.torch.save_file(state, path, _METADATA)
+    return [path.read_bytes()]
+
+
+def _reseal_safetensors(rng: Random, data: bytes) -> bytes:
+    """Most times: the length in front corrected, after more damage to the JSON behind it."""
+    if len(data) < 8 or rng.random() < 0.6:
+        return data
+    (length,) = struct.unpack("<Q", data[:8])
+    header = mutate(rng, [data[8 : 8 + min(length, len(data))]], JSON_WORDS)
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+_ARGUMENTS = (
+    *("channels", "audio_channels", "channels_time", "growth", "nfft", "depth", "kernel_size"),
+    *("stride", "time_stride", "dconv_depth", "dconv_comp", "dconv_mode", "dconv_lstm"),
+    *("dconv_attn", "multi_freqs", "norm_groups", "norm_starts", "bottom_channels", "t_layers"),
+    *("t_heads", "t_hidden_scale", "t_max_period", "samplerate", "segment", "sources"),
+    *("context", "context_enc", "resample", "lstm_layers", "freq_emb", "emb_scale", "hybrid"),
+    "no_such_argument",
+)
+_ODD_ARGUMENTS: tuple[object, ...] = (
+    *(0, -1, 1, 2, 3, 7, 16, 64, 1000, 16384, 10**6, 2**31, 2**63, 10**40),
+    *(0.5, -0.5, 1e300, 1e-300),
+    *(True, False, None, "", "x" * 1000, [], [1, 2], {}, {"a": 1}, [[]], ["a", "a"], ["../x"]),
+    *(["a\n"], ["/"], ["CON"], ["a" * 64], [f"stem {number}" for number in range(65)]),
+)
+
+
+@cache
+def _network_seeds(folder: Path) -> list[bytes]:
+    """Constructor arguments of published classes, as the JSON of a safetensors file has them."""
+    del folder
+    models = (random_models.htdemucs(), random_models.hdemucs(), random_models.demucs())
+    return [
+        json.dumps(
+            {
+                "klass": random_models.class_name(model),
+                "args": [],
+                "kwargs": {
+                    name: float(value) if isinstance(value, Fraction) else value
+                    for name, value in model._init_args_kwargs[1].items()
+                },
+            }
+        ).encode()
+        for model in models
+    ]
+
+
+def _change_arguments(rng: Random, data: bytes) -> bytes:
+    """Most times: intact JSON with other values for some arguments, known and unknown."""
+    if rng.random() < 0.2:
+        return data
+    document = json.loads(rng.choice(_network_seeds(Path())))
+    kwargs = document["kwargs"]
+    names = (*kwargs, *_ARGUMENTS)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        kwargs[rng.choice(names)] = rng.choice(_ODD_ARGUMENTS)
+    return json.dumps(document).encode()
+
+
+def _build_network(path: Path) -> None:
+    try:
+        document = json.loads(path.read_bytes())
+        klass, args, kwargs = (document[name] for name in ("klass", "args", "kwargs"))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return  # `read_weights` gives only what is well-formed
+    if isinstance(klass, str) and isinstance(args, list) and isinstance(kwargs, dict):
+        build_model(klass, args, kwargs, {"a": torch.zeros(1)})
+
+
+CHECKPOINT_TARGETS = {
+    "th-zip": Target(
+        ".th",
+        _package_seeds(zip_layout=True),
+        _read_checkpoint,
+        _PICKLE_WORDS,
+        _repack_zip,
+    ),
+    "th-stream": Target(".th", _package_seeds(zip_layout=False), _read_checkpoint, _PICKLE_WORDS),
+    "safetensors": Target(
+        ".safetensors",
+        _safetensors_seeds,
+        _read_checkpoint,
+        JSON_WORDS,
+        _reseal_safetensors,
+    ),
+    "network": Target(".json", _network_seeds, _build_network, JSON_WORDS, _change_arguments, 0.3),
+}

@@ -1,0 +1,104 @@
+"""Small texts: bags in yaml, records in JSON, templates of file names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stemsplit.batch.record import is_finished, read_record, recorded_outputs
+from stemsplit.batch.template import FIELDS, check_template, output_path, record_path
+from stemsplit.errors import StemsplitError
+from stemsplit.hub.bag import parse_bag
+from tests.fuzz.target import Target
+
+JSON_WORDS = (
+    *(b"{", b"}", b"[", b"]", b":", b",", b'"', b"null", b"true", b"NaN", b"Infinity", b"1e999"),
+    *(b"-1", b"0", b"2147483648", b"9" * 30, b"9" * 5000, b"1.5", b'""', b'"\\ud800"', b"\xff"),
+    *(b"[" * 20_000, b'{"a":' * 2000, b'"\\u0000"', b'"F64"', b'"F4"', b'"I8"', b'"shape"'),
+    *(b"[[],[]]", b'{"_type": "fraction", "numerator": 1, "denominator": 0}', b'"klass"'),
+    *(b'"dtype"', b'"data_offsets"', b'"__metadata__"', b'"args"', b'"kwargs"', b'"structure"'),
+)
+
+_BAG_SEEDS = (
+    b"models: ['955717e8', '04573012']\nweights: [[1., 0.], [0., 1.]]\nsegment: 44\n",
+    b"models:\n- f7e0c4bc\n- d12395a8\n- 92cfc3b6\n- 04573012\n",
+    b"models: [a]\nweights: [[1, 2, 3]]\n",
+)
+_BAG_WORDS = (
+    *(b"&a [*a]", b"&a ", b"*a", b"<<: *a", b"!!python/object/apply:os.system ['touch pwned']"),
+    *(b"!!python/name:os.system", b"!!binary ", b"[" * 5000, b"{" * 5000, b"- " * 5000, b"? "),
+    *(b"---\n", b"...\n", b"%YAML 9.9\n", b"\t", b"|\n ", b">\n ", b"../../x", b"'/etc/passwd'"),
+    *(b".inf", b".nan", b"-1", b"1e999", b"9" * 5000, b"0x10", b"~", b"null", b"\xff\xfe", b"\0"),
+    *(b"models: ", b"weights: ", b"segment: ", b"&a [&b [*a, *b], *a]", b"\xef\xbb\xbf"),
+)
+
+
+def _read_bag(path: Path) -> None:
+    parse_bag(path.read_bytes(), str(path))
+
+
+_RECORD_WORDS = (
+    *JSON_WORDS,
+    *(b'"../../victim"', b'"/etc/passwd"', b'".."', b'"\\u0000"', b'"a/../../../x"', b'"file"'),
+    *(b'"outputs"', b'"sha256"', b'"bytes"', b'"schema": 1', b'"fingerprint"', b'"replaces"'),
+)
+
+
+def _record_seeds(folder: Path) -> list[bytes]:
+    del folder
+    output = {"stem": "bass", "file": "bass.wav", "bytes": 5, "sha256": "ab" * 32}
+    record = {
+        "schema": 1,
+        "fingerprint": {"input_sha256": "cd" * 32, "options": {"seed": 0}},
+        "outputs": [output, {**output, "stem": "drums", "file": "drums.wav"}],
+        "warnings": [],
+    }
+    return [json.dumps(record).encode(), json.dumps(record, indent=2).encode()]
+
+
+def _read_record(path: Path) -> None:
+    record = read_record(path)
+    recorded_outputs(path)
+    assert not is_finished(record, {"never": "so"}, path.parent)
+    if record is None:
+        raise StemsplitError("There is no record that can be understood.")
+    if isinstance(record.get("fingerprint"), dict):
+        is_finished(record, record["fingerprint"], path.parent)
+
+
+_TEMPLATE_SEEDS = (
+    b"{model}/{dir}/{track}/{stem}.{ext}\xff htdemucs\xffalbum/cd 1\xffsong\xffbass\xffwav",
+    b"{track}-{stem}.{ext}\xffm\xff\xffsong\xffbass\xffflac",
+    b"{stem}/{track} ({model}).{ext}\xffm\xffa\xffsong\xffbass\xffwav",
+)
+_TEMPLATE_WORDS = (
+    *(b"..", b"../", b"/", b"\\", b"..\\", b"C:", b"C:\\", b"//host/share/", b"\\\\?\\", b"~"),
+    *(b"{", b"}", b"{{", b"}}", b"{}", b"{0}", b"{stem}", b"{dir}", b"{track}", b"{ext}", b"\0"),
+    *(b"{stem!r}", b"{stem:>9999999999}", b"{stem.__class__}", b"{track[0]}", b"{stem:{ext}}"),
+    *(b"\n", b"\x1b[31m", b"\xff", b"\xff", b"\x80", b"\xed\xa0\x80", b"CON", b"nul.", b"... "),
+    *(b".", b" ", b"stemsplit.json", "\N{FULLWIDTH SOLIDUS}".encode(), b"a" * 300, b"%2e%2e%2f"),
+)
+
+
+def _use_template(path: Path) -> None:
+    template, *values = path.read_bytes().split(b"\xff")
+    fields = dict.fromkeys(FIELDS, "")
+    fields.update(zip(FIELDS, (v.decode(errors="surrogateescape") for v in values), strict=False))
+    checked = check_template(template.decode(errors="surrogateescape"))
+    root = Path("/out/put")
+    for file in (output_path(root, checked, fields), record_path(root, checked, fields)):
+        assert file != root
+        assert root in file.parents, f"{file} is outside"
+        assert ".." not in file.parts
+
+
+TEXT_TARGETS = {
+    "bag": Target(
+        ".yaml",
+        lambda _: _BAG_SEEDS,
+        _read_bag,
+        _BAG_WORDS,
+    ),
+    "record": Target(".json", _record_seeds, _read_record, _RECORD_WORDS),
+    "template": Target(".txt", lambda _: _TEMPLATE_SEEDS, _use_template, _TEMPLATE_WORDS),
+}
