@@ -1,4 +1,4 @@
-"""Options that several commands share, with the names that people know from demucs."""
+"""All options of all commands, with the names that people know from demucs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def seconds(option: str, text: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
-class Clip(str, Enum):
+class ClipName(str, Enum):
     common = "common"
     clamp = "clamp"
     none = "none"
 
 
-class Format(str, Enum):
+class FormatName(str, Enum):
     wav = "wav"
     flac = "flac"
     aiff = "aiff"
@@ -49,7 +49,7 @@ class CodecName(str, Enum):
     alac = "alac"
 
 
-class BitDepth(str, Enum):
+class BitDepthName(str, Enum):
     int16 = "16"
     int24 = "24"
     float32 = "32f"
@@ -105,3 +105,112 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines on stdout."
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Python tracebacks.")]
+
+# The options of `separate`, in the order of its help.
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT", help="Songs, and folders of songs; - is stdin."),
+]
+Template = Annotated[
+    str,
+    typer.Option("--template", "--filename", help="Where each stem goes below the output."),
+]
+Stems = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Only these stems, e.g. vocals,drums.")
+]
+TwoStems = Annotated[
+    str | None, typer.Option(metavar="STEM", help="STEM and no_STEM, e.g. for karaoke.")
+]
+Complement = Annotated[
+    ComplementName,
+    typer.Option(
+        "--complement",
+        "--other-method",
+        help="no_STEM is the mixture minus STEM (subtract), the sum of the other stems (sum), "
+        "or not written (none).",
+    ),
+]
+Residual = Annotated[
+    bool, typer.Option("--residual", help="Also write the mixture minus all stems.")
+]
+SumToMix = Annotated[
+    bool,
+    typer.Option("--sum-to-mix", help="Put into `other` whatever the stems leave over."),
+]
+Mixes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SUM",
+        help='Write a mix: "practice = mixture - drums + 0.5*vocals". With mixes, stems are '
+        "written only if --stems names them. May be given several times.",
+    ),
+]
+Lfe = Annotated[
+    str | None,
+    typer.Option(metavar="STEM", help="Where the LFE channel goes; default: bass."),
+]
+Start = Annotated[
+    str, typer.Option(metavar="SECONDS|M:SS", help="Only from here on, to the sample.")
+]
+End = Annotated[str | None, typer.Option(metavar="SECONDS|M:SS", help="Only up to here.")]
+Format = Annotated[
+    FormatName | None,
+    typer.Option("--format", help="Kind of file; default: wav. m4a is AAC unless --codec."),
+]
+BitDepth = Annotated[
+    BitDepthName | None,
+    typer.Option(
+        help="Bits per sample of wav, aiff, flac and ALAC; 32f is floating point (wav and "
+        "aiff). Default: 24."
+    ),
+]
+Bitrate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KBPS|V0-V9",
+        help="Kilobits per second of mp3, ogg, opus and AAC; for mp3 also a variable rate, V0 "
+        "being the best. Default: 320 for mp3, else 256 in stereo.",
+    ),
+]
+Codec = Annotated[
+    CodecName | None,
+    typer.Option(help="Of m4a and stem.mp4: aac (lossy, the default) or alac (lossless)."),
+]
+Dither = Annotated[
+    bool,
+    typer.Option("--dither", help="Triangular noise of one step before rounding to integers."),
+]
+Mp3 = Annotated[bool, typer.Option("--mp3", hidden=True)]
+Mp3Bitrate = Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)]
+Flac = Annotated[bool, typer.Option("--flac", hidden=True)]
+Int24 = Annotated[bool, typer.Option("--int24", hidden=True)]
+Float32 = Annotated[bool, typer.Option("--float32", hidden=True)]
+SampleRate = Annotated[
+    str, typer.Option(metavar="source|model|HZ", help="Sample rate of the stems.")
+]
+Clip = Annotated[
+    ClipName,
+    typer.Option(
+        help="If a stem would clip: one gain for all stems (common), cut the peaks (clamp), "
+        "or cut and warn (none). Floating point is never touched."
+    ),
+]
+NoTags = Annotated[
+    bool, typer.Option("--no-tags", help="Leave the song's tags and cover out of the stems.")
+]
+Overlap = Annotated[
+    float | None, typer.Option(help="Share of a chunk in [0, 1); default: the model's, 0.25.")
+]
+Segment = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Chunk length; default: the model's.")
+]
+Shifts = Annotated[
+    int, typer.Option(help="Random time shifts to average over; 0: none, as fast as it gets.")
+]
+Seed = Annotated[int, typer.Option(help="For the random shifts.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that are already there.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done, and about how long.")
+]

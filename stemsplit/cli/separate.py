@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -24,121 +24,42 @@ if TYPE_CHECKING:
 
 def separate(
     ctx: typer.Context,
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT...", help="Songs, and folders of songs; - is stdin."),
-    ],
+    inputs: opt.Inputs,
     model: opt.Model = None,
     output: opt.OutputDir = Path("separated"),
-    template: Annotated[
-        str,
-        typer.Option("--template", "--filename", help="Where each stem goes below the output."),
-    ] = "{model}/{dir}/{track}/{stem}.{ext}",
-    stems: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these stems, e.g. vocals,drums.")
-    ] = None,
-    two_stems: Annotated[
-        str | None, typer.Option(metavar="STEM", help="STEM and no_STEM, e.g. for karaoke.")
-    ] = None,
-    complement: Annotated[
-        opt.ComplementName,
-        typer.Option(
-            "--complement",
-            "--other-method",
-            help="no_STEM is the mixture minus STEM (subtract), the sum of the other stems (sum), "
-            "or not written (none).",
-        ),
-    ] = opt.ComplementName.subtract,
-    residual: Annotated[
-        bool, typer.Option("--residual", help="Also write the mixture minus all stems.")
-    ] = False,
-    sum_to_mix: Annotated[
-        bool,
-        typer.Option("--sum-to-mix", help="Put into `other` whatever the stems leave over."),
-    ] = False,
-    mix: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=SUM",
-            help='Write a mix: "practice = mixture - drums + 0.5*vocals". With mixes, stems are '
-            "written only if --stems names them. May be given several times.",
-        ),
-    ] = None,
-    lfe: Annotated[
-        str | None,
-        typer.Option(metavar="STEM", help="Where the LFE channel goes; default: bass."),
-    ] = None,
-    start: Annotated[
-        str, typer.Option(metavar="SECONDS|M:SS", help="Only from here on, to the sample.")
-    ] = "0",
-    end: Annotated[
-        str | None, typer.Option(metavar="SECONDS|M:SS", help="Only up to here.")
-    ] = None,
-    format_: Annotated[
-        opt.Format | None,
-        typer.Option("--format", help="Kind of file; default: wav. m4a is AAC unless --codec."),
-    ] = None,
-    bit_depth: Annotated[
-        opt.BitDepth | None,
-        typer.Option(
-            help="Bits per sample of wav, aiff, flac and ALAC; 32f is floating point (wav and "
-            "aiff). Default: 24."
-        ),
-    ] = None,
-    bitrate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KBPS|V0-V9",
-            help="Kilobits per second of mp3, ogg, opus and AAC; for mp3 also a variable rate, V0 "
-            "being the best. Default: 320 for mp3, else 256 in stereo.",
-        ),
-    ] = None,
-    codec: Annotated[
-        opt.CodecName | None,
-        typer.Option(help="Of m4a and stem.mp4: aac (lossy, the default) or alac (lossless)."),
-    ] = None,
-    dither: Annotated[
-        bool,
-        typer.Option("--dither", help="Triangular noise of one step before rounding to integers."),
-    ] = False,
-    mp3: Annotated[bool, typer.Option("--mp3", hidden=True)] = False,
-    mp3_bitrate: Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)] = None,
-    flac: Annotated[bool, typer.Option("--flac", hidden=True)] = False,
-    int24: Annotated[bool, typer.Option("--int24", hidden=True)] = False,
-    float32: Annotated[bool, typer.Option("--float32", hidden=True)] = False,
-    sample_rate: Annotated[
-        str, typer.Option(metavar="source|model|HZ", help="Sample rate of the stems.")
-    ] = "source",
-    clip: Annotated[
-        opt.Clip,
-        typer.Option(
-            help="If a stem would clip: one gain for all stems (common), cut the peaks (clamp), "
-            "or cut and warn (none). Floating point is never touched."
-        ),
-    ] = opt.Clip.common,
-    no_tags: Annotated[
-        bool, typer.Option("--no-tags", help="Leave the song's tags and cover out of the stems.")
-    ] = False,
+    template: opt.Template = "{model}/{dir}/{track}/{stem}.{ext}",
+    stems: opt.Stems = None,
+    two_stems: opt.TwoStems = None,
+    complement: opt.Complement = opt.ComplementName.subtract,
+    residual: opt.Residual = False,
+    sum_to_mix: opt.SumToMix = False,
+    mix: opt.Mixes = None,
+    lfe: opt.Lfe = None,
+    start: opt.Start = "0",
+    end: opt.End = None,
+    format_: opt.Format = None,
+    bit_depth: opt.BitDepth = None,
+    bitrate: opt.Bitrate = None,
+    codec: opt.Codec = None,
+    dither: opt.Dither = False,
+    mp3: opt.Mp3 = False,
+    mp3_bitrate: opt.Mp3Bitrate = None,
+    flac: opt.Flac = False,
+    int24: opt.Int24 = False,
+    float32: opt.Float32 = False,
+    sample_rate: opt.SampleRate = "source",
+    clip: opt.Clip = opt.ClipName.common,
+    no_tags: opt.NoTags = False,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     batch_size: opt.BatchSize = "auto",
     threads: opt.Threads = None,
-    overlap: Annotated[
-        float | None, typer.Option(help="Share of a chunk in [0, 1); default: the model's, 0.25.")
-    ] = None,
-    segment: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Chunk length; default: the model's.")
-    ] = None,
-    shifts: Annotated[
-        int, typer.Option(help="Random time shifts to average over; 0: none, as fast as it gets.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="For the random shifts.")] = 0,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are already there.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, and about how long.")
-    ] = False,
+    overlap: opt.Overlap = None,
+    segment: opt.Segment = None,
+    shifts: opt.Shifts = 0,
+    seed: opt.Seed = 0,
+    overwrite: opt.Overwrite = False,
+    dry_run: opt.DryRun = False,
     offline: opt.Offline = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
