@@ -1,0 +1,146 @@
+"""Times whole songs against demucs 4.1.0: the same random weights, the same song, turn by turn.
+
+    python -m tests.bench.against_demucs --family htdemucs --seconds 60 --runs 5 --threads 2
+
+Each side lives in a process of its own that loads the network once; then they take turns, so that a
+machine that gets slower gets slower for both. What is timed is array in, stems out, on the CPU:
+track statistics, chunks, network and overlap-add. demucs runs with shifts=0, which is in its
+favour: its own default is a random shift. Also printed: the signal-to-difference of the two results
+and the peak memory of each process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stemsplit.evaluate.demo_song import make_demo_song
+from stemsplit.evaluate.metrics import signal_to_difference_db
+from tests.models import random_models
+
+SAMPLE_RATE = 44100
+
+FAMILIES: dict[str, Callable[[], random_models.ReferenceModel]] = {
+    "htdemucs": lambda: random_models.htdemucs(small=False, **random_models.PUBLISHED_HTDEMUCS),
+    "hdemucs": lambda: random_models.hdemucs(small=False, segment=44),
+    "demucs": lambda: random_models.demucs(small=False, segment=44, normalize=False),
+}
+
+Split = Callable[[torch.Tensor], torch.Tensor]
+
+
+def load_stemsplit(checkpoint: Path, precision: str) -> Split:
+    from stemsplit import Separator
+
+    separator = Separator(checkpoint, device="cpu", precision=precision)  # type: ignore[arg-type]
+
+    def split(mixture: torch.Tensor) -> torch.Tensor:
+        separation = separator.separate(mixture, sample_rate=SAMPLE_RATE)
+        return torch.from_numpy(np.stack(list(separation.stems.values())))
+
+    return split
+
+
+def load_demucs(checkpoint: Path) -> Split:
+    from demucs.apply import apply_model
+    from demucs.hf import load_safetensors_model
+
+    model = load_safetensors_model(checkpoint).eval()
+
+    def split(mixture: torch.Tensor) -> torch.Tensor:
+        mono = mixture.mean(0)
+        mean, std = mono.mean(), mono.std() + 1e-8
+        stems = apply_model(model, ((mixture - mean) / std)[None], shifts=0, overlap=0.25)
+        return stems[0] * std + mean
+
+    return split
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """The child: answers each line on stdin with the seconds that one song took."""
+    torch.set_num_threads(arguments.threads)
+    checkpoint = Path(arguments.checkpoint)
+    ours = arguments.worker == "stemsplit"
+    split = load_stemsplit(checkpoint, arguments.precision) if ours else load_demucs(checkpoint)
+    mixture = torch.stack(list(make_demo_song(duration_seconds=arguments.seconds).values())).sum(0)
+    stems = split(mixture[:, : 8 * SAMPLE_RATE])  # first-time costs are not the song's
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        stems = split(mixture)
+        print(time.perf_counter() - started, flush=True)
+    np.save(arguments.save, stems.numpy())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = random_models.write_safetensors(FAMILIES[arguments.family](), Path(folder))
+        saved = {side: Path(folder, f"{side}.npy") for side in ("stemsplit", "demucs")}
+        command = [sys.executable, "-m", "tests.bench.against_demucs", *sys.argv[1:]]
+        children = {
+            side: subprocess.Popen(
+                [*command, "--worker", side, "--checkpoint", checkpoint, "--save", path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for side, path in saved.items()
+        }
+        seconds: dict[str, list[float]] = {side: [] for side in children}
+        for _ in range(arguments.runs):
+            for side, child in children.items():
+                print("go", file=child.stdin, flush=True)
+                seconds[side].append(float(child.stdout.readline()))  # type: ignore[union-attr]
+        peaks = {side: float(child.communicate()[0]) for side, child in children.items()}
+        print_table(arguments, seconds, peaks)
+        ours, theirs = (torch.from_numpy(np.load(path)) for path in saved.values())
+        print(f"signal-to-difference: {signal_to_difference_db(theirs, ours):.1f} dB")
+
+
+def print_table(
+    arguments: argparse.Namespace, seconds: dict[str, list[float]], peaks: dict[str, float]
+) -> None:
+    print(
+        f"{arguments.family}, {arguments.seconds} s of music, {arguments.threads} threads, "
+        f"{arguments.runs} runs, torch {torch.__version__}, Python {sys.version.split()[0]}"
+    )
+    print("            median s   (min - max)      x real time   peak MiB")
+    for side, times in seconds.items():
+        median = statistics.median(times)
+        print(
+            f"{side:10} {median:9.2f}   ({min(times):.2f} - {max(times):.2f})"
+            f"{arguments.seconds / median:15.2f}{peaks[side]:11.0f}"
+        )
+    medians = {side: statistics.median(times) for side, times in seconds.items()}
+    print(f"stemsplit is {medians['demucs'] / medians['stemsplit']:.2f} x as fast as demucs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--family", choices=FAMILIES, default="htdemucs")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--checkpoint", help=argparse.SUPPRESS)
+    parser.add_argument("--save", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        work(arguments)
+    else:
+        compare(arguments)
+
+
+if __name__ == "__main__":
+    main()
