@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.cli import options as opt
 from stemsplit.cli.console import Reporter, make_reporter
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
@@ -27,7 +28,7 @@ def separate(
     inputs: opt.Inputs,
     model: opt.Model = None,
     output: opt.OutputDir = Path("separated"),
-    template: opt.Template = "{model}/{dir}/{track}/{stem}.{ext}",
+    template: opt.Template = DEFAULT_TEMPLATE,
     stems: opt.Stems = None,
     two_stems: opt.TwoStems = None,
     complement: opt.Complement = opt.ComplementName.subtract,
