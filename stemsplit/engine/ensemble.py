@@ -34,6 +34,8 @@ class Ensemble:
     licence: str
     members: tuple[EnsembleMember, ...]
     segment_seconds: float | None = None
+    precision: str = "fp32"
+    """The coarsest that any of the members computes in, for the record."""
 
     @property
     def family(self) -> str:

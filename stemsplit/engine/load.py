@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
-
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, differing_property
+from stemsplit.engine.memory import give_back_freed_memory, keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
+from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.resolve import ModelSource
 from stemsplit.hub.weights import read_weights
@@ -18,25 +18,28 @@ from stemsplit.models.spectral.model import SpectralSeparator
 BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
 """Models that have no files: a source without members is one of these."""
 
+_PRECISIONS = ("fp32", "fp16", "bf16")  # from the finest to the coarsest
 
-def load_ensemble(
-    source: ModelSource, options: SeparationOptions, device: torch.device
-) -> Ensemble:
+
+def load_ensemble(source: ModelSource, options: SeparationOptions, runtime: Runtime) -> Ensemble:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
+
+    The process's allocator is told what to do with memory that is freed (`engine.memory`).
 
     Raises:
         ModelError: a file could not be had, is damaged, or is not a network of a known family.
         UnknownStemError: `options` name a stem that the model does not have.
     """
+    give_back_freed_memory()
     members = _load_members(source, options) if source.members else [_built_in(source, options)]
-    for member in members:
-        if isinstance(member.model, torch.nn.Module):
-            member.model.to(device)
+    precisions = {runtime.prepare(member.model) for member in members}
+    keep_freed_memory()
     return Ensemble(
         name=source.name,
         origin=source.origin,
         revision=source.revision,
         licence=source.entry.licence if source.entry else "unknown",
+        precision=max(precisions, key=_PRECISIONS.index),
         members=tuple(members),
         segment_seconds=source.segment_seconds,
     )

@@ -10,12 +10,14 @@ from typing import Literal
 import torch
 
 from stemsplit.engine.batches import BatchLimit
+from stemsplit.engine.hardware import cpu_has_bf16
 from stemsplit.errors import UsageError
+from stemsplit.models.fast import accelerate
+from stemsplit.models.spec import Model
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16}
-_DTYPES["fp16"] = torch.float16
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,22 +28,38 @@ class Runtime:
     """
 
     device: torch.device
-    dtype: torch.dtype
+    precision: Precision
+    """As it was asked for: `auto` is decided for each network, by `prepare`."""
     batch_size: int
     batch_limit: BatchLimit
 
-    @property
-    def precision(self) -> str:
-        """The precision's name on the command line."""
-        return next(name for name, dtype in reversed(_DTYPES.items()) if dtype == self.dtype)
+    def prepare(self, model: Model) -> str:
+        """Brings a loaded model to the device, in place; the lowest precision that it uses there.
+
+        On a CPU, layers are replaced by faster ones that agree with them, and bf16 (`auto` takes it
+        where the CPU multiplies it) is for those layers that bear it. Casting everything to it, as
+        on other devices, would cost 20 dB more (39 dB from the exact output against 57).
+        """
+        if not isinstance(model, torch.nn.Module):
+            return "fp32"
+        if self.device.type != "cpu":
+            model.to(self.device)
+            return "fp32" if self.precision == "auto" else self.precision
+        wanted = self.precision == "bf16" or (self.precision == "auto" and cpu_has_bf16())
+        for dtype in (torch.bfloat16, torch.float32) if wanted else (torch.float32,):
+            used = accelerate(model, dtype)
+            if used is not None:
+                return "bf16" if used == torch.bfloat16 else "fp32"
+        return "fp32"
 
     @contextlib.contextmanager
     def network_context(self) -> Iterator[None]:
         """Inference without autograd, in the chosen precision."""
+        dtype = _DTYPES.get(self.precision, torch.float32)
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
-            if self.dtype != torch.float32:
-                stack.enter_context(torch.autocast(self.device.type, dtype=self.dtype))
+            if self.device.type != "cpu" and dtype != torch.float32:
+                stack.enter_context(torch.autocast(self.device.type, dtype=dtype))
             yield
 
 
@@ -51,13 +69,11 @@ def choose_runtime(
     """A runtime for `device` (auto, cpu, cuda[:N], mps); `auto` takes CUDA, then MPS, then the CPU.
 
     `batch_size` None means one chunk on a CPU, which loses nothing there, and four elsewhere.
-
     Raises:
         UsageError: the device is not on this machine, or cannot compute in that precision.
     """
     chosen = _choose_device(device)
-    dtype = _DTYPES[precision]
-    if dtype == torch.float16 and chosen.type == "cpu":
+    if precision == "fp16" and chosen.type == "cpu":
         raise UsageError(
             "fp16 is not a precision for a CPU.", hint="Use --precision fp32 or bf16 there."
         )
@@ -67,7 +83,7 @@ def choose_runtime(
         raise UsageError(f"--batch-size must be at least 1, got {batch_size}.")
     return Runtime(
         device=chosen,
-        dtype=dtype,
+        precision=precision,
         batch_size=batch_size,
         batch_limit=BatchLimit(batch_size, chosen),
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stemsplit.engine.checks import Checks
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.load import load_ensemble
 from stemsplit.engine.mixture import Mixture
@@ -27,12 +28,14 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 class Separation:
     """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz.
 
-    `stems` also holds complements, residual and mixes, by the names of their files.
+    `stems` also holds complements, residual and mixes, by the names of their files. `checks` are the
+    levels of all of them, and in `checks.suspicions` why the separation has probably failed.
     """
 
     stems: Mapping[str, np.ndarray]
     sample_rate: int
     residual_db: float | None
+    checks: Checks
 
     def __getitem__(self, stem: str) -> np.ndarray:
         return self.stems[stem]
@@ -97,7 +100,7 @@ class Separator:
         )
         self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
         source = resolve(os.fspath(model), offline=offline)
-        self._ensemble = load_ensemble(source, self._options, self._runtime.device)
+        self._ensemble = load_ensemble(source, self._options, self._runtime)
 
     @property
     def ensemble(self) -> Ensemble:
@@ -123,10 +126,12 @@ class Separator:
         for block in track.blocks():
             samples[..., block.start : block.stop] = block.samples.numpy()
         names = [output.name for output in track.outputs]
+        checks = track.checks
         return Separation(
             stems=dict(zip(names, samples, strict=True)),
             sample_rate=track.sample_rate,
-            residual_db=track.residual.level_db,
+            residual_db=checks.residual_db,
+            checks=checks,
         )
 
     def blocks(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from demucs.spec import ispectro, spectro
 
-from stemsplit.dsp.stft import istft, stft
+from stemsplit.dsp.stft import PadMode, istft, stft
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(4096, 1024), (256, 64), (64, 16)])
@@ -46,3 +46,24 @@ def test_works_in_double_precision_and_keeps_the_input() -> None:
     restored = istft(spectrogram, hop_length=16, num_samples=300)
     torch.testing.assert_close(restored, signal, atol=1e-12, rtol=0)
     assert torch.equal(signal, before)
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant"])
+@pytest.mark.parametrize("hop_length", [32, 48, 64])
+def test_the_transform_without_scaling_is_torch_s(pad_mode: PadMode, hop_length: int) -> None:
+    signal = torch.randn(2, 960)
+    options = {"n_fft": 128, "hop_length": hop_length}
+    spectrogram = stft(signal, **options, normalized=False, pad_mode=pad_mode)
+    expected = torch.stft(
+        signal,
+        **options,
+        window=torch.hann_window(128),
+        pad_mode=pad_mode,
+        return_complex=True,
+    )
+    torch.testing.assert_close(spectrogram, expected)
+    torch.testing.assert_close(
+        spectrogram, stft(signal, **options, pad_mode=pad_mode) * math.sqrt(128)
+    )
+    restored = istft(spectrogram, hop_length=hop_length, num_samples=960, normalized=False)
+    torch.testing.assert_close(restored, signal, atol=1e-5, rtol=0)

@@ -12,9 +12,11 @@ from stemsplit.engine.options import (
     choose_outputs,
     needed_stems,
 )
-from stemsplit.engine.runtime import choose_runtime
+from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.errors import UnknownStemError, UsageError
 from tests.engine.toy_models import STEMS
+from tests.models.parity import build
+from tests.models.random_models import hdemucs, htdemucs
 
 
 @pytest.mark.parametrize(
@@ -71,17 +73,35 @@ def test_a_runtime_that_cannot_be_is_a_usage_error(arguments: dict[str, Any], me
         choose_runtime(**arguments)
 
 
-def test_a_runtime_says_its_precision() -> None:
-    assert choose_runtime(device="cpu").precision == "fp32"
-    assert choose_runtime(device="cpu", precision="bf16").precision == "bf16"
+class Halves(torch.nn.Module):
+    """A network of which nothing is known but its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 4)
 
 
-def test_half_precision_is_what_the_network_computes_in() -> None:
-    linear = torch.nn.Linear(4, 4)
-    with choose_runtime(device="cpu", precision="bf16").network_context():
-        out = linear(torch.ones(1, 4))
-    assert out.dtype == torch.bfloat16
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_a_cpu_never_casts_a_whole_network(precision: Precision) -> None:
+    runtime = choose_runtime(device="cpu", precision=precision)
+    network = Halves()
+    assert runtime.prepare(network) == "fp32"  # type: ignore[arg-type]
+    with runtime.network_context():
+        out = network.layer(torch.ones(1, 4))
+    assert out.dtype == torch.float32
     assert out.is_inference()
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_auto_takes_bf16_where_the_cpu_has_it(
+    has_bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemsplit.engine.runtime.cpu_has_bf16", lambda: has_bf16)
+    auto = choose_runtime(device="cpu")
+    assert auto.prepare(build(htdemucs())) == ("bf16" if has_bf16 else "fp32")
+    assert auto.prepare(build(hdemucs())) == "fp32"  # has no layer that bears it
+    assert choose_runtime(device="cpu", precision="fp32").prepare(build(htdemucs())) == "fp32"
+    assert choose_runtime(device="cpu", precision="bf16").prepare(build(htdemucs())) == "bf16"
 
 
 def test_a_stem_file_has_the_mixture_and_four_stems() -> None:

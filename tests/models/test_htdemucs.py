@@ -107,10 +107,11 @@ def test_silence_stays_finite_and_the_input_is_not_modified() -> None:
     assert not estimate.requires_grad
 
 
-def test_half_precision_weights_give_float32_near_the_exact_output() -> None:
+def test_autocast_gives_float32_near_the_exact_output() -> None:
     reference, mixture = htdemucs(), noise(1, 2, 22050)
     exact = build(reference)(mixture)
-    coarse = build(reference).to(torch.bfloat16)(mixture)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # what runs on other devices
+        coarse = build(reference)(mixture)
     assert coarse.dtype == torch.float32
     # bfloat16 keeps 8 bits: about 48 dB per operation.
     assert agreement_db(exact, coarse) > 30

@@ -15,6 +15,8 @@ from stemsplit.models.blocks.spectrogram import analyze, synthesize
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.spec import ModelSpec
 
+_PROBE_FRAMES = 8
+
 
 class HybridUNet(nn.Module):
     """Mixture [B, C, T] -> stems [B, S, C, T], float32, any T >= 1.
@@ -58,22 +60,35 @@ class HybridUNet(nn.Module):
     def forward(self, mixture: Tensor) -> Tensor:
         config = self.config
         mixture = mixture.float()
-        # Spectrograms and statistics are taken in float32 even where the weights are not.
-        spectrogram = analyze(mixture, n_fft=config.n_fft, zero_padded=config.zero_padded)
-        x, mean, std = standardize(spectrogram)  # [B, 2C, F, N]
+        # Spectrograms and statistics are taken in float32 even where autocast is on.
+        x, mean, std = standardize(
+            analyze(mixture, n_fft=config.n_fft, zero_padded=config.zero_padded)
+        )  # [B, 2C, F, N]
         waveform, waveform_mean, waveform_std = standardize(mixture)  # [B, C, T]
 
-        dtype = next(self.parameters()).dtype
-        x, waveform = self._run_branches(x.to(dtype), waveform.to(dtype))
+        x, waveform = self._run_branches(x, waveform)
 
         stems_apart = (len(config.stems), -1)
         x = torch.unflatten(x.float(), 1, stems_apart)  # [B, S, 2C, F, N]
-        x = x * std[:, None] + mean[:, None]
         waveform = torch.unflatten(waveform.float(), 1, stems_apart)  # [B, S, C, T]
-        waveform = waveform * waveform_std[:, None] + waveform_mean[:, None]
-        return waveform + synthesize(
-            x, num_samples=mixture.shape[-1], zero_padded=config.zero_padded
-        )
+        stems = torch.addcmul(waveform_mean[:, None], waveform, waveform_std[:, None])
+        # Stem by stem, so that their spectrograms are not all there several times at once.
+        for index in range(len(config.stems)):
+            stems[:, index] += synthesize(
+                torch.addcmul(mean, x[:, index], std),
+                num_samples=mixture.shape[-1],
+                zero_padded=config.zero_padded,
+            )
+        return stems
+
+    def probe(self) -> Tensor:
+        """What all layers together make of a short noise, always the same: one row of numbers."""
+        noise = torch.Generator().manual_seed(0)
+        num_channels, num_bins = self.config.num_channels, self.config.n_fft // 2
+        hop_length = self.config.n_fft // 4
+        x = torch.randn(1, 2 * num_channels, num_bins, _PROBE_FRAMES, generator=noise)
+        waveform = torch.randn(1, num_channels, _PROBE_FRAMES * hop_length, generator=noise)
+        return torch.cat([branch.flatten() for branch in self._run_branches(x, waveform)])
 
     def _run_branches(self, x: Tensor, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Both branches, [B, 2C, F, N] and [B, C, T], down and up again with S times the channels.

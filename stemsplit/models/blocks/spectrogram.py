@@ -42,9 +42,14 @@ def synthesize(spectrogram: Tensor, *, num_samples: int, zero_padded: bool = Fal
     networks, which learned to live with it.
     """
     parts = torch.unflatten(spectrogram, -3, (-1, 2)).movedim(-3, -1)  # [..., C, F, N, 2]
-    complex_bins = torch.view_as_complex(parts.contiguous())  # [..., C, F, N]
-    # The Nyquist bin and the frames that `analyze` dropped come back as zeros.
-    padded = F.pad(complex_bins, (_DROPPED_FRAMES, _DROPPED_FRAMES, 0, 1))  # [..., F + 1, N + 4]
+    num_bins, num_frames = spectrogram.shape[-2:]
+    # Frame by frame, as the FFT wants them. The Nyquist bin and the frames that `analyze` dropped
+    # come back as zeros.
+    frames = parts.new_zeros(
+        *parts.shape[:-3], num_frames + 2 * _DROPPED_FRAMES, num_bins + 1, 2
+    )  # [..., C, N + 4, F + 1, 2]
+    frames[..., _DROPPED_FRAMES:-_DROPPED_FRAMES, :-1, :] = parts.transpose(-3, -2)
+    padded = torch.view_as_complex(frames).transpose(-1, -2)  # [..., C, F + 1, N + 4]
     hop = 2 * spectrogram.shape[-2] // _FRAMES_PER_WINDOW
     margin = 0 if zero_padded else hop // 2 * 3
     full_hops = num_samples + -num_samples % hop

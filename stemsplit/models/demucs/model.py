@@ -22,6 +22,11 @@ from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
 from stemsplit.models.spec import ModelSpec
 
 _MAX_MIN_LENGTH_SAMPLES = 1 << 26
+_PROBE_SAMPLES = 16384
+
+
+class Chain(nn.Sequential):
+    """The layers of one level, one after the other: [B, D, T] -> [B, D', T']."""
 
 
 class Demucs(nn.Module):
@@ -46,13 +51,21 @@ class Demucs(nn.Module):
         if self.spec.chunking.fitted_length(num_samples) != num_samples:
             raise ValueError(f"{num_samples} is not a length that the chunking policy gives")
         mixture = mixture.float()
-        # Statistics are taken of the mono mix, in float32 even where the weights are not.
+        # Statistics are taken of the mono mix, in float32 even where autocast is on.
         scaled = standardize(mixture, statistics_of=mixture.mean(dim=1, keepdim=True))
         x = scaled.values if config.normalize else mixture
 
-        x = self._run_layers(x.to(next(self.parameters()).dtype))
+        x = self._run_layers(x)
         x = torch.unflatten(x.float(), 1, (len(config.stems), -1))  # [B, S, C, T]
         return x * scaled.std[:, None] + scaled.mean[:, None] if config.normalize else x
+
+    def probe(self) -> Tensor:
+        """What all layers together make of a short noise, always the same."""
+        noise = torch.Generator().manual_seed(0)
+        num_samples = self.spec.chunking.fitted_length(_PROBE_SAMPLES)
+        return self._run_layers(
+            torch.randn(1, self.config.num_channels, num_samples, generator=noise)
+        )
 
     def _run_layers(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, S * C, T]."""
@@ -78,7 +91,7 @@ def _widths(config: DemucsConfig) -> Iterator[int]:
         width = int(config.growth * width)
 
 
-def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> nn.Sequential:
+def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> Chain:
     layers: list[nn.Module] = [
         nn.Conv1d(outer, inner, config.kernel_size, config.stride),
         _norm(config, index, inner),
@@ -88,10 +101,10 @@ def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> 
         layers.append(_dconv(config, index, inner))
     if config.rewrite:
         layers += _rewrite(config, index, inner, context=0)
-    return nn.Sequential(*layers)
+    return Chain(*layers)
 
 
-def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> nn.Sequential:
+def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> Chain:
     outermost = index == 0
     out_channels = outer * len(config.stems) if outermost else outer
     layers: list[nn.Module] = []
@@ -102,7 +115,7 @@ def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> 
     layers.append(nn.ConvTranspose1d(inner, out_channels, config.kernel_size, config.stride))
     if not outermost:
         layers += [_norm(config, index, out_channels), _activation(config)]
-    return nn.Sequential(*layers)
+    return Chain(*layers)
 
 
 def _rewrite(config: DemucsConfig, index: int, channels: int, *, context: int) -> list[nn.Module]:

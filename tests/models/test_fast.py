@@ -1,0 +1,148 @@
+"""Fast layers give what the plain ones give, or are not used."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stemsplit.models.fast import accelerate, products
+from stemsplit.models.fast.attention import SCORE_SCALE, attend
+from stemsplit.models.fast.dconv import FastDConv
+from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
+from stemsplit.models.fast.normalization import normalize
+from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
+from stemsplit.models.fast.waveform import FastChain
+from tests.models import random_models
+from tests.models.parity import agreement_db, build, noise
+
+pytestmark = pytest.mark.skipif(not products.are_available(), reason="this torch has no oneDNN")
+
+# Sums are formed in another order: what is left is the rounding of float32.
+REQUIRED_DB = 100.0
+
+NETWORKS = {
+    "htdemucs": random_models.htdemucs,
+    "htdemucs, no rewrite": lambda: random_models.htdemucs(rewrite=False),
+    "htdemucs, no bottom channels": lambda: random_models.htdemucs(bottom_channels=0),
+    "htdemucs, no transformer": lambda: random_models.htdemucs(t_layers=0),
+    "htdemucs, relu": lambda: random_models.htdemucs(t_gelu=False, t_layer_scale=False),
+    "htdemucs, no norm_out": lambda: random_models.htdemucs(t_norm_out=False, t_norm_in_group=True),
+    "htdemucs, no dconv": lambda: random_models.htdemucs(dconv_mode=0),
+    "hdemucs": random_models.hdemucs,
+    "hdemucs, zero padded": lambda: random_models.hdemucs(hybrid_old=True),
+    "demucs": random_models.demucs,
+    "demucs, relu": lambda: random_models.demucs(gelu=False, glu=False),
+    "demucs, lstm": lambda: random_models.demucs(lstm_layers=1),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def plain(request: pytest.FixtureRequest) -> Any:
+    return build(NETWORKS[request.param]())
+
+
+def fitted(network: Any, num_samples: int) -> int:
+    return int(network.spec.chunking.fitted_length(num_samples))
+
+
+def test_they_give_what_the_plain_layers_give(plain: Any) -> None:
+    fast = copy.deepcopy(plain)
+    assert accelerate(fast) == torch.float32
+    for num_samples, num_items in ((20_001, 1), (9000, 2)):
+        mixture = noise(num_items, 2, fitted(plain, num_samples))
+        with torch.inference_mode():
+            assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
+
+
+def test_they_leave_the_mixture_alone(plain: Any) -> None:
+    accelerate(plain)
+    mixture = noise(1, 2, fitted(plain, 9000))
+    before = mixture.clone()
+    with torch.inference_mode():
+        first = plain(mixture)
+        assert torch.equal(first, plain(mixture))
+    assert torch.equal(mixture, before)
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("htdemucs", {FastEncoderLayer, FastDecoderLayer, FastSelfLayer, FastCrossLayer}),
+        ("hdemucs", {FastEncoderLayer, FastDecoderLayer, FastDConv}),
+        ("demucs", {FastChain}),
+    ],
+)
+def test_every_kind_of_layer_that_costs_time_is_replaced(family: str, expected: set[type]) -> None:
+    network = build(NETWORKS[family]())
+    accelerate(network)
+    assert expected <= {type(module) for module in network.modules()}
+
+
+def test_bfloat16_is_used_by_the_transformer_only() -> None:
+    plain = build(random_models.htdemucs())
+    fast = copy.deepcopy(plain)
+    assert accelerate(fast, torch.bfloat16) == torch.bfloat16
+    mixture = noise(1, 2, 20_000)
+    with torch.inference_mode():
+        estimate = fast(mixture)
+        # Rounded, or the test would be of float32; and far from the 39 dB of casting everything.
+        assert 50 < agreement_db(plain(mixture), estimate) < 100
+    assert estimate.dtype == torch.float32
+    assert accelerate(build(random_models.demucs()), torch.bfloat16) == torch.float32
+
+
+def test_layers_that_disagree_are_put_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = build(random_models.htdemucs())
+    network = copy.deepcopy(plain)
+    monkeypatch.setattr(products.Product, "plus", lambda _self, x, other: x * 0 + other)
+    assert accelerate(network) is None
+    assert "Fast layers (float32) are off: on this machine they agree" in caplog.text
+    mixture = noise(1, 2, 9000)
+    with torch.inference_mode():
+        assert torch.equal(network(mixture), plain(mixture))
+
+
+def test_operators_that_refuse_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Tensor:
+        raise RuntimeError("unsupported on this machine")
+
+    network = build(random_models.htdemucs())
+    with monkeypatch.context() as patch:
+        patch.setattr(products.Product, "gelu", refuse)
+        assert accelerate(network) is None
+        patch.setattr(products.Product, "__init__", refuse)
+        assert accelerate(network) is None
+    monkeypatch.setattr(products, "are_available", lambda: False)
+    assert accelerate(network) is None
+
+
+def test_what_is_no_probed_network_is_left_alone() -> None:
+    assert accelerate(nn.Linear(2, 2)) is None
+    assert accelerate(object()) is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 40.0, 1e4])  # softly, with the shift, one key takes all
+def test_attention_is_softmax_attention(scale: float) -> None:
+    queries, keys, values = noise(2, 700, 16), noise(2, 50, 16, seed=1), noise(2, 50, 16, seed=2)
+    queries *= scale
+    expected = nn.functional.scaled_dot_product_attention(
+        queries.double(), keys.double(), values.double()
+    )  # [H, T, D]
+    attended = attend(
+        queries * (SCORE_SCALE / 16**0.5), keys, values.transpose(1, 2).contiguous()
+    )  # [T, H * D]
+    assert agreement_db(expected.transpose(0, 1).flatten(1), attended) > 80
+
+
+def test_normalisation_is_exact_far_from_zero() -> None:
+    norm = nn.GroupNorm(1, 6).requires_grad_(False)
+    x = noise(1, 5000, 3, 6) + 1000  # squares of the raw values would drown the variance
+    expected = norm.double()(x.double().permute(0, 2, 3, 1).flatten(0, 1))  # [B * F, H, N]
+    ours = normalize(x, norm.float(), dims=(1, 3)).permute(0, 2, 3, 1).flatten(0, 1)
+    assert agreement_db(expected, ours) > 70  # the input's own rounding
