@@ -15,6 +15,7 @@ LEVELS = {
     "cli": 5,
     "batch": 4,
     "evaluate": 4,
+    "report": 4,
     "engine": 3,
     "hub": 2,
     "models": 2,

@@ -1,8 +1,14 @@
 """How a long mixture is cut into the chunks that a network sees.
 
 Everything here is integers and one window. A `ChunkPolicy` belongs to a model and is plain data;
-a `ChunkPlan` applies it to a number of samples. The weight of a sample depends on its chunk and
-on nothing else, so results do not depend on batching, on the device or on how audio was streamed.
+a `ChunkPlan` applies it to a number of samples; a `Chunk` says what the network reads and which
+part of its output counts. The weight of a sample depends on its chunk and on nothing else, so
+results do not depend on batching, on the device or on how audio was streamed.
+
+              read_start        start              stop        read_stop
+    a chunk       |<-- context -->|<---- chunk ---->|<-- context -->|
+    the next one                         |<---- chunk ---->|
+                                         |<overlap->|
 """
 
 from __future__ import annotations
@@ -14,7 +20,27 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Window = Literal["triangle"]
+Window = Literal["triangle", "fade"]
+"""The weight of a chunk's samples where chunks overlap.
+
+`triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
+tenth of the chunk, or over the overlap where that is shorter. The track's first chunk does not fade
+in and its last one does not fade out.
+"""
+
+Border = Literal["silence", "reflect"]
+"""What surrounds the track: silence; or, where the track is longer than two overlaps, one overlap
+of its own reflection at each end, which is cut into chunks together with the track."""
+
+Tail = Literal["centre", "left", "reflect"]
+"""Where a last chunk that came out short lies in what the network reads.
+
+`centre`: in the middle, so that it has more of the music before it. `left`: where the start of any
+chunk lies, with silence behind it. `reflect`: the same, but behind it is its own reflection if it
+has more than half of the samples of a full chunk.
+"""
+
+_FADES_PER_CHUNK = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,20 +48,23 @@ class ChunkPolicy:
     """A model's own rules for cutting a mixture; lengths in samples at the model's rate.
 
     A chunk covers at most `chunk_samples`; neighbours share `overlap_samples`. What the network
-    reads may be longer than the chunk: real audio on both sides where there is any and silence
-    beyond the track's ends, and its output is trimmed back to the chunk. How long:
+    reads is longer by `context_samples` or more on both sides, and its output is trimmed back to
+    the chunk. How much it reads:
 
-    * `fixed_length`: always `chunk_samples` (a network that knows only its training length);
-    * otherwise the smallest length >= the chunk's among
-      `min_length_samples + k * length_step_samples`, k = 0, 1, ... (convolutions without leftover
-      samples). The defaults, 0 and 1, accept any length.
+    * `fixed_length`: always a full chunk and its context (a network that knows only its training
+      length);
+    * otherwise the smallest sufficient length among `min_length_samples + k * length_step_samples`,
+      k = 0, 1, ... (convolutions without leftover samples). The defaults, 0 and 1, accept any.
 
     `max_chunk_samples` bounds what a user may ask for with `--segment` (None: no bound).
     """
 
     chunk_samples: int
     overlap_samples: int
+    context_samples: int = 0
     window: Window = "triangle"
+    border: Border = "silence"
+    tail: Tail = "centre"
     fixed_length: bool = False
     min_length_samples: int = 0
     length_step_samples: int = 1
@@ -48,6 +77,10 @@ class ChunkPolicy:
             raise ValueError(
                 f"overlap_samples must be in [0, {self.chunk_samples}), got {self.overlap_samples}"
             )
+        if self.context_samples < 0:
+            raise ValueError(f"context_samples must be 0 or more, got {self.context_samples}")
+        if self.tail == "reflect" and not self.fixed_length:
+            raise ValueError("a tail can only be filled up by reflection to a fixed length")
 
     @property
     def hop_samples(self) -> int:
@@ -57,9 +90,9 @@ class ChunkPolicy:
     def fitted_length(self, num_samples: int) -> int:
         """Number of samples that the network reads for a chunk of `num_samples`."""
         if self.fixed_length:
-            return self.chunk_samples
-        missing = max(0, num_samples - self.min_length_samples)
-        steps = -(-missing // self.length_step_samples)
+            return self.chunk_samples + 2 * self.context_samples
+        needed = num_samples + 2 * self.context_samples
+        steps = -(-max(0, needed - self.min_length_samples) // self.length_step_samples)
         return self.min_length_samples + steps * self.length_step_samples
 
     def resized(
@@ -73,23 +106,29 @@ class ChunkPolicy:
         samples = self.chunk_samples if chunk_samples is None else chunk_samples
         if self.max_chunk_samples is not None:
             samples = min(samples, self.max_chunk_samples)
-        share = self.overlap_samples / self.chunk_samples if overlap is None else overlap
-        # The hop is rounded down, not the overlap: so does the reference implementation.
-        hop_samples = max(1, int((1 - share) * samples))
-        return replace(self, chunk_samples=samples, overlap_samples=samples - hop_samples)
+        # The hop is rounded down, not the overlap: so do the reference implementations.
+        if overlap is None:
+            hop_samples = self.hop_samples * samples // self.chunk_samples
+        else:
+            hop_samples = int((1 - overlap) * samples)
+        return replace(self, chunk_samples=samples, overlap_samples=samples - max(1, hop_samples))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """Samples [start, stop) of the track, which the network hears as [read_start, read_stop).
 
-    Positions may lie outside the track, where there is silence.
+    Positions may lie outside the track, where there is its reflection for `border_samples` on
+    either side, and then silence. But the last `reflected_samples` of what the network hears are
+    the reflection of what it hears before them.
     """
 
     start: int
     stop: int
     read_start: int
     read_stop: int
+    border_samples: int = 0
+    reflected_samples: int = 0
 
     @property
     def num_samples(self) -> int:
@@ -124,19 +163,43 @@ class ChunkPlan:
         """The samples of the track that the chunks are there for."""
         return range(self.num_samples) if self.wanted is None else self.wanted
 
+    @property
+    def border_samples(self) -> int:
+        """How much of its reflection the track is continued by, at both ends."""
+        overlap = self.policy.overlap_samples
+        reflects = self.policy.border == "reflect" and self.num_samples > 2 * overlap
+        return overlap if reflects else 0
+
+    @property
+    def grid(self) -> range:
+        """What is cut into chunks: the track, its borders, and the shift in front of them."""
+        border = self.border_samples
+        return range(self.origin - border, self.num_samples + border)
+
     def __len__(self) -> int:
         if not self.span:
             return 0
-        return -(-(self.span.stop - self.origin) // self.policy.hop_samples) - self._num_skipped
+        return -(-(self.span.stop - self.grid.start) // self.policy.hop_samples) - self._num_skipped
 
     def __getitem__(self, index: int) -> Chunk:
         if not 0 <= index < len(self):
             raise IndexError(f"chunk {index} of a plan with {len(self)} chunks")
-        start = self.origin + (self._num_skipped + index) * self.policy.hop_samples
-        stop = min(start + self.policy.chunk_samples, self.num_samples)
-        read_samples = self.policy.fitted_length(stop - start)
-        read_start = start - (read_samples - (stop - start)) // 2
-        return Chunk(start, stop, read_start, read_start + read_samples)
+        policy, grid = self.policy, self.grid
+        start = grid.start + (self._num_skipped + index) * policy.hop_samples
+        stop = min(start + policy.chunk_samples, grid.stop)
+        read_samples = policy.fitted_length(stop - start)
+        centred = policy.tail == "centre"
+        left = (read_samples - (stop - start)) // 2 if centred else policy.context_samples
+        read_stop = start - left + read_samples
+        reflects = policy.tail == "reflect" and stop - start > policy.chunk_samples // 2
+        return Chunk(
+            start=start,
+            stop=stop,
+            read_start=start - left,
+            read_stop=read_stop,
+            border_samples=self.border_samples,
+            reflected_samples=max(0, read_stop - grid.stop) if reflects else 0,
+        )
 
     def __iter__(self) -> Iterator[Chunk]:
         return (self[index] for index in range(len(self)))
@@ -144,18 +207,40 @@ class ChunkPlan:
     @property
     def _num_skipped(self) -> int:
         """How many chunks of the grid end before the first wanted sample."""
-        before = self.span.start - self.origin - self.policy.chunk_samples
+        before = self.span.start - self.grid.start - self.policy.chunk_samples
         return max(0, before // self.policy.hop_samples + 1)
 
-    def window(self) -> Tensor:
-        """Weights [T] of a full chunk, in (0, 1]; a chunk cut short by the end uses the left part.
+    def needs_from(self, index: int) -> int:
+        """The first sample of the track that the chunks from `index` on are made of, or earlier."""
+        read_start = self[index].read_start
+        # Before the end lies what is reflected there. A chunk that does not reach the end begins
+        # no later than that, so this never goes back.
+        border = self.border_samples
+        return min(read_start, self.num_samples - 1 - border) if border else read_start
 
-        Estimates are divided by the sum of the weights, so the ends need no partner.
+    def weights(self, chunk: Chunk) -> Tensor:
+        """Weights [T] of the samples of one of the plan's chunks, in [0, 1].
+
+        Estimates are divided by the sum of the weights, which is above 0 for every wanted sample.
+        A chunk cut short by the end has the left part of a full one's.
         """
-        return _triangle(self.policy.chunk_samples)
+        num_samples, hop = self.policy.chunk_samples, self.policy.hop_samples
+        if self.policy.window == "triangle":
+            return _triangle(num_samples)[: chunk.num_samples]
+        window = torch.ones(num_samples)
+        # Ramps no longer than the overlap: where one chunk has weight 0 another one has more.
+        fade = min(num_samples // _FADES_PER_CHUNK, self.policy.overlap_samples)
+        if chunk.start + hop < self.grid.stop:  # not the last one
+            window[num_samples - fade :] = torch.linspace(1, 0, fade)
+        if chunk.start > self.grid.start:  # not the first one
+            window[:fade] = torch.linspace(0, 1, fade)
+        return window[: chunk.num_samples]
 
 
 def _triangle(num_samples: int) -> Tensor:
     left = num_samples // 2
-    ramp = torch.cat([torch.arange(1, left + 1), torch.arange(num_samples - left, 0, -1)])
-    return ramp / ramp.max()
+    right = num_samples - left
+    window = torch.empty(num_samples)
+    torch.arange(1, left + 1, out=window[:left])
+    torch.arange(right, 0, -1, out=window[left:])
+    return window.div_(right)

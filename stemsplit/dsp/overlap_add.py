@@ -26,12 +26,12 @@ class OverlapAdd:
     """Adds up weighted chunk estimates and hands out what no later chunk can change.
 
     Memory is one chunk, whatever the length of the track. Chunks come in the plan's order. What
-    is handed out is right within `plan.span`; around it, chunks that were not wanted are missing.
+    is handed out is right within `plan.span`; around it, chunks that were not wanted are missing,
+    and samples of which they alone have a weight are not numbers.
     """
 
     def __init__(self, plan: ChunkPlan, *, num_stems: int, num_channels: int) -> None:
         self._plan = plan
-        self._window = plan.window()  # [T]
         self._sum = torch.zeros(num_stems, num_channels, plan.policy.chunk_samples)  # [S, C, T]
         self._weight = torch.zeros(plan.policy.chunk_samples)  # [T]
         self._num_added = 0
@@ -45,7 +45,7 @@ class OverlapAdd:
             raise ValueError(f"expected chunk {self._num_added} of the plan, got {chunk}")
         self._num_added += 1
         num_samples = chunk.num_samples
-        weight = self._window[:num_samples]
+        weight = self._plan.weights(chunk)
         self._sum[..., :num_samples] += weight * estimate
         self._weight[:num_samples] += weight
         last = self._num_added == len(self._plan)

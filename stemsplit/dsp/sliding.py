@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from stemsplit.dsp.chunking import Chunk
 
 
 class SlidingWindow:
@@ -29,8 +32,22 @@ class SlidingWindow:
         self.num_channels = num_channels
         self.num_samples = num_samples
 
+    def read_chunk(self, chunk: Chunk) -> Tensor:
+        """What a network hears of `chunk`, with its reflections: a new tensor [C, T_read]."""
+        stop = chunk.read_stop - chunk.reflected_samples
+        heard = self.read(chunk.read_start, stop)
+        first, last = 0, self.num_samples - 1
+        before = range(max(chunk.read_start, -chunk.border_samples), min(stop, 0))
+        after = range(max(chunk.read_start, last + 1), min(stop, last + 1 + chunk.border_samples))
+        for mirror, positions in ((first, before), (last, after)):
+            if positions:
+                image = self.read(2 * mirror - positions[-1], 2 * mirror - positions[0] + 1)
+                offset = positions[0] - chunk.read_start
+                heard[:, offset : offset + len(positions)] = image.flip(-1)
+        return F.pad(heard, (0, chunk.reflected_samples), mode="reflect")
+
     def read(self, start: int, stop: int) -> Tensor:
-        """A new tensor [C, stop - start]."""
+        """Samples [start, stop): a new tensor [C, stop - start]."""
         out = torch.zeros(self.num_channels, max(0, stop - start))
         first, last = max(0, start), min(stop, self.num_samples)
         if first >= last:

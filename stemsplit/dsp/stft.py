@@ -63,7 +63,7 @@ def istft(
 
 
 def _add_frames(frames: Tensor, hop_length: int) -> Tensor:
-    """Frames [..., N, n_fft], `hop_length` apart, added up: [..., (N - 1) * hop + n_fft] or more."""
+    """Frames [..., N, n_fft], `hop_length` apart, added up: at least [..., (N - 1) hop + n_fft]."""
     num_frames, n_fft = frames.shape[-2:]
     # As many adds of contiguous stretches as frames overlap, which took torch.istft twice as long.
     if n_fft % hop_length:

@@ -43,7 +43,18 @@ class Ensemble:
 
     @property
     def stems(self) -> tuple[str, ...]:
+        """What can be asked for: the networks' stems, and the residual one if there is one."""
+        return self.members[0].model.spec.offered_stems
+
+    @property
+    def network_stems(self) -> tuple[str, ...]:
         return self.members[0].model.spec.stems
+
+    def stems_to_run(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """The networks' stems that `wanted` ones are made of: the residual one is made of all."""
+        if not set(wanted) <= set(self.network_stems):
+            return self.network_stems
+        return tuple(wanted)
 
     @property
     def sample_rate(self) -> int:
@@ -86,7 +97,7 @@ def differing_property(models: Sequence[Model]) -> str | None:
     """The first property in which the models of a bag differ, None if they agree."""
     first = models[0].spec
     for other in (model.spec for model in models[1:]):
-        for name in ("stems", "sample_rate", "num_channels", "scaling"):
+        for name in ("stems", "residual_stem", "sample_rate", "num_channels", "scaling"):
             if getattr(first, name) != getattr(other, name):
                 return name
     return None

@@ -47,11 +47,11 @@ def plan_lanes(
     options: SeparationOptions,
     wanted: range | None = None,
 ) -> tuple[Lane, ...]:
-    """The passes that together estimate `stems` over `wanted` (None: all) of `num_samples`.
+    """The passes that together estimate `stems` of the networks over a track of `num_samples`.
 
-    Both are at the model's rate.
+    `wanted`: only over these samples. Both are at the model's rate.
     """
-    rows = tuple(ensemble.stems.index(stem) for stem in stems)
+    rows = tuple(ensemble.network_stems.index(stem) for stem in stems)
     totals = [sum(member.weights[row] for member in ensemble.members) for row in rows]
     num_grids = max(1, options.shifts)
     lanes = []
@@ -92,7 +92,7 @@ def run_lanes(
 
 def first_sample_read(lanes: Sequence[Lane]) -> int:
     """The first sample of the mixture that any of the lanes reads; it may lie before the track."""
-    return min((lane.plan[0].read_start for lane in lanes if len(lane.plan)), default=0)
+    return min((lane.plan.needs_from(0) for lane in lanes if len(lane.plan)), default=0)
 
 
 def _origins(options: SeparationOptions, member: int, sample_rate: int) -> list[int]:
@@ -136,7 +136,7 @@ class _LaneRunner:
         """The first sample of the mixture that is still to be read."""
         if self.finished:
             return self._lane.plan.span.stop
-        return self._chunks[self._num_done].read_start
+        return self._lane.plan.needs_from(self._num_done)
 
     def advance(self) -> Iterator[StemBlock]:
         """Runs the next batch: one block of weighted stems per chunk."""
@@ -157,9 +157,7 @@ class _LaneRunner:
 
     def _estimate(self, batch: Sequence[Chunk]) -> Tensor:
         """The network's estimates [B, S, C, T] of the wanted stems, on the CPU."""
-        mixture = torch.stack(
-            [self._mixture.read(chunk.read_start, chunk.read_stop) for chunk in batch]
-        )  # [B, C, T]
+        mixture = torch.stack([self._mixture.read_chunk(chunk) for chunk in batch])  # [B, C, T]
         return self._runtime.batch_limit.call(self._call_network, mixture)
 
     def _call_network(self, mixture: Tensor) -> Tensor:

@@ -9,8 +9,11 @@ from stemsplit.engine.memory import give_back_freed_memory, keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.resolve import ModelSource
-from stemsplit.hub.weights import read_weights
+from stemsplit.hub.member_weights import GraphWeights, read_member
+from stemsplit.hub.source import Member, ModelSource
+from stemsplit.hub.weights import Weights
+from stemsplit.models.placed import Placed
+from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
 from stemsplit.models.spectral.model import SpectralSeparator
@@ -47,7 +50,7 @@ def load_ensemble(source: ModelSource, options: SeparationOptions, runtime: Runt
 
 def _built_in(source: ModelSource, options: SeparationOptions) -> EnsembleMember:
     model = BUILT_IN[source.name]()
-    choose_outputs(model.spec.stems, options)  # an unknown stem is found before any work
+    choose_outputs(model.spec.offered_stems, options)  # an unknown stem is found before any work
     weights = (1.0,) * len(model.spec.stems)
     return EnsembleMember(model=model, weights=weights, signature=source.name, sha256=None)
 
@@ -57,7 +60,7 @@ def _load_members(source: ModelSource, options: SeparationOptions) -> list[Ensem
     stems = source.stems
     if stems is None:  # only a network itself can tell
         loaded[0] = _load_member(source, 0)
-        stems = loaded[0].model.spec.stems
+        stems = loaded[0].model.spec.offered_stems
     for index in _needed_members(source, stems, options):
         if index not in loaded:
             loaded[index] = _load_member(source, index)
@@ -86,9 +89,9 @@ def _needed_members(
 
 def _load_member(source: ModelSource, index: int) -> EnsembleMember:
     member = source.members[index]
-    path = member.fetch()
-    weights = read_weights(path)
-    model = build_model(weights.class_name, weights.args, weights.kwargs, weights.tensors)
+    model = _build(member)
+    if source.stems is not None and member.stems is not None:
+        model = _placed(model, member, source)
     num_stems = len(model.spec.stems)
     return EnsembleMember(
         model=model,
@@ -98,6 +101,35 @@ def _load_member(source: ModelSource, index: int) -> EnsembleMember:
     )
 
 
+def _build(member: Member) -> Model:
+    content = read_member(member)
+    if isinstance(content, Weights):
+        return build_model(content.class_name, content.args, content.kwargs, content.tensors)
+    if isinstance(content, GraphWeights):
+        graph = content.graph
+        network = recognize_graph(
+            graph.nodes,
+            graph.input_shape,
+            fingerprint=content.fingerprint,
+            settings=content.settings,
+        )
+    elif content.class_name is not None:
+        return build_model(content.class_name, (), content.settings or {}, content.tensors)
+    else:
+        network = recognize(content.settings, content.tensors, file_name=member.file_name)
+    return build_model(network.class_name, (), network.kwargs, network.tensors)
+
+
+def _placed(model: Model, member: Member, source: ModelSource) -> Model:
+    """The network of some of the model's stems, among the others."""
+    if model.spec.stems != member.stems:
+        raise CheckpointError(
+            f"{source.origin}: {member.file_name} should have the stems "
+            f"{', '.join(member.stems or ())}, but has {', '.join(model.spec.stems)}."
+        )
+    return Placed(model, source.stems or ())
+
+
 def _check_bag(
     source: ModelSource, stems: Sequence[str], members: Sequence[EnsembleMember]
 ) -> None:
@@ -105,8 +137,9 @@ def _check_bag(
     difference = differing_property(models)
     if difference is not None:
         raise CheckpointError(f"{source.origin}: the bag's networks differ in {difference}.")
-    if models[0].spec.stems != tuple(stems):
+    found = models[0].spec.offered_stems
+    if found != tuple(stems):
         raise CheckpointError(
             f"{source.origin}: expected the stems {', '.join(stems)}, but the network has "
-            f"{', '.join(models[0].spec.stems)}."
+            f"{', '.join(found)}."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from stemsplit.audio.resample import resample_blocks
 from stemsplit.audio.stem_mp4 import stem_file_rate
 from stemsplit.dsp.overlap_add import StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
+from stemsplit.engine.checks import Checks, TrackMeters
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.lanes import Lane, first_sample_read, plan_lanes, run_lanes
 from stemsplit.engine.mix import Output, OutputMix
@@ -79,7 +79,15 @@ class TrackSeparation:
             source_range=choose_range(mixture, self.source_samples, options),
         )
         self.num_samples = len(self._timeline.output_range)
-        self.residual = ResidualMeter()
+        self._stems = needed_stems(ensemble.stems, self.outputs)
+        self._stems_to_run = ensemble.stems_to_run(self._stems)
+        self._meters = TrackMeters(
+            outputs=[output.name for output in self.outputs],
+            stems=self._stems,
+            complete=self._stems == ensemble.stems,
+            channels=self.channels,
+            sample_rate=self.sample_rate,
+        )
         self.warnings = [
             *ensemble.notes(options),
             *_length_warnings(mixture, self.source_samples),
@@ -92,10 +100,14 @@ class TrackSeparation:
     def num_channels(self) -> int:
         return len(self.channels)
 
+    @property
+    def checks(self) -> Checks:
+        """What was measured on the blocks that were handed out so far."""
+        return self._meters.checks()
+
     def blocks(self) -> Iterator[StemBlock]:
         """Finished blocks [outputs, C, T] at `sample_rate`, `num_samples` in all, in order."""
-        stems = needed_stems(self._ensemble.stems, self.outputs)
-        passes = self._plan_passes(stems)
+        passes = self._plan_passes()
         source = skip(self.mixture.open_blocks(), passes.first_second * self.mixture.sample_rate)
         for_outputs, *for_voices = fan_out(source, 1 + len(self._voices))
         estimates = [
@@ -103,22 +115,21 @@ class TrackSeparation:
             for voice, branch in zip(self._voices, for_voices, strict=True)
         ]
         mixture = self._at_output_rate(for_outputs, passes)
-        mix = OutputMix(self.outputs, stems)
-        complete = stems == self._ensemble.stems
+        mix = OutputMix(self.outputs, self._stems)
         # All voices have the same chunks, so their blocks begin and end together.
         for parts in zip(*estimates, strict=True):
             start, stop = parts[0].start, parts[0].stop
             dry = mixture.read(start, stop)  # [C, T]
             mixture.forget(stop)
-            separated = self._joined(parts, dry, stems)  # [S, C, T]
-            if complete:
-                self.residual.add(dry, separated.sum(dim=0))
-            yield StemBlock(start - self._timeline.output_range.start, mix(dry, separated))
+            separated = self._joined(parts, dry)  # [S, C, T]
+            outputs = mix(dry, separated)  # [O, C, T]
+            self._meters.add(dry, separated, outputs)
+            yield StemBlock(start - self._timeline.output_range.start, outputs)
 
-    def _plan_passes(self, stems: Sequence[str]) -> _Passes:
+    def _plan_passes(self) -> _Passes:
         lanes = plan_lanes(
             self._ensemble,
-            stems,
+            self._stems_to_run,
             self._timeline.num_model_samples,
             self._options,
             self._timeline.model_range,
@@ -164,15 +175,19 @@ class TrackSeparation:
                 yield StemBlock(max(start, wanted.start), samples)
             start += block.shape[-1]
 
-    def _joined(self, parts: Sequence[StemBlock], dry: Tensor, stems: Sequence[str]) -> Tensor:
+    def _joined(self, parts: Sequence[StemBlock], dry: Tensor) -> Tensor:
         """The stems [S, C, T] of all channels, from those of the voices and the mixture [C, T]."""
-        joined = torch.zeros(len(stems), *dry.shape)
+        joined = torch.zeros(len(self._stems_to_run), *dry.shape)
         for voice, part in zip(self._voices, parts, strict=True):
             joined[:, list(voice.channels)] = part.samples
-        if self._lfe_stem in stems:
+        if self._lfe_stem in self._stems_to_run:
             low = list(self._groups.low)
-            joined[stems.index(self._lfe_stem), low] = dry[low]
-        return joined
+            joined[self._stems_to_run.index(self._lfe_stem), low] = dry[low]
+        if self._stems == self._stems_to_run:
+            return joined
+        estimates = dict(zip(self._stems_to_run, joined, strict=True))
+        residual = dry - joined.sum(dim=0)  # includes the low channels, unless a stem has them
+        return torch.stack([estimates.get(stem, residual) for stem in self._stems])
 
     def _at_output_rate(self, source: Iterator[Tensor], passes: _Passes) -> SlidingWindow:
         return SlidingWindow(
@@ -203,25 +218,6 @@ def _length_warnings(mixture: Mixture, num_samples: int) -> list[str]:
         f"{mixture.name} seems cut off: its header promises {promised:.2f} s, {decoded:.2f} s "
         "could be decoded and were separated."
     ]
-
-
-class ResidualMeter:
-    """Energy of what the stems leave over, against the mixture's."""
-
-    def __init__(self) -> None:
-        self._residual = 0.0
-        self._mixture = 0.0
-
-    def add(self, mixture: Tensor, stem_sum: Tensor) -> None:
-        self._residual += float((mixture - stem_sum).double().square().sum())
-        self._mixture += float(mixture.double().square().sum())
-
-    @property
-    def level_db(self) -> float | None:
-        """10 log10 of the ratio; None for a silent mixture or an exact sum."""
-        if self._mixture == 0 or self._residual == 0:
-            return None
-        return 10 * math.log10(self._residual / self._mixture)
 
 
 class _ChunkCounter:

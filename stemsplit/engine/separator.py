@@ -28,8 +28,8 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 class Separation:
     """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz.
 
-    `stems` also holds complements, residual and mixes, by the names of their files. `checks` are the
-    levels of all of them, and in `checks.suspicions` why the separation has probably failed.
+    `stems` also holds complements, residual and mixes, by the names of their files. `checks` has
+    the levels of all of them, and as `suspicions` why the separation has probably failed.
     """
 
     stems: Mapping[str, np.ndarray]

@@ -19,6 +19,8 @@ from stemsplit.hub.unpickle import read_checkpoint
 MAX_METADATA_CHARACTERS = 1 << 20
 MAX_DEPTH = 16
 _MAX_FRACTION_PART = 10**18
+_SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
+_STATE_KEYS = ("state_dict", "state", "model_state_dict")
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
 
 
@@ -39,22 +41,66 @@ def read_weights(path: Path) -> Weights:
         CheckpointError: damaged, not such a file, or quantised.
     """
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    return _read_package(path)
+        return _named_safetensors(path, *_open_safetensors(path))
+    return _named_package(path, read_checkpoint(path))
 
 
-def _read_safetensors(path: Path) -> Weights:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file that says nothing about its network.
+
+    That is a `.safetensors` file, or a PyTorch file (`.pt`, `.pth`, `.ckpt`) whose tensors are at
+    its top, or one level deeper as training frameworks save them, beside what else they save.
+
+    Raises:
+        CheckpointError: damaged, or not such a file.
+    """
+    if path.suffix == ".safetensors":
+        return _checked_tensors(path, _open_safetensors(path)[1])
+    return _bare_tensors(path, read_checkpoint(path))
+
+
+def read_file(path: Path) -> Weights | dict[str, Tensor]:
+    """What `read_weights` gives if the file says which network it is for, else its tensors.
+
+    Raises:
+        CheckpointError: damaged, or neither.
+    """
+    if path.suffix == ".safetensors":
+        metadata, tensors = _open_safetensors(path)
+        if _SAFETENSORS_KEYS & metadata.keys():
+            return _named_safetensors(path, metadata, tensors)
+        return _checked_tensors(path, tensors)
+    content = read_checkpoint(path)
+    if isinstance(content, dict) and "klass" in content:
+        return _named_package(path, content)
+    return _bare_tensors(path, content)
+
+
+def _bare_tensors(path: Path, content: object) -> dict[str, Tensor]:
+    if isinstance(content, dict):
+        for key in _STATE_KEYS:
+            if isinstance(content.get(key), dict):
+                return _checked_tensors(path, content[key])
+    return _checked_tensors(path, content)
+
+
+def _open_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
     except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is damaged or truncated ({error}).", hint="Download or copy it again."
         ) from error
+
+
+def _named_safetensors(
+    path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]
+) -> Weights:
     if "structure" in metadata:
         raise _quantised(path)
-    missing = {"klass", "args", "kwargs"} - metadata.keys()
+    missing = (_SAFETENSORS_KEYS - {"structure"}) - metadata.keys()
     if missing:
         raise CheckpointError(
             f"{path} does not say which network it is for: its metadata has no "
@@ -69,8 +115,7 @@ def _read_safetensors(path: Path) -> Weights:
     )
 
 
-def _read_package(path: Path) -> Weights:
-    package = read_checkpoint(path)
+def _named_package(path: Path, package: object) -> Weights:
     if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
         raise CheckpointError(
             f"{path} is a PyTorch file, but not a demucs package with klass, args, kwargs, state."
@@ -96,12 +141,21 @@ def _checked_weights(
         raise CheckpointError(f"{path}: the arguments of the network are not plain values.")
     if not isinstance(kwargs, Mapping) or not _is_plain(kwargs):
         raise CheckpointError(f"{path}: the arguments of the network are not plain values.")
+    return Weights(
+        class_name=class_name,
+        args=tuple(args),
+        kwargs=dict(kwargs),
+        tensors=_checked_tensors(path, tensors),
+    )
+
+
+def _checked_tensors(path: Path, tensors: object) -> dict[str, Tensor]:
     if not isinstance(tensors, dict) or not tensors:
         raise CheckpointError(f"{path} holds no tensors.")
     for name, tensor in tensors.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: {str(name)[:60]!r} in its state is not a tensor.")
-    return Weights(class_name=class_name, args=tuple(args), kwargs=dict(kwargs), tensors=tensors)
+    return tensors
 
 
 def _is_plain(value: object, depth: int = 0) -> bool:

@@ -23,11 +23,25 @@ class ModelSpec:
 
     family: str
     stems: tuple[str, ...]
+    """What it returns, in this order."""
     sample_rate: int
     num_channels: int
     chunking: ChunkPolicy
     scaling: InputScaling
     paper: str
+    residual_stem: str | None = None
+    """The name of what its stems leave over, where that is a stem worth having: the mixture minus
+    all of them is what a network for vocals alone has to say about the instruments."""
+
+    @property
+    def offered_stems(self) -> tuple[str, ...]:
+        """Its stems, and the residual one if there is one."""
+        return self.stems if self.residual_stem is None else (*self.stems, self.residual_stem)
+
+
+def counterpart_of(stem: str) -> str | None:
+    """What a song without this stem is called, where that has a name."""
+    return {"vocals": "instrumental", "instrumental": "vocals"}.get(stem)
 
 
 class Model(Protocol):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,18 +11,36 @@ from hypothesis import strategies as st
 
 from stemsplit.dsp.chunking import ChunkPlan, ChunkPolicy
 from stemsplit.dsp.overlap_add import OverlapAdd
+from stemsplit.dsp.sliding import SlidingWindow
+
+OVERLAPS = st.one_of(st.none(), st.floats(0, 0.95))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> ChunkPolicy:
+    """Rules of any kind, as a model declares them or as --segment and --overlap change them."""
+    chunk = draw(st.integers(1, 60))
+    fixed = draw(st.booleans())
+    policy = ChunkPolicy(
+        chunk_samples=chunk,
+        overlap_samples=draw(st.integers(0, chunk - 1)),
+        context_samples=draw(st.integers(0, 20)),
+        window=draw(st.sampled_from(["triangle", "fade"])),
+        border=draw(st.sampled_from(["silence", "reflect"])),
+        tail=draw(st.sampled_from(["centre", "left", *["reflect"] * fixed])),
+        fixed_length=fixed,
+        min_length_samples=draw(st.integers(0, 50)),
+        length_step_samples=draw(st.integers(1, 9)),
+    )
+    return policy.resized(
+        chunk_samples=draw(st.none() | st.integers(1, 60)), overlap=draw(OVERLAPS)
+    )
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> ChunkPlan:
-    chunk = draw(st.integers(1, 40))
-    policy = ChunkPolicy(
-        chunk_samples=chunk,
-        overlap_samples=draw(st.integers(0, chunk - 1)),
-        fixed_length=draw(st.booleans()),
-        min_length_samples=draw(st.integers(0, 50)),
-        length_step_samples=draw(st.integers(1, 9)),
-    )
+    policy = draw(policies())
+    chunk = policy.chunk_samples
     length = draw(st.sampled_from([0, 1, chunk - 1, chunk, chunk + 1]) | st.integers(0, 300))
     start = draw(st.integers(0, max(0, length - 1)))
     wanted = range(start, draw(st.integers(min(start + 1, length), length)))
@@ -58,40 +77,75 @@ def test_chunks_are_those_of_the_whole_track_that_touch_what_is_wanted(plan: Chu
 
 
 @given(plans())
-def test_the_network_reads_a_length_it_accepts_with_the_chunk_in_the_middle(
+def test_the_network_reads_a_length_it_accepts_with_the_chunk_in_its_place(
     plan: ChunkPlan,
 ) -> None:
     policy = plan.policy
+    context = policy.context_samples
     for chunk in plan:
         read = chunk.num_read_samples
-        assert read == policy.fitted_length(chunk.num_samples) >= chunk.num_samples
         left, right = chunk.start - chunk.read_start, chunk.read_stop - chunk.stop
-        assert left >= 0
-        assert right - left in (0, 1)  # an odd sample goes to the right, as in the reference
+        assert read == policy.fitted_length(chunk.num_samples)
+        assert min(left, right) >= context
+        if policy.tail == "centre":
+            assert right - left in (0, 1)  # an odd sample goes to the right, as in the reference
+        else:
+            assert left == context
         if policy.fixed_length:
-            assert read == policy.chunk_samples
+            assert read == policy.chunk_samples + 2 * context
         else:
             assert (read - policy.min_length_samples) % policy.length_step_samples == 0
+        filled = policy.tail == "reflect" and 2 * chunk.num_samples > policy.chunk_samples
+        assert chunk.reflected_samples == (max(0, chunk.read_stop - plan.grid.stop) * filled)
 
 
-@given(plans())
-def test_overlap_add_of_the_mixture_is_the_mixture(plan: ChunkPlan) -> None:
-    covered = torch.arange(plan.num_samples - plan.origin, dtype=torch.float32) + 1
+@given(plans(), st.integers(1, 9))
+def test_overlap_add_of_the_mixture_is_the_mixture(plan: ChunkPlan, block_samples: int) -> None:
+    track = torch.arange(plan.num_samples, dtype=torch.float32)[None] + 1  # [C, T]
+    mixture = SlidingWindow(
+        iter(torch.split(track, block_samples, dim=-1)),
+        num_channels=1,
+        num_samples=plan.num_samples,
+    )
     adder = OverlapAdd(plan, num_stems=1, num_channels=1)
-    first = position = plan[0].start if len(plan) else 0
-    pieces = []
-    for chunk in plan:
-        samples = covered[chunk.start - plan.origin : chunk.stop - plan.origin]
-        block = adder.add(chunk, samples[None, None])
+    position = plan[0].start if len(plan) else 0
+    total = torch.full_like(track, torch.nan)
+    for index, chunk in enumerate(plan):
+        mixture.forget(plan.needs_from(index))
+        block = adder.add(chunk, chunk.trim(mixture.read_chunk(chunk))[None])
         assert block.start == position
         position = block.stop
-        pieces.append(block.samples)
+        inside = range(max(0, block.start), min(block.stop, plan.num_samples))
+        for sample in inside:
+            total[:, sample] = block.samples[0, :, sample - block.start]
     if plan.num_samples == 0:
         return
     assert position >= plan.span.stop
-    total = torch.cat(pieces, dim=-1)[0, 0]
-    expected = covered[first - plan.origin : position - plan.origin]
-    assert torch.allclose(total, expected, rtol=1e-6, atol=0)
+    wanted = slice(plan.span.start, plan.span.stop)
+    assert torch.allclose(total[:, wanted], track[:, wanted], rtol=1e-6, atol=0)
+
+
+@given(plans())
+def test_what_a_chunk_is_made_of_never_goes_back(plan: ChunkPlan) -> None:
+    needed = [plan.needs_from(index) for index in range(len(plan))]
+    assert needed == sorted(needed)
+
+
+@given(plans())
+def test_weights_belong_to_the_chunk_and_never_sum_to_zero(plan: ChunkPlan) -> None:
+    total = torch.zeros(len(plan.grid) + plan.policy.chunk_samples)
+    whole = replace(plan, wanted=None)
+    for chunk in plan:
+        weights = plan.weights(chunk)
+        assert torch.equal(weights, whole.weights(chunk))
+        assert weights.shape == (chunk.num_samples,)
+        assert weights.min() >= 0
+        assert weights.max() <= 1
+        start = chunk.start - plan.grid.start
+        total[start : start + chunk.num_samples] += weights
+    wanted = [sample - plan.grid.start for sample in plan.span]
+    # A fade goes in steps of 1 / (fade - 1), and no fade is longer than a tenth of a chunk.
+    assert total[wanted].gt(0.01).all()
 
 
 def test_fitted_length_counts_steps_above_the_minimum() -> None:
@@ -116,19 +170,89 @@ def test_a_longer_segment_than_the_model_allows_is_brought_down() -> None:
 
 def test_the_triangle_is_symmetric_and_never_zero() -> None:
     for length in (1, 2, 7, 8):
-        window = ChunkPlan(
-            num_samples=1, policy=ChunkPolicy(chunk_samples=length, overlap_samples=0)
-        ).window()
+        policy = ChunkPolicy(chunk_samples=length, overlap_samples=0)
+        plan = ChunkPlan(num_samples=length, policy=policy)
+        window = plan.weights(plan[0])
         assert window.shape == (length,)
         assert window.min() > 0
         assert window.max() == 1
     assert torch.equal(window, window.flip(0))
 
 
+def test_fades_are_a_tenth_of_the_chunk_and_none_at_the_ends_of_the_track() -> None:
+    policy = ChunkPolicy(chunk_samples=40, overlap_samples=20, window="fade")
+    plan = ChunkPlan(num_samples=70, policy=policy)
+    first, middle, last, rest = map(plan.weights, plan)
+    rise = torch.linspace(0, 1, 4)
+    assert torch.equal(middle, torch.cat([rise, torch.ones(32), rise.flip(0)]))
+    assert torch.equal(first, torch.cat([torch.ones(36), rise.flip(0)]))
+    assert torch.equal(last, middle[:30])  # one more chunk begins behind it
+    assert torch.equal(rest, torch.cat([rise, torch.ones(6)]))
+    alone = ChunkPlan(num_samples=15, policy=policy)
+    assert torch.equal(alone.weights(alone[0]), torch.ones(15))
+
+
+def test_fades_become_shorter_with_the_chunk_and_are_no_longer_than_the_overlap() -> None:
+    def num_fading(**changes: Any) -> int:
+        policy = ChunkPolicy(chunk_samples=100, overlap_samples=50, window="fade")
+        plan = ChunkPlan(num_samples=1000, policy=policy.resized(**changes))
+        return int(plan.weights(plan[1]).lt(1).sum())
+
+    assert num_fading() == 2 * (10 - 1)  # the last of ten steps is 1
+    assert num_fading(chunk_samples=50) == 2 * (5 - 1)
+    assert num_fading(overlap=0.03) == 2 * (3 - 1)
+    assert num_fading(overlap=0) == 0
+
+
+def test_a_long_track_is_continued_by_an_overlap_of_its_reflection() -> None:
+    policy = ChunkPolicy(
+        chunk_samples=10, overlap_samples=6, border="reflect", tail="reflect", fixed_length=True
+    )
+    long, short = (ChunkPlan(num_samples=length, policy=policy) for length in (13, 12))
+    track = torch.arange(13.0)[None]
+    window = SlidingWindow(iter([track]), num_channels=1, num_samples=13)
+    heard = [window.read_chunk(chunk)[0].int().tolist() for chunk in long]
+    assert heard == [
+        [6, 5, 4, 3, 2, 1, 0, 1, 2, 3],
+        [2, 1, 0, 1, 2, 3, 4, 5, 6, 7],
+        [2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+        [6, 7, 8, 9, 10, 11, 12, 11, 10, 9],
+        # What is left is less than a chunk: the reflection is reflected.
+        [10, 11, 12, 11, 10, 9, 8, 7, 6, 7],
+    ]
+    assert [chunk.start for chunk in long] == [-6, -2, 2, 6, 10]
+    assert [chunk.start for chunk in short] == [0, 4, 8]
+    assert {chunk.border_samples for chunk in short} == {0}
+
+
+def test_a_last_chunk_lies_where_the_policy_says() -> None:
+    def heard(tail: str, length: int) -> list[int]:
+        policy = ChunkPolicy(
+            chunk_samples=4,
+            overlap_samples=0,
+            context_samples=1,
+            tail=tail,  # type: ignore[arg-type]
+            fixed_length=True,
+        )
+        plan = ChunkPlan(num_samples=length, policy=policy)
+        track = torch.arange(1.0, length + 1)[None]
+        window = SlidingWindow(iter([track]), num_channels=1, num_samples=length)
+        return window.read_chunk(plan[len(plan) - 1])[0].int().tolist()
+
+    assert heard("centre", 6) == [3, 4, 5, 6, 0, 0]
+    assert heard("left", 6) == [4, 5, 6, 0, 0, 0]
+    assert heard("reflect", 6) == [4, 5, 6, 0, 0, 0]
+    assert heard("reflect", 7) == [4, 5, 6, 7, 6, 5]
+
+
 @pytest.mark.parametrize(("chunk", "overlap"), [(0, 0), (4, 4), (4, -1)])
 def test_a_policy_that_makes_no_sense_is_refused(chunk: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="samples must be"):
         ChunkPolicy(chunk_samples=chunk, overlap_samples=overlap)
+    with pytest.raises(ValueError, match="context_samples must be 0 or more, got -1"):
+        ChunkPolicy(chunk_samples=4, overlap_samples=0, context_samples=-1)
+    with pytest.raises(ValueError, match="to a fixed length"):
+        ChunkPolicy(chunk_samples=4, overlap_samples=0, tail="reflect")
 
 
 def test_chunks_out_of_order_are_refused() -> None:

@@ -167,7 +167,7 @@ def test_the_residual_is_what_the_stems_leave_over() -> None:
     samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
     assert [output.name for output in track.outputs] == ["bass", "residual"]
     assert torch.allclose(samples[1], 0.1 * audio, atol=1e-6)
-    assert track.residual.level_db == pytest.approx(-20, abs=1e-3)
+    assert track.checks.residual_db == pytest.approx(-20, abs=1e-3)
 
 
 def test_progress_counts_every_chunk_once() -> None:

@@ -40,6 +40,8 @@ def test_a_file_an_array_and_a_tensor_give_the_same_stems(
             assert separation[stem].shape == (2, 50_000)
             assert np.array_equal(separation[stem], from_file[stem])
     assert separator.separate(str(song)).residual_db == from_file.residual_db
+    assert from_file.checks.residual_db == from_file.residual_db
+    assert list(from_file.checks.stems) == STEMS
 
 
 def test_blocks_add_up_to_the_stems(separator: Separator) -> None:

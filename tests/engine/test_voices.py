@@ -126,7 +126,7 @@ def test_progress_and_residual_count_all_channels() -> None:
     assert [progress.num_done for progress in seen] == list(range(1, seen[-1].num_chunks + 1))
     assert seen[-1].num_chunks == 3 * 8
     # Five channels leave a tenth over, the LFE nothing: 10 log10(5/6 * 0.01) for equal levels.
-    assert track.residual.level_db == pytest.approx(-20.8, abs=0.2)
+    assert track.checks.residual_db == pytest.approx(-20.8, abs=0.2)
 
 
 def test_a_model_of_one_channel_takes_any_song() -> None:

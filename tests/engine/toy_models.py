@@ -25,10 +25,13 @@ class GainModel:
         policy: ChunkPolicy = POLICY,
         scaling: InputScaling = "none",
         sample_rate: int = 44100,
+        stems: Sequence[str] = STEMS,
+        residual_stem: str | None = None,
     ) -> None:
         self.spec = ModelSpec(
             family="toy",
-            stems=STEMS[: len(gains)],
+            stems=tuple(stems[: len(gains)]),
+            residual_stem=residual_stem,
             sample_rate=sample_rate,
             num_channels=2,
             chunking=policy,

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from stemsplit.errors import CheckpointError
 
@@ -25,6 +26,7 @@ _DAMAGED = "The file is damaged or is not a checkpoint of this network; fetch it
 # Stem names become file names.
 _STEM_NAME = re.compile(r"\w[\w +.-]{0,63}")
 _MAX_STEMS = 64
+_MAX_LIST_LENGTH = 4096
 _MAX_SEGMENT_SECONDS = 600
 _MIN_CHUNK_SAMPLES = 16
 
@@ -94,21 +96,50 @@ class Arguments:
             raise self._error(name, value, f"a number from {low} to {high}")
         return value
 
+    def integers(
+        self, name: str, default: Sequence[int], *, low: int, high: int, length: int | None = None
+    ) -> tuple[int, ...]:
+        """The list of ints called `name`, each in [low, high]: `length` of them, or one or more."""
+        value = self._list(name, default, length)
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int) or not low <= item <= high:
+                raise self._error(name, value, f"a list of whole numbers from {low} to {high}")
+        return tuple(value)
+
+    def numbers(
+        self, name: str, default: Sequence[float], *, low: float, high: float, length: int
+    ) -> tuple[float, ...]:
+        """The list of `length` finite numbers called `name`, each in [low, high]."""
+        value = self._list(name, default, length)
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                raise self._error(name, value, "a list of numbers")
+            if not low <= item <= high:
+                raise self._error(name, value, f"a list of numbers from {low} to {high}")
+        return tuple(value)
+
     def is_none(self, name: str) -> bool:
         """True if `name` is absent or None."""
         return self._values.get(name) is None
 
-    def stems(self) -> tuple[str, ...]:
-        """The stem names, from the argument `sources`."""
-        value = self._values.get("sources")
+    def stems(self, name: str = "sources") -> tuple[str, ...]:
+        """The list of stem names called `name`."""
+        value = self._values.get(name)
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MAX_STEMS:
-            raise self._error("sources", value, f"a list of 1 to {_MAX_STEMS} stem names")
-        for name in value:
-            if not isinstance(name, str) or not _STEM_NAME.fullmatch(name):
-                raise self._error("sources", value, "a list of names that can be file names")
+            raise self._error(name, value, f"a list of 1 to {_MAX_STEMS} stem names")
+        for stem in value:
+            if not isinstance(stem, str) or not _STEM_NAME.fullmatch(stem):
+                raise self._error(name, value, "a list of names that can be file names")
         if len(set(value)) != len(value):
-            raise self._error("sources", value, "a list of different stem names")
+            raise self._error(name, value, "a list of different stem names")
         return tuple(value)
+
+    def stem(self, name: str, default: str) -> str:
+        """The stem name called `name`."""
+        value = self._values.get(name, default)
+        if not isinstance(value, str) or not _STEM_NAME.fullmatch(value):
+            raise self._error(name, value, "a name that can be a file name")
+        return value
 
     def chunk_samples(self, default_seconds: int, *, sample_rate: int) -> int:
         """Number of samples of the argument `segment`, in seconds: int, float or Fraction.
@@ -145,6 +176,14 @@ class Arguments:
                 f"stemsplit implements only {name}={supported!r}.",
                 hint="Use another checkpoint, or the software that this one was made with.",
             )
+
+    def _list(self, name: str, default: Sequence[Any], length: int | None) -> Sequence[Any]:
+        value = self._values.get(name, default)
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MAX_LIST_LENGTH:
+            raise self._error(name, value, f"a list of 1 to {_MAX_LIST_LENGTH} numbers")
+        if length is not None and len(value) != length:
+            raise self._error(name, value, f"a list of {length} numbers")
+        return value
 
     def _error(self, name: str, value: object, wanted: str) -> CheckpointError:
         return CheckpointError(

@@ -15,7 +15,7 @@ from stemsplit.models.blocks.spectrogram import analyze, synthesize
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.spec import ModelSpec
 
-_PROBE_FRAMES = 8
+_PROBE_FRAMES = 4
 
 
 class HybridUNet(nn.Module):

@@ -82,8 +82,7 @@ class GatedProduct:
         self.gates = Product(gates, gates_bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = [self.values.times(rows, self.gates.sigmoid(rows)) for rows in tiles(x)]
-        return torch.cat(y).view(*x.shape[:-1], -1) if len(y) > 1 else y[0].view(*x.shape[:-1], -1)
+        return self.values.times(x, self.gates.sigmoid(x))
 
 
 def tiles(x: Tensor, *, like: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -1,0 +1,46 @@
+"""The Mixer of KUIELab-MDX-Net: what each network took is corrected by what the others took.
+
+Kim et al. (2021), arXiv:2111.12203: a product without bias, the same for every sample, from the
+estimates of all stems and the mixture to the final estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from stemsplit.errors import CheckpointError
+
+STEMS = ("bass", "drums", "other", "vocals")
+"""In the order of the mixer's rows and columns; the mixture comes last."""
+
+NETWORK_SHARES = {"bass": 0.5, "drums": 0.5, "other": 0.7, "vocals": 0.9}
+"""What these networks' estimates count in the published blend; Demucs v2 makes up the rest."""
+
+_NUM_CHANNELS = 2
+_WEIGHT = "linear.weight"
+
+
+def read_mixer(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The matrix [S * C, S * C + C] of a published `mixer.ckpt`.
+
+    Raises:
+        CheckpointError: it holds anything else.
+    """
+    shape = (len(STEMS) * _NUM_CHANNELS, (len(STEMS) + 1) * _NUM_CHANNELS)
+    weight = tensors.get(_WEIGHT)
+    if weight is None or len(tensors) > 1 or weight.shape != shape:
+        raise CheckpointError(
+            f"The mixer should be one tensor {_WEIGHT!r} of shape {list(shape)}, but there is "
+            f"{', '.join(f'{name} {list(tensor.shape)}' for name, tensor in tensors.items())}."
+        )
+    return weight.float()
+
+
+def mix(matrix: Tensor, estimates: Tensor, mixture: Tensor) -> Tensor:
+    """Final estimates [..., S, C, T] of estimates [..., S, C, T] and the mixture [..., C, T]."""
+    heard = torch.cat([estimates, mixture.unsqueeze(-3)], dim=-3)  # [..., S + 1, C, T]
+    mixed = matrix @ heard.flatten(-3, -2)  # [..., S * C, T]
+    return torch.unflatten(mixed, -2, estimates.shape[-3:-1])

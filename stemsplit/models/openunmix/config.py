@@ -1,0 +1,128 @@
+"""What the files beside Open-Unmix's weights say about its networks.
+
+A folder of its training program holds `separator.json`, about the spectrogram that all networks
+share, and for each stem `{stem}.json`, whose `args` are the command line that trained it. The
+published models (umxhq, umxl, umxse) come without these files, since their program knows the
+numbers by heart; they are to be given in the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stemsplit.errors import CheckpointError
+from stemsplit.models.blocks.arguments import Arguments
+
+_FAMILY = "Open-Unmix"
+_SEPARATOR_KEYS = ("sample_rate", "nfft", "nhop", "nb_channels")
+_NETWORK_KEYS = ("hidden_size", "bandwidth", "unidirectional", "nfft", "nb_channels")
+_NUM_LAYERS = 3
+_HINT = "Use the files that the training program wrote beside the weights."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpectrogramConfig:
+    """The magnitudes that the networks hear."""
+
+    sample_rate: int
+    n_fft: int
+    hop_length: int
+    num_channels: int
+    """2, or 1 for the mean of all channels."""
+
+    @property
+    def num_bins(self) -> int:
+        return self.n_fft // 2 + 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """The network of one stem."""
+
+    num_heard_bins: int
+    """It hears these lowest bins, and estimates all."""
+    hidden_size: int
+    num_layers: int = _NUM_LAYERS
+    bidirectional: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenUnmixConfig:
+    """The networks, one for each stem in order, and the filter that reconciles their estimates."""
+
+    stems: tuple[str, ...]
+    networks: tuple[NetworkConfig, ...]
+    spectrogram: SpectrogramConfig
+    num_iterations: int
+    """Of the filter, which for the rest is run as `stemsplit.dsp.wiener` does by default."""
+    window_frames: int = 300
+    """How many frames the filter sees at a time."""
+
+
+def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
+    """All networks, from `{"separator": separator.json, "targets": {stem: stem.json, ...}}`.
+
+    The values are the files' contents; of a `stem.json` only `args` is looked at. The stems are in
+    the order of `targets`.
+
+    Raises:
+        CheckpointError: a value is missing, invalid or absurdly large.
+    """
+    spectrogram = _read_spectrogram(_section(settings, "separator"))
+    targets = _section(settings, "targets")
+    stems = Arguments(_FAMILY, ["sources"], (), {"sources": list(targets)}).stems()
+    return OpenUnmixConfig(
+        stems=stems,
+        networks=tuple(_read_network(_section(targets, stem), spectrogram) for stem in stems),
+        spectrogram=spectrogram,
+        # The iteration shares the mixture out among the stems: with a single one it has no use.
+        num_iterations=1 if len(stems) > 1 else 0,
+    )
+
+
+def _read_spectrogram(separator: Mapping[str, object]) -> SpectrogramConfig:
+    arguments = _choose(separator, _SEPARATOR_KEYS)
+    n_fft = arguments.integer("nfft", 0, low=64, high=1 << 16)
+    return SpectrogramConfig(
+        sample_rate=int(arguments.number("sample_rate", 0, low=1000, high=768_000)),
+        n_fft=n_fft,
+        hop_length=arguments.integer("nhop", 0, low=max(1, n_fft // 64), high=n_fft // 2),
+        num_channels=arguments.integer("nb_channels", 0, low=1, high=2),
+    )
+
+
+def _read_network(target: Mapping[str, object], spectrogram: SpectrogramConfig) -> NetworkConfig:
+    arguments = _choose(_section(target, "args"), _NETWORK_KEYS)
+    arguments.require("nfft", spectrogram.n_fft, spectrogram.n_fft)
+    arguments.require("nb_channels", spectrogram.num_channels, spectrogram.num_channels)
+    hidden_size = arguments.integer("hidden_size", 0, low=2, high=8192)
+    bandwidth_hz = arguments.integer("bandwidth", 16000, low=1, high=768_000)
+    bidirectional = not arguments.flag("unidirectional", False)
+    if bidirectional and hidden_size % 2:
+        raise CheckpointError(
+            f"The Open-Unmix checkpoint has hidden_size={hidden_size}, which its two directions "
+            "cannot share.",
+            hint=_HINT,
+        )
+    highest_bin = bandwidth_hz * spectrogram.n_fft // spectrogram.sample_rate
+    return NetworkConfig(
+        num_heard_bins=min(highest_bin + 1, spectrogram.num_bins),
+        hidden_size=hidden_size,
+        bidirectional=bidirectional,
+    )
+
+
+def _choose(values: Mapping[str, object], names: Sequence[str]) -> Arguments:
+    """Of a file, what is wanted of it: the rest is about training."""
+    return Arguments(_FAMILY, names, (), {name: values[name] for name in names if name in values})
+
+
+def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:
+    section = settings.get(name)
+    if not isinstance(section, Mapping):
+        raise CheckpointError(
+            f"The description of the Open-Unmix checkpoint has no {name!r} with names and values.",
+            hint=_HINT,
+        )
+    return section

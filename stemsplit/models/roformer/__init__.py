@@ -1,0 +1,7 @@
+"""Band-Split and Mel-Band RoFormer: attention over time and over bands, in turn.
+
+Lu, Wang, Kong, Hung (2023), "Music Source Separation with Band-Split RoPE Transformer",
+arXiv:2309.02612. Wang, Lu, Won (2023), "Mel-Band RoFormer for Music Source Separation",
+arXiv:2310.01809. The networks here are those of the published community checkpoints, under the
+names that these store, and read the configurations that lie beside them.
+"""
