@@ -10,6 +10,7 @@
     │   └── CheckpointError           3   the file is damaged, or is not what it says
     ├── DeviceMemoryError             1   the device has too little memory for the network
     ├── OutputExistsError             1   a file that is not ours is where a stem should go
+    ├── ReportError                   1   a page about a track could not be made
     └── AudioError                    1   one input or output failed; others may still work
         ├── AudioReadError            1
         └── AudioWriteError           1
@@ -67,6 +68,10 @@ class DeviceMemoryError(StemsplitError):
 
 class OutputExistsError(StemsplitError):
     """A file that stemsplit did not make is where an output should go."""
+
+
+class ReportError(StemsplitError):
+    """A page about a track could not be made."""
 
 
 class ModelError(StemsplitError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.evaluate.demo_song import make_demo_song
 from tests.audio.songs import tone, write_pyav, write_sndfile
 from tests.hub.loopback import Hub, serve
 from tests.models.random_models import htdemucs, write_bag
@@ -48,6 +49,11 @@ def desk(tmp_path: Path) -> Path:
     write_pyav(tmp_path / "song.mp3", tone(30_000), codec="libmp3lame")
     (tmp_path / "album" / "cd 1").mkdir(parents=True)
     write_sndfile(tmp_path / "album" / "cd 1" / "first.flac", tone(20_000))
+    stems = make_demo_song(duration_seconds=2)
+    for name, samples in {**stems, "mixture": sum(stems.values())}.items():
+        file = tmp_path / "songs" / "a song" / f"{name}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_sndfile(file, samples)
     return tmp_path
 
 
@@ -67,6 +73,8 @@ def test_there_is_something_to_run() -> None:
 def test_a_command_of_the_readme_works(command: str, hub: Hub, desk: Path) -> None:
     if command.split()[1:3] in (["models", "verify"], ["models", "path"]):
         run([sys.executable, "-m", "stemsplit", "models", "pull", "htdemucs"], hub, desk)
+    if command.split()[1] == "report":
+        run([sys.executable, "-m", "stemsplit", "song.mp3", "-m", "spectral"], hub, desk)
     program, *arguments = shlex.split(command)
     assert program == "stemsplit"
     assert run([sys.executable, "-m", "stemsplit", *arguments], hub, desk)

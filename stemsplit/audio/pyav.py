@@ -57,11 +57,11 @@ class _SeekableFile(io.FileIO):
 
 
 @contextmanager
-def open_pyav(path: Path) -> Iterator[Decoded]:
-    """The first audio stream of the file, closed on leaving.
+def open_pyav(path: Path, stream: int = 0) -> Iterator[Decoded]:
+    """An audio stream of the file, counted from 0, closed on leaving.
 
     Raises:
-        AudioReadError: ffmpeg does not know the format, or there is no audio in it.
+        AudioReadError: ffmpeg does not know the format, or there is no such audio in it.
     """
     with _SeekableFile(path) as file:
         try:
@@ -72,16 +72,22 @@ def open_pyav(path: Path) -> Iterator[Decoded]:
                 hint="If it plays elsewhere, convert it to wav or flac.",
             ) from error
         with container:
-            yield _decoded(path, container)
+            yield _decoded(path, container, stream)
 
 
-def _decoded(path: Path, container: Any) -> Decoded:
+def _decoded(path: Path, container: Any, index: int) -> Decoded:
     if not container.streams.audio:
         raise AudioReadError(
             f"{display_path(path)} has no audio in it.",
             hint="It is a picture, or a video without sound.",
         )
-    stream = container.streams.audio[0]
+    if index >= len(container.streams.audio):
+        raise AudioReadError(
+            f"{display_path(path)} has {len(container.streams.audio)} audio streams, and number "
+            f"{index + 1} was asked for.",
+            hint="A stem file has five: the mixture, drums, bass, other and vocals.",
+        )
+    stream = container.streams.audio[index]
     if stream.codec_context is None:
         raise AudioReadError(
             f"{display_path(path)} has audio in a codec that ffmpeg cannot decode.",

@@ -50,25 +50,27 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
     """
     path = Path(path)
-    with _readable(path), _open(path) as decoded:
+    with _readable(path), _open(path, stream=0) as decoded:
         return decoded.info
 
 
 def read_blocks(
-    path: str | os.PathLike[str], *, block_samples: int = BLOCK_SAMPLES
+    path: str | os.PathLike[str], *, block_samples: int = BLOCK_SAMPLES, stream: int = 0
 ) -> Iterator[Tensor]:
     """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
+
+    `stream` counts the file's audio streams from 0; a stem file has several.
 
     float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
     too. Every pass gives the same samples. What a damaged file still holds is given, so compare
     the length with `AudioInfo.missing_samples`. The file is closed with the generator.
 
     Raises:
-        AudioReadError: on the first block, what `probe` raises; later, NaN or infinite samples, or
-            a change of rate or channels in mid-stream.
+        AudioReadError: on the first block, what `probe` raises, or that there is no such stream;
+            later, NaN or infinite samples, or a change of rate or channels in mid-stream.
     """
     path = Path(path)
-    with _readable(path), _open(path) as decoded:
+    with _readable(path), _open(path, stream) as decoded:
         position = 0
         for block in regroup(decoded.blocks, block_samples=block_samples):
             _check_finite(block, position, decoded.info)
@@ -87,15 +89,15 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Decoded]:
+def _open(path: Path, stream: int) -> Iterator[Decoded]:
     with ExitStack() as stack:
         decoded = None
-        if _first_bytes(path).startswith(_SNDFILE_MAGIC):
+        if _first_bytes(path).startswith(_SNDFILE_MAGIC) and stream == 0:
             decoded = stack.enter_context(open_sndfile(path))
             if decoded is not None and decoded.info.num_channels > 2:
                 decoded = replace(decoded, info=_with_layout(decoded.info))
         if decoded is None:
-            decoded = stack.enter_context(open_pyav(path))
+            decoded = stack.enter_context(open_pyav(path, stream))
         if not 1 <= decoded.info.sample_rate <= MAX_SAMPLE_RATE:
             raise AudioReadError(
                 f"{display_path(path)} has a sample rate of {decoded.info.sample_rate} Hz.",

@@ -51,7 +51,11 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobResult:
-    """What became of a job. `redone`: an earlier run had begun or finished the track already."""
+    """What became of a job. `redone`: an earlier run had begun or finished the track already.
+
+    `checks`: as in stemsplit.json (`stemsplit.engine.checks`); of a skipped track, those of the run
+    that finished it, if it made any.
+    """
 
     input: Path
     status: Literal["done", "skipped", "failed"]
@@ -62,12 +66,19 @@ class JobResult:
     gain_db: float = 0.0
     residual_db: float | None = None
     warnings: Sequence[str] = ()
+    checks: Mapping[str, Any] | None = None
     error: str | None = None
 
     @property
     def realtime_factor(self) -> float:
         """Seconds of music per second of work."""
         return self.duration_seconds / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def suspicions(self) -> list[str]:
+        """Why the separation has probably failed, though nothing went wrong on the way."""
+        found = (self.checks or {}).get("suspicions")
+        return [str(text) for text in found] if isinstance(found, list) else []
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON values."""
@@ -116,6 +127,7 @@ class TrackPlan:
     outputs: Mapping[str, Path]
     record_file: Path
     wanted: Mapping[str, Any]
+    any_precision: bool
     input_state: tuple[int, int]
 
     @classmethod
@@ -132,12 +144,13 @@ class TrackPlan:
             mixture=mixture,
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
+            any_precision=session.runtime.precision == "auto",
             input_state=_file_state(path),
             wanted=fingerprint(
                 input_sha256=hash_file(path),
                 ensemble=session.ensemble,
                 options=session.options,
-                precision=session.runtime.precision,
+                precision=session.ensemble.precision,
                 encoding={
                     **dataclasses.asdict(job.encoding),
                     "clip": job.clip,
@@ -157,7 +170,11 @@ class TrackPlan:
 
     def action(self, record: Mapping[str, Any] | None) -> Action:
         """What there is to do if `record` is what earlier runs left."""
-        if not self.job.overwrite and is_finished(record, self.wanted, self.folder):
+        # Who left the precision to us has what was wanted, whatever an earlier run computed in.
+        wanted = dict(self.wanted)
+        if self.any_precision:
+            del wanted["precision"]
+        if not self.job.overwrite and is_finished(record, wanted, self.folder):
             return "skip"
         return "new" if record is None else "redo"
 

@@ -40,14 +40,14 @@ def open_session(
 
     def load(name: str) -> Session:
         source = resolve(name, offline=offline, quiet=quiet)
-        ensemble = load_ensemble(source, options, runtime.device)
+        ensemble = load_ensemble(source, options, runtime)
         _log.info(
             "Model %s (%s), networks %s, on %s in %s, %d chunks at once",
             ensemble.name,
             ensemble.revision or ensemble.origin,
             ", ".join(member.signature for member in ensemble.members),
             runtime.device,
-            runtime.precision,
+            ensemble.precision,
             runtime.batch_size,
         )
         return Session(ensemble=ensemble, runtime=runtime, options=options)

@@ -77,12 +77,17 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def is_finished(record: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder: Path) -> bool:
-    """Whether `record` tells of the wanted outputs and all of them are still intact.
+    """Whether `record` is of the wanted outputs and all of them are intact.
+
+    `wanted`: a fingerprint, or those parts of one that matter.
 
     A file whose size and time of change are those that were recorded is not read again: hashing
     the stems of ten thousand songs takes most of an hour.
     """
-    if record is None or record.get("fingerprint") != json.loads(json.dumps(wanted)):
+    found = record.get("fingerprint") if record is not None else None
+    if record is None or not isinstance(found, dict):
+        return False
+    if any(found.get(key) != value for key, value in json.loads(json.dumps(wanted)).items()):
         return False
     measured = record.get("measured")
     times = measured.get("modified_ns") if isinstance(measured, dict) else None

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from stemsplit.cli import demo, models, separate
+from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
 from stemsplit.cli.console import say
 from stemsplit.cli.stop import Stopped, stoppable
 from stemsplit.errors import StemsplitError
@@ -80,6 +80,10 @@ app = typer.Typer(
 )
 app.command("separate")(separate.separate)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.add_typer(models.app, name="models")
 
 

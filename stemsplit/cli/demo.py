@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.console import make_reporter, shown
+from stemsplit.cli.console import shown
+from stemsplit.cli.reporters import make_reporter
 from stemsplit.cli.separate import make_runtime, run_with_reporter, set_up_logging
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemsplit.cli.console import Reporter, Totals, planned_seconds
+from stemsplit.cli.reporters import Reporter
+from stemsplit.cli.summary import Totals, planned_seconds
 
 if TYPE_CHECKING:
     from stemsplit.batch.job import JobResult
@@ -30,20 +31,25 @@ class JsonReporter(Reporter):
         progress  input share
         busy      input
         done      input status outputs redone duration_seconds seconds realtime_factor gain_db
-                  residual_db warnings error
+                  residual_db warnings checks error
         skipped   as done
         failed    as done
-        summary   done redone skipped failed
+        summary   done redone skipped failed suspicious
         planned   input folder action duration_seconds error
         plan      new redo skip fail duration_seconds estimated_seconds
+        page      page error
 
     `note`: something that the user must not miss; it also goes to stderr. `start`: work on a song
     begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. `busy`:
     another process is at work on the song, which is looked at again later. Each song ends in
     exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else it
     is null). `outputs` maps names to files; `redone` says that an earlier run had begun or finished
-    the song. `summary` is the last line and counts the songs; those `redone` are among those
-    `done`.
+    the song. `checks` is what stemsplit.json has under this name, or null: levels of the mixture
+    and of each output before the gain, correlations of the stems, and as `suspicions` why the
+    separation has probably failed. `summary` is the last line, apart from `page`, and counts the
+    songs; those `redone` are among those `done`, and `suspicious` lists the inputs of those with
+    suspicions. `page`: with --report or --preview, a page that was written, or the `error` that
+    prevented it.
 
     With --dry-run there are only `note`, one `planned` for each song, with what would be done as
     `action` (new, redo, skip, fail), and at the end `plan`, which counts them and adds up the
@@ -76,7 +82,12 @@ class JsonReporter(Reporter):
         self._emit(result.status, **result.as_json())
 
     def end(self, results: Sequence[JobResult]) -> None:
-        self._emit("summary", **Totals.of(results).as_json())
+        suspicious = [str(result.input.absolute()) for result in results if result.suspicions]
+        self._emit("summary", **Totals.of(results).as_json(), suspicious=suspicious)
+
+    def page(self, path: Path, *, error: str | None = None) -> None:
+        super().page(path, error=error)
+        self._emit("page", page=str(path.absolute()), error=error)
 
     def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
         for preview in previews:
@@ -90,6 +101,11 @@ class JsonReporter(Reporter):
         )
 
     def _emit(self, event: str, **values: Any) -> None:
-        line = {"schema": SCHEMA, "event": event, "time": time.time(), **values}
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
+        emit(event, **values)
+
+
+def emit(event: str, **values: Any) -> None:
+    """Prints one event as a line on stdout."""
+    line = {"schema": SCHEMA, "event": event, "time": time.time(), **values}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from stemsplit.cli.bench_results import Measurement, best_of, read_measurements, shown_speed
 from stemsplit.cli.console import say
+from stemsplit.cli.tables import print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, load_catalog, suggest_names
-from stemsplit.hub.resolve import ModelSource, resolve
+from stemsplit.hub.resolve import resolve
+from stemsplit.hub.source import ModelFile, ModelSource
 
 Presence = Literal["built in", "yes", "partly", "no"]
+
+_USUAL_STEMS = {"drums", "bass", "other", "vocals"}
+_MOST_USED = "S"
 
 app = typer.Typer(
     help="Lists, fetches and checks models.",
@@ -44,23 +47,32 @@ def models(context: typer.Context) -> None:
 def list_models(as_json: JsonOption = False) -> None:
     """Lists all models that have a name, and whether they are on this machine."""
     entries = load_catalog().values()
+    measurements = read_measurements()
     if as_json:
-        typer.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
+        objects = [_as_json(entry, measurements) for entry in entries]
+        typer.echo(json.dumps(objects, indent=2))
         return
-    header = ("name", "stems", "licence of weights", "size", "published score", "downloaded")
-    rows = [
-        (
-            entry.name,
-            ", ".join(entry.stems),
-            entry.licence,
-            _size(entry),
-            _headline(entry),
-            presence(entry.name),
-        )
-        for entry in entries
-    ]
-    _print_table(header, rows)
-    say("`stemsplit models show NAME` says how the score was measured and what the licence means.")
+    columns: dict[str, list[str]] = {
+        "name": [entry.name for entry in entries],
+        "stems": [_stems(entry) for entry in entries],
+        "SDR": [_headline(entry) for entry in entries],
+        "MB": [_megabytes(entry) for entry in entries],
+        "Gop/s": [_operations(entry) for entry in entries],
+        "licence": [entry.licence.partition("-")[0] for entry in entries],
+    }
+    speeds = [_speed(entry, measurements) for entry in entries]
+    if any(speeds):
+        columns["speed"] = [speed or "-" for speed in speeds]
+    columns["here"] = [presence(entry.name) for entry in entries]
+    print_table(list(columns), list(zip(*columns.values(), strict=True)), right=("MB", "Gop/s"))
+    say(f"The usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or")
+    say("else of the first; measured as `show` says, so compare only those with the same letter:")
+    for short, dataset in _protocols(entries).items():
+        say(f"    {short}  {dataset}")
+    say("Gop/s: 10^9 operations for a second of music. Licence: of the weights; `stated` is")
+    say("permissive by the repository's word. `stemsplit models show NAME` says more.")
+    if any(speeds):
+        say("Speed: x real time on the fastest device that `stemsplit bench` has measured.")
 
 
 @app.command("show")
@@ -73,7 +85,7 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
             hint=_did_you_mean(name) + "Try `stemsplit models list`.",
         )
     if as_json:
-        typer.echo(json.dumps(_as_json(entry), indent=2))
+        typer.echo(json.dumps(_as_json(entry, read_measurements()), indent=2))
         return
     facts = {
         "name": entry.name,
@@ -82,11 +94,14 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         "family": entry.family,
         "from": f"{entry.repo_id}@{entry.revision}" if entry.repo_id else "built in",
         "size": _size(entry),
-        "cost": entry.cost,
+        "cost": entry.cost + _operations_clause(entry),
+        "speed here": _speed(entry, read_measurements()) or "not measured: `stemsplit bench`",
         "downloaded": presence(name),
         "licence of weights": entry.licence,
         "": entry.licence_note,
     }
+    if entry.unverified:
+        facts["not verified"] = "Where its files are is hearsay: they may not be there."
     for label, text in facts.items():
         typer.echo(f"{label:<20}{text}")
     _print_scores(entry)
@@ -103,11 +118,12 @@ def pull(
     """Downloads models, or their newer versions, and verifies every file."""
     for reference in references:
         source = resolve(reference, offline=offline, quiet=quiet, refresh=not offline)
-        for member in source.members:
-            member.fetch()
+        files = _files(source)
+        for file in files:
+            file.fetch()
         if not quiet:
             _say_licence(source)
-        typer.echo(f"{reference}\t{source.origin}\t{len(source.members)} files verified")
+        typer.echo(f"{reference}\t{source.origin}\t{len(files)} files verified")
 
 
 @app.command("verify")
@@ -138,7 +154,7 @@ def verify(
 def path(reference: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """Prints where the files of a downloaded model are, one per line."""
     source = resolve(reference, offline=True)
-    paths = [member.local_path() for member in source.members]
+    paths = [file.local_path() for file in _files(source)]
     for local in paths:
         if local is not None:
             typer.echo(str(local))
@@ -156,8 +172,9 @@ def presence(name: str) -> Presence:
         return "no"
     if not source.members:
         return "built in"
-    num_here = sum(member.local_path() is not None for member in source.members)
-    if num_here == len(source.members):
+    files = _files(source)
+    num_here = sum(file.local_path() is not None for file in files)
+    if num_here == len(files):
         return "yes"
     return "partly" if num_here else "no"
 
@@ -168,20 +185,35 @@ def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing
     except HubUnreachableError:
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []
-    for member in source.members:
+    for file in _files(source):
         try:
-            member.fetch()
+            file.fetch()
         except HubUnreachableError:
-            states.append((member.file_name, "missing"))
+            states.append((file.name, "missing"))
         except CheckpointError:
-            states.append((member.file_name, "damaged"))
+            states.append((file.name, "damaged"))
         else:
-            states.append((member.file_name, "ok"))
+            states.append((file.name, "ok"))
     return states
 
 
-def _as_json(entry: CatalogEntry) -> dict[str, Any]:
-    return {**dataclasses.asdict(entry), "downloaded": presence(entry.name)}
+def _files(source: ModelSource) -> list[ModelFile]:
+    return [file for member in source.members for file in member.files]
+
+
+def _as_json(entry: CatalogEntry, measurements: Sequence[Measurement]) -> dict[str, Any]:
+    best = best_of(entry.name, measurements)
+    return {
+        **dataclasses.asdict(entry),
+        "measured": best and best.as_json(),
+        "downloaded": presence(entry.name),
+    }
+
+
+def _speed(entry: CatalogEntry, measurements: Sequence[Measurement]) -> str:
+    """How fast the model runs on the fastest device, empty if that was never measured."""
+    best = best_of(entry.name, measurements)
+    return shown_speed(best.realtime_factor) if best else ""
 
 
 def _size(entry: CatalogEntry) -> str:
@@ -190,12 +222,51 @@ def _size(entry: CatalogEntry) -> str:
     return f"about {entry.size_bytes / 1e6:.0f} MB" if entry.size_bytes else "0"
 
 
+def _stems(entry: CatalogEntry) -> str:
+    """The stems; the usual four, which most models have, as a number."""
+    if set(entry.stems) == _USUAL_STEMS:
+        return "the usual 4"
+    if set(entry.stems) > _USUAL_STEMS:
+        return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
+    return ", ".join(entry.stems)
+
+
+def _protocols(entries: Collection[CatalogEntry]) -> dict[str, str]:
+    """What the letters behind scores stand for."""
+    return {
+        score.short: f"{score.dataset}, {score.protocol}"
+        for entry in entries
+        for score in entry.scores
+    }
+
+
+def _megabytes(entry: CatalogEntry) -> str:
+    return "-" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.0f}"
+
+
+def _operations(entry: CatalogEntry) -> str:
+    return "-" if entry.giga_operations is None else f"{entry.giga_operations:g}"
+
+
+def _operations_clause(entry: CatalogEntry) -> str:
+    if entry.giga_operations is None:
+        return ""
+    return f"; {entry.giga_operations:g} * 10^9 operations for a second of music"
+
+
 def _headline(entry: CatalogEntry) -> str:
-    """The first figure for all stems, with the songs that it was measured on."""
-    for score in entry.scores:
-        if score.stem is None:
-            return f"{score.value:.2f} dB ({score.dataset})"
-    return "-"
+    """The figure that most models have one of: for all stems, or for the first one."""
+    by_use = sorted(
+        entry.scores,
+        key=lambda score: (
+            score.stem is not None,
+            score.short != _MOST_USED,
+            score.stem != entry.stems[0],
+        ),
+    )
+    if not by_use:
+        return "-"
+    return f"{by_use[0].value:.2f} {by_use[0].short}"
 
 
 def _print_scores(entry: CatalogEntry) -> None:
@@ -210,19 +281,6 @@ def _print_scores(entry: CatalogEntry) -> None:
     for (metric, dataset, protocol, origin), values in protocols.items():
         typer.echo(f"{metric} in dB on {dataset}: {', '.join(values)}")
         typer.echo(f"    {protocol}; from {origin}")
-
-
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on a terminal; tab-separated lines for other programs."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        for row in (header, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*header, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
 
 
 def _say_licence(source: ModelSource) -> None:

@@ -87,6 +87,18 @@ Model = Annotated[
         help="The model to run; `stemsplit models list` shows names. Default: htdemucs.",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        "-n",
+        "--name",
+        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
+        help="The model to run; `stemsplit models list` shows names. Default: htdemucs. May be "
+        "given several times with --preview.",
+    ),
+]
 OutputDir = Annotated[
     Path, typer.Option("-o", "--output", "--out", metavar="DIR", help="Where the stems go.")
 ]
@@ -213,4 +225,31 @@ Overwrite = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would be done, and about how long.")
+]
+Preview = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Separate only the busiest 20 seconds, with every --model, and write a page to "
+        "compare them; all below DIR/preview.",
+    ),
+]
+Report = Annotated[
+    bool,
+    typer.Option("--report", help="Also write report.html, a page to listen to and to read."),
+]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed",
+        help="Put compressed copies of all sounds into the page, so that it can be sent away.",
+    ),
+]
+OpenPage = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open",
+        help="Open the page in the browser. Default: only after --preview, on a desktop.",
+        show_default=False,
+    ),
 ]

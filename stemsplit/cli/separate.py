@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ import typer
 
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.cli import options as opt
-from stemsplit.cli.console import Reporter, make_reporter
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
-from stemsplit.cli.pipes import check_single, connected, deliver, is_stdout
+from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
+from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.errors import StemsplitError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def separate(
     ctx: typer.Context,
     inputs: opt.Inputs,
-    model: opt.Model = None,
+    models: opt.Models = None,
     output: opt.OutputDir = Path("separated"),
     template: opt.Template = DEFAULT_TEMPLATE,
     stems: opt.Stems = None,
@@ -61,6 +61,10 @@ def separate(
     seed: opt.Seed = 0,
     overwrite: opt.Overwrite = False,
     dry_run: opt.DryRun = False,
+    preview: opt.Preview = False,
+    report: opt.Report = False,
+    embed: opt.Embed = False,
+    open_page: opt.OpenPage = None,
     offline: opt.Offline = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -71,9 +75,11 @@ def separate(
     from stemsplit.audio.encode import Encoding
     from stemsplit.batch.collisions import check_collisions
     from stemsplit.batch.discover import discover
-    from stemsplit.batch.job import Job
+    from stemsplit.batch.job import Job, plan_record
     from stemsplit.batch.local import open_session
     from stemsplit.batch.template import check_template
+    from stemsplit.cli.preview import run_preview
+    from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
     from stemsplit.engine.options import SeparationOptions
 
     set_up_logging(verbose=verbose, debug=debug)
@@ -111,8 +117,22 @@ def separate(
         sample_rate=choose_sample_rate(sample_rate, encoding),
     )
     check_template(template)
+    if preview:
+        _check_preview(dry_run=dry_run, start=start != "0", end=end is not None)
+        output = output if output == STREAM else output / PREVIEW_FOLDER
+    elif models and len(models) > 1:
+        raise UsageError(
+            f"--model was given {len(models)} times: {', '.join(models)}.",
+            hint="Give one, or add --preview to compare them.",
+        )
+    with_pages = report or preview
+    if (embed or open_page) and not with_pages:
+        raise UsageError(
+            f"{'--embed' if embed else '--open'} is about a page, and none was asked for.",
+            hint="Add --report or --preview.",
+        )
     runtime = make_runtime(device, precision, batch_size, threads)
-    to_stdout = is_stdout(output, prints=json or dry_run)
+    to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
     reporter = make_reporter(as_json=json, quiet=quiet, lists_files=not to_stdout)
     inputs, output = ctx.with_resource(connected(inputs, output))
     if encoding.only_sample_rate and sample_rate == "source" and not quiet:
@@ -120,9 +140,13 @@ def separate(
         reporter.note(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}.")
     found = discover(inputs)
     _note_passed_over(found, reporter, quiet=quiet)
-    session = open_session(model, wanted, runtime, offline=offline, quiet=quiet or json)
-    for note in session.notes:
-        reporter.note(note)
+
+    def open_model(name: str | None) -> Session:
+        session = open_session(name, wanted, runtime, offline=offline, quiet=quiet or json)
+        for note in session.notes:
+            reporter.note(note)
+        return session
+
     jobs = [
         Job(
             song=song,
@@ -135,17 +159,36 @@ def separate(
         )
         for song in found.songs
     ]
-    check_collisions(jobs, session)
-    if to_stdout:
-        check_single(jobs, session)
-    if dry_run:
-        _preview(jobs, session, reporter)
-        return
-    results = run_with_reporter(jobs, session, reporter)
-    if to_stdout:
-        deliver(results)
-    if any(result.status == "failed" for result in results):
+    if preview:
+        results, records = run_preview(jobs, map(open_model, models or (None,)), reporter)
+    else:
+        session = open_model(models[0] if models else None)
+        check_collisions(jobs, session)
+        if to_stdout:
+            check_single(jobs, session)
+        if dry_run:
+            _preview(jobs, session, reporter)
+            return
+        results = run_with_reporter(jobs, session, reporter)
+        records = {plan_record(job, session) for job in jobs}
+        if to_stdout:
+            deliver(results)
+    failures = {r.input: r.error for r in results if r.error is not None}
+    if with_pages:
+        written = write_pages(output, reporter, embed=embed, wanted=records, failures=failures)
+        offer(written, open_page=preview and can_show() if open_page is None else open_page)
+    if failures:
         raise typer.Exit(1)
+
+
+def _check_preview(**excluded: bool) -> None:
+    """Raises UsageError if an option was given that --preview excludes."""
+    for name, given in excluded.items():
+        if given:
+            raise UsageError(
+                f"--{name.replace('_', '-')} and --preview exclude each other.",
+                hint="--preview chooses the part itself, and separates nothing else.",
+            )
 
 
 def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
@@ -166,22 +209,31 @@ def _preview(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
         raise typer.Exit(1)
 
 
+Round = tuple[Sequence["Job"], "Session"]
+
+
 def run_with_reporter(jobs: Sequence[Job], session: Session, reporter: Reporter) -> list[JobResult]:
     """Runs the jobs, telling `reporter` about each step; the results in order."""
+    return run_rounds([(jobs, session)], reporter)
+
+
+def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
+    """The same for several runs one after the other, which end as one."""
     from stemsplit.batch.local import run_jobs
 
     results: list[JobResult] = []
-    reporter.begin({job.song.path: _duration(job.song) for job in jobs})
     try:
-        for result in run_jobs(
-            jobs,
-            session,
-            on_start=lambda job: reporter.start(job.song.path),
-            on_progress=lambda progress: reporter.progress(progress.share),
-            on_busy=lambda job: reporter.busy(job.song.path),
-        ):
-            results.append(result)
-            reporter.finish(result)
+        for jobs, session in rounds:
+            reporter.begin({job.song.path: _duration(job.song) for job in jobs})
+            for result in run_jobs(
+                jobs,
+                session,
+                on_start=lambda job: reporter.start(job.song.path),
+                on_progress=lambda progress: reporter.progress(progress.share),
+                on_busy=lambda job: reporter.busy(job.song.path),
+            ):
+                results.append(result)
+                reporter.finish(result)
     finally:
         reporter.end(results)
     return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 _EPSILON = 1e-7
@@ -28,6 +29,32 @@ def sdr(reference: Tensor, estimate: Tensor) -> float:
     return 10 * math.log10((signal + _EPSILON) / (difference + _EPSILON))
 
 
+def si_sdr(reference: Tensor, estimate: Tensor) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB of an estimate, higher is better.
+
+    10 log10 of the energy of the target, which is the reference times the gain that brings it
+    nearest to the estimate, over the energy of what the estimate is beside it (Le Roux, Wisdom,
+    Erdogan, Hershey, "SDR - half-baked or well done?", ICASSP 2019). Whole track, all channels
+    together with one gain, means left in. Infinite for a perfect estimate, minus infinite for one
+    that has nothing of the reference in it.
+
+    Shapes are equal, usually [C, T]; sums are in float64.
+
+    Raises:
+        ValueError: the shapes differ, or the reference is silent.
+    """
+    _check_shapes(reference, estimate)
+    truth, heard = reference.double().flatten(), estimate.double().flatten()
+    energy = truth.dot(truth)
+    if energy == 0:
+        raise ValueError("SI-SDR is not defined for a silent reference")
+    target = heard.dot(truth) / energy * truth
+    noise = heard - target
+    if not target.any():
+        return -math.inf
+    return float(10 * torch.log10(target.dot(target) / noise.dot(noise)))
+
+
 def signal_to_difference_db(reference: Tensor, other: Tensor) -> float:
     """Level in dB of a signal over its difference to another: `sdr` without the epsilon.
 
@@ -44,10 +71,14 @@ def signal_to_difference_db(reference: Tensor, other: Tensor) -> float:
 
 def _energies(reference: Tensor, other: Tensor) -> tuple[float, float]:
     """Energies of the reference and of the difference, summed in float64."""
+    _check_shapes(reference, other)
+    exact = reference.double()
+    return exact.square().sum().item(), (exact - other.double()).square().sum().item()
+
+
+def _check_shapes(reference: Tensor, other: Tensor) -> None:
     if reference.shape != other.shape:
         raise ValueError(
             f"cannot compare a signal of shape {tuple(reference.shape)} "
             f"with one of shape {tuple(other.shape)}"
         )
-    exact = reference.double()
-    return exact.square().sum().item(), (exact - other.double()).square().sum().item()

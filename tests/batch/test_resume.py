@@ -64,11 +64,13 @@ def refuse(*_: object, **__: object) -> None:
 def test_a_finished_track_is_neither_decoded_nor_read_again(
     job: Job, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = run_job(job, session).outputs
+    done = run_job(job, session)
     monkeypatch.setattr("stemsplit.engine.mixture.read_blocks", refuse)
     monkeypatch.setattr("stemsplit.batch.record.hash_file", refuse)
     monkeypatch.setattr("stemsplit.batch.track.track_lock", refuse)
-    skipped = JobResult(input=job.song.path, status="skipped", outputs=outputs)
+    skipped = JobResult(
+        input=job.song.path, status="skipped", outputs=done.outputs, checks=done.checks
+    )
     assert run_job(job, session) == skipped
 
 

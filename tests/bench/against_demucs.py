@@ -1,12 +1,13 @@
 """Times whole songs against demucs 4.1.0: the same random weights, the same song, turn by turn.
 
-    python -m tests.bench.against_demucs --family htdemucs --seconds 60 --runs 5 --threads 2
+    python tests/bench/against_demucs.py --family htdemucs --seconds 60 --runs 5 --threads 2
 
 Each side lives in a process of its own that loads the network once; then they take turns, so that a
 machine that gets slower gets slower for both. What is timed is array in, stems out, on the CPU:
 track statistics, chunks, network and overlap-add. demucs runs with shifts=0, which is in its
 favour: its own default is a random shift. Also printed: the signal-to-difference of the two results
-and the peak memory of each process.
+and the peak memory of each process. `htdemucs_ft` is a bag of one network per stem, of which the
+vocals are wanted: `--two-stems vocals`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it runs as a script, too
 
 from stemsplit.evaluate.demo_song import make_demo_song
 from stemsplit.evaluate.metrics import signal_to_difference_db
@@ -30,19 +34,32 @@ from tests.models import random_models
 
 SAMPLE_RATE = 44100
 
-FAMILIES: dict[str, Callable[[], random_models.ReferenceModel]] = {
-    "htdemucs": lambda: random_models.htdemucs(small=False, **random_models.PUBLISHED_HTDEMUCS),
-    "hdemucs": lambda: random_models.hdemucs(small=False, segment=44),
-    "demucs": lambda: random_models.demucs(small=False, segment=44, normalize=False),
+Reference = random_models.ReferenceModel
+
+
+def full_htdemucs(seed: int = 0) -> Reference:
+    return random_models.htdemucs(seed, small=False, **random_models.PUBLISHED_HTDEMUCS)
+
+
+FAMILIES: dict[str, Callable[[], Sequence[Reference]]] = {
+    "htdemucs": lambda: [full_htdemucs()],
+    "htdemucs_ft": lambda: [full_htdemucs(seed) for seed in range(4)],
+    "hdemucs": lambda: [random_models.hdemucs(small=False, segment=44)],
+    "demucs": lambda: [random_models.demucs(small=False, segment=44, normalize=False)],
 }
 
 Split = Callable[[torch.Tensor], torch.Tensor]
 
 
-def load_stemsplit(checkpoint: Path, precision: str) -> Split:
+def load_stemsplit(bag: Path, precision: str) -> Split:
     from stemsplit import Separator
 
-    separator = Separator(checkpoint, device="cpu", precision=precision)  # type: ignore[arg-type]
+    separator = Separator(
+        bag,
+        stems=_only(bag),
+        device="cpu",
+        precision=precision,  # type: ignore[arg-type]
+    )
 
     def split(mixture: torch.Tensor) -> torch.Tensor:
         separation = separator.separate(mixture, sample_rate=SAMPLE_RATE)
@@ -51,27 +68,35 @@ def load_stemsplit(checkpoint: Path, precision: str) -> Split:
     return split
 
 
-def load_demucs(checkpoint: Path) -> Split:
-    from demucs.apply import apply_model
+def load_demucs(bag: Path) -> Split:
+    from demucs.apply import BagOfModels, apply_model
     from demucs.hf import load_safetensors_model
 
-    model = load_safetensors_model(checkpoint).eval()
+    content = yaml.safe_load(bag.read_text())
+    models = [load_safetensors_model(bag.with_name(f"{name}.safetensors")).eval()
+              for name in content["models"]]  # fmt: skip
+    model = BagOfModels(models, content.get("weights"))
+    rows = [model.sources.index(stem) for stem in _only(bag) or model.sources]
 
     def split(mixture: torch.Tensor) -> torch.Tensor:
         mono = mixture.mean(0)
         mean, std = mono.mean(), mono.std() + 1e-8
         stems = apply_model(model, ((mixture - mean) / std)[None], shifts=0, overlap=0.25)
-        return stems[0] * std + mean
+        return (stems[0] * std + mean)[rows]
 
     return split
+
+
+def _only(bag: Path) -> list[str] | None:
+    return ["vocals"] if bag.stem == "htdemucs_ft" else None
 
 
 def work(arguments: argparse.Namespace) -> None:
     """The child: answers each line on stdin with the seconds that one song took."""
     torch.set_num_threads(arguments.threads)
-    checkpoint = Path(arguments.checkpoint)
+    bag = Path(arguments.bag)
     ours = arguments.worker == "stemsplit"
-    split = load_stemsplit(checkpoint, arguments.precision) if ours else load_demucs(checkpoint)
+    split = load_stemsplit(bag, arguments.precision) if ours else load_demucs(bag)
     mixture = torch.stack(list(make_demo_song(duration_seconds=arguments.seconds).values())).sum(0)
     stems = split(mixture[:, : 8 * SAMPLE_RATE])  # first-time costs are not the song's
     for _ in sys.stdin:
@@ -84,12 +109,15 @@ def work(arguments: argparse.Namespace) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = random_models.write_safetensors(FAMILIES[arguments.family](), Path(folder))
+        models = FAMILIES[arguments.family]()
+        # Each network of the bag is for one stem, as in the published one.
+        weights = torch.eye(4).tolist() if len(models) > 1 else None
+        bag = random_models.write_bag(Path(folder), arguments.family, models, weights)
         saved = {side: Path(folder, f"{side}.npy") for side in ("stemsplit", "demucs")}
-        command = [sys.executable, "-m", "tests.bench.against_demucs", *sys.argv[1:]]
+        command = [sys.executable, __file__, *sys.argv[1:]]
         children = {
             side: subprocess.Popen(
-                [*command, "--worker", side, "--checkpoint", checkpoint, "--save", path],
+                [*command, "--worker", side, "--bag", bag, "--save", path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -133,7 +161,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--checkpoint", help=argparse.SUPPRESS)
+    parser.add_argument("--bag", help=argparse.SUPPRESS)
     parser.add_argument("--save", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:

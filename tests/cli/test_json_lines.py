@@ -35,7 +35,7 @@ def test_the_documentation_has_every_event() -> None:
     fields = documented_fields()
     assert set(fields) == {
         *("note", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
-        *("planned", "plan"),
+        *("planned", "plan", "page"),
     }
     assert fields["progress"] == {"input", "share"}
     assert fields["failed"] == fields["done"] > {"residual_db", "error"}
@@ -50,7 +50,7 @@ def test_every_line_has_the_documented_fields(
     Path("broken.mp3").write_text("no music")
     arguments = (song.parent, "-m", "spectral", "-o", "out", "--json")
     lines = events_of(stemsplit(*arguments, "--dry-run").stdout)
-    lines += events_of(stemsplit(song, *arguments[1:]).stdout)
+    lines += events_of(stemsplit(song, *arguments[1:], "--report").stdout)
     lock = track_lock(Path("out/spectral/other/stemsplit.json"))
     lock.__enter__()
     monkeypatch.setattr("stemsplit.batch.local.time.sleep", lambda _: lock.__exit__(*[None] * 3))

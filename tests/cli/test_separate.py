@@ -55,7 +55,7 @@ def test_the_record_says_what_was_done(stemsplit: Stemsplit, song: Path, hub: Hu
     assert record["fingerprint"]["options"]["seed"] == 3
     assert record["input"]["num_samples"] == record["num_samples"] == 22_050
     assert record["device"] == "cpu"
-    assert record["precision"] == "fp32"
+    assert record["precision"] in ("fp32", "bf16")  # as the CPU has it
     assert isinstance(record["residual_db"], float)
     assert [output["stem"] for output in record["outputs"]] == list(STEMS)
     assert record["warnings"] == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.evaluate.metrics import sdr, signal_to_difference_db
+from stemsplit.evaluate.metrics import sdr, si_sdr, signal_to_difference_db
 
 
 def _noise(seed: int) -> Tensor:
@@ -52,7 +52,36 @@ def test_parity_has_no_epsilon() -> None:
     assert signal_to_difference_db(torch.zeros(2, 1000), reference) == -math.inf
 
 
-@pytest.mark.parametrize("measure", [sdr, signal_to_difference_db])
+@pytest.mark.parametrize(
+    ("num_channels", "num_samples", "error"),
+    [(1, 1000, 0.1), (1, 1000, 10.0), (2, 777, 0.01), (2, 1, 0.5), (1, 2, 1.0), (6, 50, 0.3)],
+)
+def test_si_sdr_is_that_of_fast_bss_eval(num_channels: int, num_samples: int, error: float) -> None:
+    """Channels together are one long signal to the reference."""
+    package = pytest.importorskip("fast_bss_eval")
+    reference = _noise(0)[0, : num_channels * num_samples].double().reshape(num_channels, -1)
+    estimate = 0.7 * reference + error * _noise(1)[0, : reference.numel()].reshape_as(reference)
+    pair = (signal.flatten()[None].numpy() for signal in (reference, estimate))
+    assert si_sdr(reference, estimate) == pytest.approx(package.si_sdr(*pair).item(), abs=1e-6)
+
+
+def test_si_sdr_forgives_a_wrong_gain_and_nothing_else() -> None:
+    reference, noise = _noise(0), _noise(1)
+    value = si_sdr(reference, reference + noise)
+    assert si_sdr(reference, -0.01 * (reference + noise)) == pytest.approx(value, abs=1e-4)
+    assert si_sdr(reference, torch.roll(reference, 1, dims=-1)) < 0
+
+
+def test_si_sdr_at_its_ends() -> None:
+    reference = torch.tensor([[1.0, 0.0]])
+    assert si_sdr(reference, 3 * reference) == math.inf
+    assert si_sdr(reference, torch.tensor([[0.0, 5.0]])) == -math.inf
+    assert si_sdr(reference, torch.zeros(1, 2)) == -math.inf
+    with pytest.raises(ValueError, match="not defined for a silent reference"):
+        si_sdr(torch.zeros(1, 2), reference)
+
+
+@pytest.mark.parametrize("measure", [sdr, si_sdr, signal_to_difference_db])
 def test_shapes_must_agree(measure: Callable[[Tensor, Tensor], float]) -> None:
     """Mono against stereo would broadcast silently."""
     with pytest.raises(ValueError, match=r"shape \(2, 8\) with one of shape \(1, 8\)"):

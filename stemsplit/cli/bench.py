@@ -1,0 +1,299 @@
+"""`stemsplit bench`: how fast models are on this machine, each measured in a process of its own.
+
+With `--json`, one object per line, with `schema` (1), `event` and `time` as in the events of
+`stemsplit separate`:
+
+    note      message
+    measured  the fields of `bench_results.Measurement`
+    failed    model device error
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+import stemsplit
+from stemsplit.cli import options as opt
+from stemsplit.cli.bench_results import Measurement, shown_speed, store
+from stemsplit.cli.bench_worker import Request
+from stemsplit.cli.console import say, shown
+from stemsplit.cli.json_lines import SCHEMA
+from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.cli.tables import print_table
+from stemsplit.errors import ModelError, StemsplitError, UsageError
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.resolve import resolve
+
+if TYPE_CHECKING:
+    from stemsplit.engine.runtime import Precision
+
+DEFAULT_BUDGET_SECONDS = 90.0
+"""Leaves room for a chunk that takes longer than planned, so that two minutes are kept."""
+
+_GIB = 1 << 30
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        "-n",
+        "--name",
+        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
+        help="May be given several times. Default: htdemucs, if it is on this machine, and "
+        "spectral.",
+    ),
+]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-d",
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="May be given several times. Default: auto.",
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        help="Music in each pass, rounded up to whole chunks. Default: what there is time for, "
+        "60 at most.",
+    ),
+]
+Budget = Annotated[
+    float, typer.Option(min=1, metavar="SECONDS", help="Time for all measurements together.")
+]
+
+
+def bench(
+    model: Models = None,
+    device: Devices = None,
+    precision: opt.Precision = opt.PrecisionName.auto,
+    threads: opt.Threads = None,
+    seconds: Seconds = None,
+    budget: Budget = DEFAULT_BUDGET_SECONDS,
+    offline: opt.Offline = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure how fast models are on this machine, and how much memory they take.
+
+    The results are kept, and `stemsplit models list` shows them.
+    """
+    reporter = make_reporter(as_json=as_json, quiet=True)
+    quiet = quiet or as_json
+    targets = _fetched(model, offline=offline, quiet=quiet) if model else _defaults(reporter)
+    settings = Settings(
+        precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug
+    )
+    cases = [(target, name) for target in targets for name in device or ["auto"]]
+    results: list[Measurement | Failure] = []
+    until = time.time() + budget
+    try:
+        for index, (target, name) in enumerate(cases):
+            share = max(0.0, until - time.time()) / (len(cases) - index)
+            if not quiet:
+                say(f"{escape(target.model)} on {escape(name)}: about {share:.0f} seconds")
+            results.append(_attempt(target, name, settings, time.time() + share))
+            _report(results[-1], as_json=as_json)
+    finally:  # what was measured before an interruption counts, too
+        measured = [result for result in results if isinstance(result, Measurement)]
+        if measured:
+            _conclude(measured, as_json=as_json, quiet=quiet)
+    if len(measured) < len(results):
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A measurement that did not come about."""
+
+    model: str
+    device: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model that is on this machine: what loads it, and what it is called in the results."""
+
+    reference: str
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What all measurements of a run have in common, as in `bench_worker.Request`."""
+
+    precision: Precision
+    num_threads: int | None
+    music_seconds: float | None
+    debug: bool
+
+
+def run_worker(target: Target, device: str, settings: Settings, until: float) -> Measurement:
+    """The measurement from a fresh process, which should end at `until` (seconds since 1970).
+
+    Raises:
+        StemsplitError: what the process reported, or that it ended without a word.
+    """
+    request = Request(
+        **asdict(target),
+        **asdict(settings),
+        device=device,
+        launched=time.time(),
+        until=until,
+        folder=str(Path.cwd()),
+    )
+    # -m puts the working directory where modules are looked for: the package's own, because the
+    # user's may hold anything. In a session of its own, the child does not hear Ctrl-C: it is
+    # killed when `run` is left.
+    child = subprocess.run(
+        [sys.executable, "-m", "stemsplit.cli.bench_worker"],
+        input=json.dumps(asdict(request)),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(stemsplit.__file__).parents[1],
+        start_new_session=True,
+        check=False,
+    )
+    lines = child.stdout.splitlines()
+    if child.returncode or not lines:
+        raise StemsplitError(
+            f"The measurement of {target.model} on {device} {_ending(child.returncode)}.",
+            hint="If memory was short, close other programs, or measure a smaller model.",
+        )
+    answer = json.loads(lines[-1])
+    if "measurement" in answer:
+        return Measurement.from_json(answer["measurement"])
+    kinds = {UsageError.exit_code: UsageError, ModelError.exit_code: ModelError}
+    raise kinds.get(answer["exit_code"], StemsplitError)(answer["message"], hint=answer["hint"])
+
+
+def _ending(returncode: int) -> str:
+    if returncode < 0:
+        return f"was ended by {signal.Signals(-returncode).name}"
+    return f"ended with exit code {returncode}"
+
+
+def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[Target]:
+    """The models, downloaded if need be, which is not a part of what is measured.
+
+    Raises:
+        ModelError: one of them could not be had.
+    """
+    targets = []
+    for reference in references:
+        source = resolve(reference, offline=offline, quiet=quiet)
+        for member in source.members:
+            member.fetch()
+        name = source.entry.name if source.entry else source.origin
+        is_path = source.entry is None and not reference.startswith("hf://")
+        targets.append(Target(source.origin if is_path else reference, name))
+    return targets
+
+
+def _defaults(reporter: Reporter) -> list[Target]:
+    """The default model, if it is on this machine, and the built-in ones."""
+    targets = []
+    catalog = load_catalog()
+    default = next(iter(catalog))
+    for name in (default, *(name for name, entry in catalog.items() if entry.repo_id is None)):
+        try:
+            targets += _fetched([name], offline=True, quiet=True)
+        except ModelError as error:
+            reporter.note(f"{name} is not measured: {error}")
+    return targets
+
+
+def _attempt(
+    target: Target, device: str, settings: Settings, until: float
+) -> Measurement | Failure:
+    """One measurement. Only what is wrong with the command ends the others as well."""
+    try:
+        return run_worker(target, device, settings, until)
+    except (UsageError, ModelError):
+        raise
+    except StemsplitError as error:
+        return Failure(target.model, device, str(error))
+
+
+def _report(result: Measurement | Failure, *, as_json: bool) -> None:
+    if isinstance(result, Failure):
+        say(f"[bold red]Failed:[/] {escape(result.error)}")
+    if as_json:
+        event = "failed" if isinstance(result, Failure) else "measured"
+        line = {"schema": SCHEMA, "event": event, "time": time.time(), **asdict(result)}
+        typer.echo(json.dumps(line))
+
+
+def _conclude(measured: Sequence[Measurement], *, as_json: bool, quiet: bool) -> None:
+    """Prints the table, if it is wanted, and keeps the results."""
+    if not as_json:
+        print_measurements(measured)
+    file = store(measured)
+    if not quiet:
+        say(f"Kept in {shown(file)}; `stemsplit models list` shows the speeds.")
+
+
+def print_measurements(measured: Sequence[Measurement]) -> None:
+    """The table on stdout, and on stderr what its columns mean."""
+    header = ["model", "device", "precision", "speed", "ready", "first stems", "memory GiB"]
+    on_gpu = any(each.device_peak_bytes is not None for each in measured)
+    rows = [_cells(each) for each in measured]
+    if on_gpu:
+        header.append("on GPU GiB")
+    else:
+        rows = [row[:-1] for row in rows]
+    print_table(header, rows, right=header[3:])
+    machine = {f"{each.device}: {each.device_name}" for each in measured}
+    say(f"{escape('; '.join(sorted(machine)))}; torch {measured[0].torch_version}")
+    say("speed: x real time; ready, first stems: seconds from the start of the program")
+
+
+def _cells(measurement: Measurement) -> list[str]:
+    ready = measurement.import_seconds + measurement.load_seconds
+    return [
+        _short_name(measurement.model),
+        _device(measurement),
+        measurement.precision,
+        shown_speed(measurement.realtime_factor),
+        f"{ready:.1f} s",
+        f"{ready + measurement.first_chunk_seconds:.1f} s",
+        _memory(measurement.peak_bytes),
+        _memory(measurement.device_peak_bytes),
+    ]
+
+
+def _short_name(model: str) -> str:
+    """A name in the catalogue as it is, a path without its folders, owner/repo@ and 8 digits."""
+    if os.path.isabs(model):  # noqa: PTH117 - a path of this system
+        return Path(model).name
+    name, at, commit = model.partition("@")
+    return f"{name}{at}{commit[:8]}"
+
+
+def _device(measurement: Measurement) -> str:
+    if measurement.device != "cpu":
+        return measurement.device
+    threads = "thread" if measurement.num_threads == 1 else "threads"
+    return f"cpu ({measurement.num_threads} {threads})"
+
+
+def _memory(num_bytes: int | None) -> str:
+    return "-" if num_bytes is None else f"{num_bytes / _GIB:.2f}"

@@ -1,0 +1,140 @@
+"""`stemsplit doctor`: what this machine can do, and the one line that mends what it cannot."""
+
+from __future__ import annotations
+
+import json
+import logging
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from stemsplit.cli import options as opt
+from stemsplit.cli.console import say
+from stemsplit.cli.json_lines import SCHEMA
+from stemsplit.errors import one_line
+
+if TYPE_CHECKING:
+    from stemsplit.cli.doctor_checks.finding import Finding
+
+_STYLES = {"ok": "green", "note": "bold yellow", "problem": "bold red"}
+_NAME_WIDTH = 17
+_INDENT = 11 + _NAME_WIDTH
+
+_log = logging.getLogger(__name__)
+
+
+def doctor(
+    offline: opt.Offline = False, as_json: opt.Json = False, debug: opt.Debug = False
+) -> None:
+    """Look at this machine: versions, devices, codecs, the cache, the Hub and the default model.
+
+    Each line is ok, a note, or a problem that can stop a separation; below the last two is what
+    mends them. With --json: one object per line, with schema (1), topic, name, value, status and
+    fix (or null). Exit code 1 if there is a problem.
+    """
+    del debug  # the error boundary looks for itself
+    printer = _print_json if as_json else _Report()
+    findings = []
+    for finding in examine(offline=offline):
+        printer(finding)
+        findings.append(finding)
+    statuses = [finding.status for finding in findings]
+    num_problems, num_notes = statuses.count("problem"), statuses.count("note")
+    say(f"{_count(num_problems, 'problem')}, {_count(num_notes, 'note')}.")
+    if num_problems:
+        raise typer.Exit(1)
+
+
+def examine(*, offline: bool) -> Iterator[Finding]:
+    """All findings, topic after topic. One that cannot be looked into does not stop the others."""
+    from stemsplit.cli.doctor_checks.finding import Finding
+
+    for topic, check in _TOPICS.items():
+        try:
+            yield from check(offline)
+        except Exception as error:  # a broken machine raises whatever it likes, imports too
+            _log.debug("%s failed", topic, exc_info=True)
+            yield Finding(
+                topic=topic,
+                name="all else",
+                value=f"could not be checked: {type(error).__name__}: {error}",
+                status="problem",
+                fix="Mend what is broken above; if nothing is, this is a defect of stemsplit.",
+            )
+
+
+def _versions(offline: bool) -> Iterator[Finding]:
+    del offline
+    from stemsplit.cli.doctor_checks.versions import check_versions
+
+    return check_versions()
+
+
+def _devices(offline: bool) -> Iterator[Finding]:
+    del offline
+    from stemsplit.cli.doctor_checks.devices import check_devices
+
+    return check_devices()
+
+
+def _codecs(offline: bool) -> Iterator[Finding]:
+    del offline
+    from stemsplit.cli.doctor_checks.codecs import check_codecs
+
+    return check_codecs()
+
+
+def _models(offline: bool) -> Iterator[Finding]:
+    from stemsplit.cli.doctor_checks.models import check_models
+
+    return check_models(offline=offline)
+
+
+_TOPICS: Mapping[str, Callable[[bool], Iterator[Finding]]] = {
+    "versions": _versions,
+    "devices": _devices,
+    "codecs": _codecs,
+    "models": _models,
+}
+
+
+def _print_json(finding: Finding) -> None:
+    typer.echo(json.dumps({"schema": SCHEMA, **finding.as_json()}))
+
+
+class _Report:
+    """Prints findings for people: a heading per topic, and what mends it below what is wrong."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True, emoji=False)
+        self._topic = ""
+
+    def __call__(self, finding: Finding) -> None:
+        if finding.topic != self._topic:
+            self._topic = finding.topic
+            self._console.print(Text(finding.topic, style="bold"))
+        label = Text(f"  {finding.status:<9}{finding.name:<{_NAME_WIDTH}}")
+        label.stylize(_STYLES[finding.status], 0, 11)
+        self._write(label, finding.value)
+        if finding.fix is not None:
+            self._write(Text(" " * _INDENT), f"Fix: {finding.fix}")
+
+    def _write(self, label: Text, text: str) -> None:
+        """`label`, and right of it the text, folded where it goes to a terminal."""
+        text = one_line(text)
+        if not self._console.is_terminal:
+            self._console.print(label + Text(text))
+            return
+        width = max(20, self._console.width - _INDENT)
+        lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        for line in lines:
+            self._console.print(label + Text(line))
+            label = Text(" " * _INDENT)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

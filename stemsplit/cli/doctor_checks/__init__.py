@@ -1,0 +1,1 @@
+"""What `stemsplit doctor` looks at: one module per topic, each a stream of findings."""

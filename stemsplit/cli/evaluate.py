@@ -1,0 +1,250 @@
+"""`stemsplit evaluate`: models over a data set whose true stems are known, and what they score.
+
+With `--json`, one object per line, with `schema` (1), `event` and `time` as in the events of
+`stemsplit separate`:
+
+    note      message
+    start     track model
+    progress  track model share
+    score     the fields of `evaluate.records.Record`, as in the file of results
+    failed    track error
+    summary   metric stem model revision precision protocol mean mean_interval median
+              median_interval tracks excluded
+
+With --compare there are only `note` and `comparison`, with the fields metric, stem, protocol,
+difference, interval, tracks, excluded and verdict.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemsplit.cli import options as opt
+from stemsplit.cli.console import say, shown
+from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
+from stemsplit.cli.separate import make_runtime, set_up_logging
+from stemsplit.errors import UsageError
+
+if TYPE_CHECKING:
+    from stemsplit.engine.runtime import Runtime
+    from stemsplit.evaluate.contenders import Contender
+    from stemsplit.hub.source import ModelSource
+
+
+class SubsetName(str, Enum):
+    test = "test"
+    train = "train"
+    all = "all"
+
+
+class LayoutName(str, Enum):
+    musdb18 = "musdb18"
+    musdb18_hq = "musdb18-hq"
+    dsd100 = "dsd100"
+    slakh2100 = "slakh2100"
+    moisesdb = "moisesdb"
+    folder = "folder"
+
+
+DatasetPath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DATASET",
+        help="A folder of songs with their true stems, or one .stem.mp4.",
+        show_default=False,
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        "-n",
+        "--name",
+        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
+        help="May be given several times.",
+    ),
+]
+Oracles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Upper bounds: irm (ideal ratio mask), ibm (ideal binary mask), mwf (multichannel "
+        "Wiener filter). The mixture itself is always there as a lower bound.",
+    ),
+]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        metavar="A,B",
+        help="sdr, si_sdr, bsseval (SDR, ISR, SIR and SAR of BSS Eval v4), sdr_bsseval_v4 (only "
+        "that), and for speech pesq and stoi.",
+    ),
+]
+ChosenSubset = Annotated[SubsetName, typer.Option(help="Part of the data set.")]
+ChosenLayout = Annotated[
+    LayoutName | None, typer.Option(help="Layout of the data set; default: told by what it is.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N tracks.")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        "--out",
+        metavar="FILE",
+        help="Results as JSON Lines. What is there already is not measured again.",
+    ),
+]
+Compared = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="A.jsonl B.jsonl",
+        help="Only say whether the models in two files of results differ; --model picks one from "
+        "each if there are more.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Even a model that was trained on the test songs.")
+]
+
+
+def evaluate(
+    dataset: DatasetPath = None,
+    model: Models = None,
+    oracle: Oracles = None,
+    metric: Metrics = "sdr,bsseval",
+    subset: ChosenSubset = SubsetName.test,
+    layout: ChosenLayout = None,
+    limit: Limit = None,
+    output: Output = Path("evaluation.jsonl"),
+    compare: Compared = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    batch_size: opt.BatchSize = "auto",
+    threads: opt.Threads = None,
+    offline: opt.Offline = False,
+    force: Force = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure models on songs whose true stems are known."""
+    set_up_logging(verbose=False, debug=debug)
+    reporter = make_evaluation_reporter(as_json=json, quiet=quiet)
+    if compare is not None:
+        if dataset is not None:
+            raise UsageError("--compare reads two files of results, and no data set.")
+        _compare(compare, model or [], reporter)
+        return
+    if dataset is None:
+        raise UsageError(
+            "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
+        )
+    from stemsplit.evaluate.bootstrap import summarize
+    from stemsplit.evaluate.contamination import check_unheard, doubts
+    from stemsplit.evaluate.discover import find_dataset
+    from stemsplit.evaluate.oracles import ORACLES
+    from stemsplit.evaluate.records import RecordFile
+    from stemsplit.evaluate.run import Evaluation
+    from stemsplit.evaluate.scoring import METRICS, check_metrics
+    from stemsplit.hub.resolve import resolve
+
+    metrics = _chosen("--metric", metric, METRICS)
+    oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
+    check_metrics(metrics)
+    runtime = make_runtime(device, precision, batch_size, threads)
+    found = find_dataset(
+        dataset,
+        layout=None if layout is None else layout.value,
+        subset=subset.value,
+        limit=limit,
+    )
+    for note in found.notes:
+        reporter.note(note)
+    store = RecordFile(output)
+    models = list(dict.fromkeys(model or []))
+    if not force:
+        for each in models:
+            check_unheard(each, found)
+    sources = [resolve(each, offline=offline, quiet=quiet or json) for each in models]
+    for doubt in dict.fromkeys(doubt for source in sources for doubt in doubts(source, found)):
+        reporter.note(doubt)
+    evaluation = Evaluation(found, _contenders(oracles, sources, runtime), metrics, store)
+    with reporter.running(evaluation.num_tasks_left):
+        num_failed = evaluation.run(reporter)
+    reporter.summaries(summarize(evaluation.records()))
+    if len(found.tracks) == 1:
+        reporter.note("One track says nothing of others: no confidence intervals.")
+    if not json and not quiet:
+        say(f"All figures, track by track: {shown(output.absolute())}")
+    if num_failed:
+        raise typer.Exit(1)
+
+
+def _contenders(
+    oracles: Sequence[str], sources: Sequence[ModelSource], runtime: Runtime
+) -> list[Contender]:
+    """From the lower bound to the upper ones."""
+    from stemsplit.engine.load import load_ensemble
+    from stemsplit.engine.options import SeparationOptions
+    from stemsplit.evaluate.contenders import MixtureContender, ModelContender, OracleContender
+
+    models = [
+        ModelContender(load_ensemble(source, SeparationOptions(), runtime), runtime)
+        for source in sources
+    ]
+    return [
+        MixtureContender(),
+        *{model.key: model for model in models}.values(),
+        *map(OracleContender, oracles),
+    ]
+
+
+def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: EvaluationReporter) -> None:
+    from stemsplit.audio.info import display_path
+    from stemsplit.evaluate.compare import compare, pick_contender
+    from stemsplit.evaluate.records import read_records
+
+    if len(models) > 2:
+        raise UsageError(f"--compare takes one or two models, got {len(models)}.")
+    wanted = (models[0], models[-1]) if models else (None, None)
+    first, second = (
+        pick_contender(read_records(path), name, display_path(path))
+        for path, name in zip(files, wanted, strict=True)
+    )
+    comparisons = compare(first, second)
+    if not comparisons:
+        raise UsageError(
+            "The two have no track in common that was measured in the same way.",
+            hint="Measure both on the same data set with the same --metric.",
+        )
+    for number, records in (("first", first), ("second", second)):
+        model, revision, precision = records[0].contender
+        reporter.note(f"The {number} is {model}, {revision}, {precision}.")
+    reporter.comparisons(comparisons)
+
+
+def _chosen(option: str, text: str, known: Iterable[str]) -> list[str]:
+    """Names separated by commas, each of them known.
+
+    Raises:
+        UsageError: one is not, or there is none.
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f"Did you mean {close[0]}? " if close else ""
+            raise UsageError(
+                f"{option} does not know {name!r}.", hint=f"{guess}It knows {', '.join(known)}."
+            )
+    if not names:
+        raise UsageError(f"{option} names nothing.", hint=f"It knows {', '.join(known)}.")
+    return names

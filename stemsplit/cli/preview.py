@@ -1,0 +1,48 @@
+"""`stemsplit separate --preview`: the busiest seconds of a song, from one or several models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemsplit.cli.reporters import Reporter
+from stemsplit.cli.separate import Round, run_rounds
+from stemsplit.errors import AudioReadError
+
+if TYPE_CHECKING:
+    from stemsplit.batch.job import Job, JobResult, Session
+
+
+def run_preview(
+    jobs: Sequence[Job], sessions: Iterable[Session], reporter: Reporter
+) -> tuple[list[JobResult], set[Path]]:
+    """What became of each song with each model, and where the records of these are.
+
+    `sessions` is gone through once, so that no more than one model has to be in memory.
+    """
+    from stemsplit.batch.collisions import check_collisions
+    from stemsplit.batch.job import plan_record
+
+    excerpts = [_busiest_range(job) for job in jobs]
+    records: set[Path] = set()
+
+    def rounds() -> Iterator[Round]:
+        for session in sessions:
+            check_collisions(jobs, session)
+            for job, (start, end) in zip(jobs, excerpts, strict=True):
+                options = replace(session.options, start_seconds=start, end_seconds=end)
+                records.add(plan_record(job, session))
+                yield [job], replace(session, options=options)
+
+    return run_rounds(rounds(), reporter), records
+
+
+def _busiest_range(job: Job) -> tuple[float, float | None]:
+    from stemsplit.report.busiest import busiest_range
+
+    try:
+        return busiest_range(job.song.path)
+    except AudioReadError:
+        return 0.0, None  # the job itself will say why

@@ -1,0 +1,144 @@
+"""`stemsplit report`, and the pages of `stemsplit separate --report`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemsplit.cli import options as opt
+from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.errors import ReportError
+
+if TYPE_CHECKING:
+    from stemsplit.report.build import PageResult
+    from stemsplit.report.index import IndexRow
+    from stemsplit.report.records import TrackRecord
+
+PREVIEW_FOLDER = "preview"
+"""Where previews go, below the output folder: they are no finished tracks."""
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where stems are, with their stemsplit.json.")
+    ],
+    embed: opt.Embed = False,
+    open_page: opt.OpenPage = None,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write a page for each song that was separated, to listen to and to read."""
+    del debug  # the error boundary has looked for it already
+    reporter = make_reporter(as_json=json, quiet=quiet)
+    if not folder.is_dir():
+        raise ReportError(
+            f"{folder} is no folder.", hint="Name the one that stems were written to."
+        )
+    written = write_pages(folder, reporter, embed=embed)
+    if written.first is None:
+        raise ReportError(
+            f"There are no finished stems below {folder}.",
+            hint="Name a folder that has stemsplit.json files below it, such as `separated`.",
+        )
+    offer(written, open_page=bool(open_page))
+    if written.num_failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The page to look at first, None if there is nothing; and how many could not be made."""
+
+    first: Path | None
+    num_failed: int
+
+
+def write_pages(
+    folder: Path,
+    reporter: Reporter,
+    *,
+    embed: bool,
+    wanted: Container[Path] | None = None,
+    failures: Mapping[Path, str] | None = None,
+) -> Written:
+    """Writes the pages of the tracks below `folder`, and an index if there are several.
+
+    `wanted`: only the pages of songs that one of these records is about; the index has them all.
+    `failures`: songs that could not be separated, and why.
+
+    Raises:
+        StemsplitError: the index could not be written.
+    """
+    from stemsplit.report.build import make_pages
+    from stemsplit.report.index import INDEX_NAME, IndexRow, render_index
+    from stemsplit.report.publish import write_page
+
+    records = find_records(folder)
+    made: dict[Path, PageResult] = {}
+    for result in make_pages(records, wanted, embed=embed):
+        made[result.record.file] = result
+        reporter.page(result.record.page_file, error=result.error)
+    rows = [IndexRow.failed(song, error) for song, error in (failures or {}).items()]
+    rows += [_row(record, made.get(record.file)) for record in records]
+    pages = [result.record.page_file for result in made.values() if result.error is None]
+    if len(rows) > 1:
+        index = folder / INDEX_NAME
+        write_page(index, render_index(rows, folder))
+        reporter.page(index)
+        pages = pages if len(pages) == 1 else [index]
+    return Written(pages[0] if pages else None, sum(r.error is not None for r in made.values()))
+
+
+def find_records(folder: Path) -> list[TrackRecord]:
+    """What is recorded below the folder; hidden folders and previews are passed over."""
+    from stemsplit.batch.record import read_record
+    from stemsplit.batch.template import RECORD_NAME
+    from stemsplit.report.records import parse_record
+
+    records = []
+    for name, subfolders, files in os.walk(folder):
+        here = Path(name)
+        passed_over = {PREVIEW_FOLDER} if here == folder else set()
+        subfolders[:] = sorted(
+            sub for sub in subfolders if not sub.startswith(".") and sub not in passed_over
+        )
+        for file in sorted(files):
+            if not file.endswith(RECORD_NAME) or (raw := read_record(here / file)) is None:
+                continue
+            try:
+                records.append(parse_record(here / file, raw))
+            except ReportError:
+                continue  # of a run that was interrupted, or of a song without a single sample
+    return records
+
+
+def offer(written: Written, *, open_page: bool) -> None:
+    """Opens the first page in the browser if it is to be opened."""
+    if open_page and written.first is not None:
+        webbrowser.open(written.first.absolute().as_uri())
+
+
+def can_show() -> bool:
+    """Whether somebody sits in front of this machine and could see a browser."""
+    has_display = sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    return has_display and sys.stdout.isatty()
+
+
+def _row(record: TrackRecord, made: PageResult | None) -> IndexRow:
+    from stemsplit.report.index import IndexRow
+    from stemsplit.report.publish import is_page
+
+    page = record.page_file if is_page(record.page_file) else None
+    if made is None:
+        return IndexRow.of(record, page)
+    return IndexRow.of(record, page, made.notes if made.error is None else (made.error,))

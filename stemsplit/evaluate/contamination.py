@@ -1,0 +1,41 @@
+"""Whether a model has heard the songs that it is to be measured on."""
+
+from __future__ import annotations
+
+from stemsplit.errors import UsageError
+from stemsplit.evaluate.discover import Dataset
+from stemsplit.evaluate.layouts import MUSDB_FAMILY
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.source import ModelSource
+
+
+def check_unheard(reference: str, dataset: Dataset) -> None:
+    """Raises UsageError if the catalogue says that a model was trained on these test songs."""
+    entry = load_catalog().get(reference)
+    if entry is None or not entry.trained_on_test_set:
+        return
+    if dataset.layout in MUSDB_FAMILY and dataset.subset != "train":
+        raise UsageError(
+            f"{reference} was trained on the MUSDB18 test set: its figures on these songs would "
+            "say nothing about other songs.",
+            hint="Use other songs, or --force.",
+        )
+
+
+def doubts(source: ModelSource, dataset: Dataset) -> list[str]:
+    """What else the user should know about the model and these songs."""
+    if not source.members:
+        return []
+    if source.entry is None:
+        return [f"It is not known what {source.name} was trained on: perhaps on these very songs."]
+    if dataset.layout == "dsd100":
+        return [
+            "DSD100's songs are part of MUSDB18, most of them of its training part: a model that "
+            f"was trained on MUSDB18, as {source.name} may have been, has heard them."
+        ]
+    if dataset.layout in MUSDB_FAMILY and dataset.subset in ("train", "all"):
+        return [
+            "Figures on MUSDB18's training part say nothing of models that were trained on it, as "
+            f"{source.name} may have been."
+        ]
+    return []

@@ -1,0 +1,106 @@
+"""What takes part in an evaluation: models, oracles above them and the mixture below."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import Runtime
+from stemsplit.engine.separate import TrackSeparation
+from stemsplit.errors import UsageError
+from stemsplit.evaluate.dataset import TrackAudio
+from stemsplit.evaluate.oracles import ORACLES, separate_with
+from stemsplit.version import __version__
+
+MIXTURE = "mixture"
+
+OUR_REVISION = f"stemsplit {__version__}"
+"""Of what has no files: it changes with the program."""
+
+ShareCallback = Callable[[float], None]
+
+
+class Contender(Protocol):
+    """Separates tracks. `stems` None: it has whatever stems the track has.
+
+    `key` is its name, its revision and its precision, as records have them.
+    """
+
+    @property
+    def key(self) -> tuple[str, str, str]: ...
+
+    @property
+    def stems(self) -> tuple[str, ...] | None: ...
+
+    def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
+        """Estimates [C, T] by stem, as long as the track and at its rate."""
+
+
+class MixtureContender:
+    """The lower bound: the mixture as the estimate of every stem."""
+
+    key = (MIXTURE, OUR_REVISION, "fp32")
+    stems = None
+
+    def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
+        on_progress(1.0)
+        return dict.fromkeys(audio.stems, audio.mixture)
+
+
+class OracleContender:
+    """An upper bound, made with the true sources."""
+
+    stems = None
+
+    def __init__(self, name: str) -> None:
+        self._oracle = ORACLES[name]
+        self.key = (name, OUR_REVISION, "fp32")
+
+    def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
+        if len(audio.mixture) > 2:
+            raise UsageError(f"Oracles take mono or stereo, got {len(audio.mixture)} channels.")
+        estimates = separate_with(self._oracle, audio.mixture, audio.sources)  # [S, C, T]
+        on_progress(1.0)
+        return dict(zip(audio.stems, estimates, strict=True))
+
+
+class ModelContender:
+    """A model as `separate` runs it, without random shifts."""
+
+    def __init__(self, ensemble: Ensemble, runtime: Runtime) -> None:
+        self._ensemble = ensemble
+        self._runtime = runtime
+        self.stems: tuple[str, ...] = ensemble.stems
+        self.key = (ensemble.name, revision_of(ensemble), ensemble.precision)
+
+    def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
+        separation = TrackSeparation(
+            Mixture.from_array(audio.mixture, audio.sample_rate),
+            self._ensemble,
+            self._runtime,
+            SeparationOptions(),
+            on_progress=lambda progress: on_progress(progress.share),
+        )
+        shape = (len(separation.outputs), *audio.mixture.shape)
+        estimates = torch.zeros(shape)  # [S, C, T]
+        for block in separation.blocks():
+            estimates[..., block.start : block.stop] = block.samples
+        names = [output.name for output in separation.outputs]
+        return dict(zip(names, estimates, strict=True))
+
+
+def revision_of(ensemble: Ensemble) -> str:
+    """The commit on the Hub, or 12 digits of a sha256 for local files, or the program's version."""
+    if ensemble.revision is not None:
+        return ensemble.revision
+    digests: Sequence[str] = [member.sha256 for member in ensemble.members if member.sha256]
+    if not digests:
+        return OUR_REVISION
+    return "sha256:" + hashlib.sha256("".join(digests).encode()).hexdigest()[:12]

@@ -1,0 +1,229 @@
+"""Contenders over the tracks of a data set, with every figure written as soon as it is known."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stemsplit.errors import StemsplitError, UsageError
+from stemsplit.evaluate.contenders import Contender
+from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
+from stemsplit.evaluate.discover import Dataset
+from stemsplit.evaluate.records import Record, RecordFile
+from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
+from stemsplit.evaluate.stem_groups import StemGroup, as_they_are, match_stems
+from stemsplit.version import __version__
+
+_WORST_REST_DB = -10.0
+"""What stems may leave over of a mixture that was mastered; on one excerpt it is -15 dB."""
+
+Groups = tuple[StemGroup, ...]
+Sums = tuple[tuple[str, ...], ...]
+"""The true stems of a track, summed as a model's stems make necessary."""
+
+
+class Listener(Protocol):
+    """Hears what happens. `share` is how much of a contender's work on a track is done."""
+
+    def start(self, track: Track, contender: Contender) -> None: ...
+
+    def progress(self, share: float) -> None: ...
+
+    def scored(self, records: Sequence[Record]) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+    def failed(self, track: Track, error: StemsplitError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One contender on one track, in groups of which some may not be scored."""
+
+    track: Track
+    track_bytes: int
+    contender: Contender
+    groups: Groups
+
+    @property
+    def sums(self) -> Sums:
+        return tuple(group.sources for group in self.groups)
+
+    @property
+    def scored(self) -> dict[str, StemGroup]:
+        """By name, the groups for which there is an estimate."""
+        return {group.name: group for group in self.groups if group.estimates}
+
+    def estimates(self, audio: TrackAudio, listener: Listener) -> dict[str, Tensor]:
+        """Estimates [C, T] for the groups that are scored."""
+        own = self.contender.estimate(audio, listener.progress)
+        return {
+            name: functools.reduce(torch.add, [own[stem] for stem in group.estimates])
+            for name, group in self.scored.items()
+        }
+
+
+class Evaluation:
+    """`metrics` are keys of `METRICS`. What `store` has already is not measured again.
+
+    Raises:
+        UsageError: a contender has no stem in common with any track.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        contenders: Sequence[Contender],
+        metrics: Sequence[str],
+        store: RecordFile,
+    ) -> None:
+        self._dataset = dataset
+        self._metrics = tuple(dict.fromkeys(metrics))
+        self._store = store
+        self._tasks = [_tasks(track, contenders) for track in dataset.tracks]
+        _check_stems(self._tasks, contenders)
+
+    @property
+    def num_tasks_left(self) -> int:
+        """How many times a contender has something to do on a track."""
+        return sum(bool(self._left_to_measure(task)) for tasks in self._tasks for task in tasks)
+
+    def run(self, listener: Listener) -> int:
+        """How many tracks could not be evaluated, or not by everyone; they do not stop the rest."""
+        return sum(not self._run_track(tasks, listener) for tasks in self._tasks)
+
+    def records(self) -> list[Record]:
+        """All that is known of these tracks, contenders and measures, by this run or before.
+
+        In the order of the measures, the stems, the contenders and the tracks.
+        """
+        figures = [figure for metric in self._metrics for figure in METRICS[metric]]
+        tasks = [task for tasks in self._tasks for task in tasks]
+        ranks = {
+            key: rank for rank, key in enumerate(dict.fromkeys(t.contender.key for t in tasks))
+        }
+        stems = list(dict.fromkeys(stem for task in tasks for stem in task.scored))
+        found = [
+            (figures.index(figure), stems.index(stem), ranks[task.contender.key], record)
+            for task in tasks
+            for figure in dict.fromkeys(figures)
+            for stem in task.scored
+            if (record := self._find(task, stem, figure)) is not None
+        ]
+        return [record for *_, record in sorted(found, key=lambda entry: entry[:3])]
+
+    def _run_track(self, tasks: Sequence[_Task], listener: Listener) -> bool:
+        left = [task for task in tasks if self._left_to_measure(task)]
+        if not left:
+            return True
+        track = left[0].track
+        try:
+            audio = load_track(track)
+        except StemsplitError as error:
+            listener.failed(track, error)
+            return False
+        rest_db = audio.rest_db()
+        if rest_db > _WORST_REST_DB:
+            listener.note(
+                f"{track.name}: its stems do not add up to its mixture; {rest_db:.0f} dB of it are "
+                "left over, so its figures mean little."
+            )
+        all_went_well = True
+        for sums in dict.fromkeys(task.sums for task in left):
+            grouped = audio.regrouped(sums)
+            scorer = TrackScorer(grouped)
+            for task in left:
+                if task.sums == sums:
+                    all_went_well &= self._run_task(task, grouped, scorer, listener)
+        return all_went_well
+
+    def _run_task(
+        self, task: _Task, audio: TrackAudio, scorer: TrackScorer, listener: Listener
+    ) -> bool:
+        listener.start(task.track, task.contender)
+        try:
+            estimates = task.estimates(audio, listener)
+        except StemsplitError as error:
+            listener.failed(task.track, error)
+            return False
+        scores = scorer.score(estimates, self._left_to_measure(task))
+        records = [self._record(task, score) for score in scores]
+        self._store.append(records)
+        listener.scored(records)
+        return True
+
+    def _left_to_measure(self, task: _Task) -> list[str]:
+        """The measures of which any figure is not in the file yet."""
+        return [
+            metric
+            for metric in self._metrics
+            if any(
+                self._find(task, stem, figure) is None
+                for figure in METRICS[metric]
+                for stem in task.scored
+            )
+        ]
+
+    def _find(self, task: _Task, stem: str, figure: str) -> Record | None:
+        wanted = self._record(task, Score(stem, figure, None))
+        return self._store.find(wanted.subject, wanted.contender)
+
+    def _record(self, task: _Task, score: Score) -> Record:
+        model, revision, precision = task.contender.key
+        stems = ", ".join(group.name for group in task.groups)
+        return Record(
+            dataset=self._dataset.layout,
+            subset=self._dataset.subset,
+            track=task.track.name,
+            track_bytes=task.track_bytes,
+            stem=score.stem,
+            estimate="+".join(task.scored[score.stem].estimates),
+            metric=score.metric,
+            value=score.value,
+            reason=score.reason,
+            model=model,
+            revision=revision,
+            precision=precision,
+            tool_version=__version__,
+            protocol=f"{PROTOCOLS[score.metric]}; sources at 16 bits: {stems}",
+        )
+
+
+def _check_stems(tasks: Sequence[Sequence[_Task]], contenders: Sequence[Contender]) -> None:
+    busy = {task.contender.key for of_track in tasks for task in of_track}
+    for contender in contenders:
+        if contender.key not in busy and contender.stems is not None:
+            known = dict.fromkeys(stem for each in tasks for stem in each[0].track.stems if each)
+            raise UsageError(
+                f"{contender.key[0]} has the stems {', '.join(contender.stems)}, and no track has "
+                "one of them.",
+                hint=f"The data set has {', '.join(known)}.",
+            )
+
+
+def _tasks(track: Track, contenders: Sequence[Contender]) -> list[_Task]:
+    """Who is to do what with the track.
+
+    Bounds are for every way in which the models' stems make the true stems be summed.
+    """
+    matched = {
+        contender.key: match_stems(track.stems, contender.stems)
+        for contender in contenders
+        if contender.stems is not None
+    }
+    matched = {key: groups for key, groups in matched.items() if any(g.estimates for g in groups)}
+    own = tuple((stem,) for stem in track.stems)
+    sums = list(dict.fromkeys(tuple(g.sources for g in groups) for groups in matched.values()))
+    size = track.num_bytes()
+    tasks = []
+    for contender in contenders:
+        if contender.stems is None:
+            tasks += [_Task(track, size, contender, as_they_are(each)) for each in sums or [own]]
+        elif contender.key in matched:
+            tasks.append(_Task(track, size, contender, matched[contender.key]))
+    return tasks

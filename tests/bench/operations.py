@@ -1,0 +1,115 @@
+"""Counts what the networks of the catalogue compute for a second of music.
+
+    python -m tests.bench.operations [NAME...]
+
+Multiplications and additions of matrix products and convolutions, on the chunks and with the
+overlap that each network is run with by default, in 10^9: `giga_operations` of the catalogue.
+Nothing is computed: on the meta device tensors are shapes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.models.families import FAMILIES, Arguments
+
+_FOUR = ("drums", "bass", "other", "vocals")
+_DEMUCS = {"sources": list(_FOUR)}
+_HTDEMUCS = {"bottom_channels": 512, "dconv_mode": 3, "segment": Fraction(39, 5)}
+_MDXNET = {"num_blocks": 11, "l": 3, "g": 32, "bn": 8, "dim_f": 2048}
+_UVR = {**_MDXNET, "target_name": "vocals", "g": 48, "dim_f": 3072, "dim_t": 256, "n_fft": 7680}
+
+_LONGEST_SAMPLES = 441_000
+"""Chunks are counted up to this length: networks without attention cost the same per second."""
+
+
+def _roformer(stems: tuple[str, ...], chunk_samples: int, **model: Any) -> dict[str, Any]:
+    common = {"stereo": True, "time_transformer_depth": 1, "freq_transformer_depth": 1}
+    return {
+        "audio": {"chunk_size": chunk_samples, "sample_rate": 44100},
+        "model": {**common, "num_stems": len(stems), **model},
+        "training": {"instruments": list(stems)},
+        "inference": {"num_overlap": 2},
+    }
+
+
+_EP317 = _roformer(("vocals",), 352_800, dim=512, depth=12, stft_hop_length=441)
+_EP17 = _roformer(_FOUR, 485_100, dim=384, depth=8, mlp_expansion_factor=2)
+_INSTVOC = {
+    "audio": {"chunk_size": 261_120, "sample_rate": 44100}
+    | {"n_fft": 8192, "hop_length": 1024, "dim_f": 4096, "num_channels": 2},
+    "model": {"act": "gelu", "bottleneck_factor": 4, "growth": 128, "norm": "InstanceNorm"}
+    | {"num_blocks_per_scale": 2, "num_channels": 128, "num_scales": 5, "num_subbands": 4}
+    | {"scale": [2, 2]},
+    "training": {"instruments": ["vocals", "instrumental"]},
+    "inference": {"num_overlap": 4},
+}
+
+# Of models whose description lies on the Hub: what is known of it.
+_KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
+    "htdemucs": ("demucs.htdemucs.HTDemucs", [_DEMUCS | _HTDEMUCS]),
+    "htdemucs_ft": ("demucs.htdemucs.HTDemucs", [_DEMUCS | _HTDEMUCS] * 4),
+    "htdemucs_6s": (
+        "demucs.htdemucs.HTDemucs",
+        [{**_HTDEMUCS, "bottom_channels": 0, "sources": [*_FOUR, "guitar", "piano"]}],
+    ),
+    "hdemucs_mmi": ("demucs.hdemucs.HDemucs", [_DEMUCS | {"segment": 44}]),
+    "bs_roformer_ep317": ("bs_roformer", [_EP317]),
+    "bs_roformer_ep17": ("bs_roformer", [_EP17]),
+    "mdx23c_instvoc_hq": ("mdx23c", [_INSTVOC]),
+    "uvr_kim_vocal_2": ("mdxnet", [_UVR]),
+    "uvr_voc_ft": ("mdxnet", [_UVR]),
+}
+
+
+def giga_operations(class_name: str, kwargs: Mapping[str, object], *, masked: bool) -> float:
+    """10^9 operations of one network for a second of music."""
+    names = ("pos_embed_f",) if masked else ()
+    with torch.device("meta"):
+        network: Any = FAMILIES[class_name].build(Arguments((), kwargs, names))
+    network.eval()
+    policy = network.spec.chunking
+    chunk_samples = min(policy.chunk_samples, _LONGEST_SAMPLES)
+    mixture = torch.zeros(1, network.spec.num_channels, policy.fitted_length(chunk_samples))
+    counter = FlopCounterMode(display=False)
+    with mock.patch("torch.istft", _shape_of_istft), torch.no_grad(), counter:
+        network(mixture.to("meta"))
+    share = policy.hop_samples / policy.chunk_samples
+    seconds = share * chunk_samples / network.spec.sample_rate
+    return float(counter.get_total_flops() / seconds / 1e9)
+
+
+def _shape_of_istft(spectrogram: Tensor, *_: object, length: int, **__: object) -> Tensor:
+    return torch.empty(*spectrogram.shape[:-2], length, device=spectrogram.device)
+
+
+def main() -> None:
+    for name, entry in load_catalog().items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        class_name = entry.family
+        networks: list[Mapping[str, object]] = []
+        if name in _KNOWN:
+            class_name, networks = _KNOWN[name]
+        elif entry.family == "mdxnet":
+            networks = [{**_MDXNET, **(network.settings or {})} for network in entry.networks]
+        else:
+            networks = [network.settings for network in entry.networks if network.settings]
+        if networks and all("n_fft" in known for known in networks if class_name == "mdxnet"):
+            counts = [
+                giga_operations(class_name, known, masked="masked" in name) for known in networks
+            ]
+            print(f"{name:24}{sum(counts):10.3g}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

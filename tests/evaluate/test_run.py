@@ -1,0 +1,235 @@
+"""The loop over tracks and contenders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.runtime import choose_runtime
+from stemsplit.errors import AudioReadError, StemsplitError, UsageError
+from stemsplit.evaluate.contenders import (
+    Contender,
+    MixtureContender,
+    ModelContender,
+    OracleContender,
+    ShareCallback,
+    revision_of,
+)
+from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
+from stemsplit.evaluate.discover import find_dataset
+from stemsplit.evaluate.records import Record, RecordFile
+from stemsplit.evaluate.run import Evaluation
+from stemsplit.version import __version__
+from tests.engine.toy_models import GainModel, ensemble_of
+from tests.evaluate.trees import stem_samples, write, write_song
+
+
+class Ears:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str]] = []
+        self.notes: list[str] = []
+        self.failures: list[str] = []
+        self.num_records = 0
+
+    def start(self, track: Track, contender: Contender) -> None:
+        self.started.append((track.name, contender.key[0]))
+
+    def progress(self, share: float) -> None:
+        assert 0 <= share <= 1
+
+    def scored(self, records: Sequence[Record]) -> None:
+        self.num_records += len(records)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def failed(self, track: Track, error: StemsplitError) -> None:
+        self.failures.append(f"{track.name}: {error}")
+
+
+class Fixed:
+    """Half of the mixture for each of some stems; out of order for tracks that are named."""
+
+    def __init__(self, name: str, *stems: str, broken: str = "") -> None:
+        self.key = (name, "1", "fp32")
+        self.stems = stems
+        self._broken = broken
+
+    def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
+        on_progress(0.5)
+        if self._broken and self._broken in audio.stems:
+            raise AudioReadError("It is out of order.")
+        return dict.fromkeys(self.stems, 0.5 * audio.mixture)
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    for index, name in enumerate(("one", "two")):
+        write_song(tmp_path / "songs" / name, ["bass", "other", "vocals"], seed=10 * index)
+    return tmp_path / "songs"
+
+
+def evaluation(
+    songs: Path, store: Path, *contenders: Contender, metrics: Sequence[str] = ("sdr",)
+) -> Evaluation:
+    return Evaluation(
+        find_dataset(songs), [MixtureContender(), *contenders], metrics, RecordFile(store)
+    )
+
+
+def test_every_contender_is_measured_on_every_track(songs: Path, tmp_path: Path) -> None:
+    ears = Ears()
+    run = evaluation(
+        songs, tmp_path / "r.jsonl", OracleContender("irm"), metrics=("sdr", "bsseval")
+    )
+    assert run.num_tasks_left == 4
+    assert run.run(ears) == 0
+    assert ears.started == [
+        ("one", "mixture"),
+        ("one", "irm"),
+        ("two", "mixture"),
+        ("two", "irm"),
+    ]
+    records = run.records()
+    assert len(records) == ears.num_records == 2 * 2 * 3 * 5
+    assert {record.tool_version for record in records} == {__version__}
+    first = records[0]
+    assert (first.metric, first.stem, first.model, first.track) == ("sdr", "bass", "mixture", "one")
+    assert first.revision == f"stemsplit {__version__}"
+    assert "MDX 2021" in first.protocol
+    assert first.protocol.endswith("sources at 16 bits: bass, other, vocals")
+    values = {(r.track, r.stem, r.metric, r.model): r.value for r in records}
+    for (track, stem, metric, model), value in values.items():
+        assert value is not None
+        if model == "irm" and metric.startswith("sdr"):
+            lower = values[track, stem, metric, "mixture"]
+            assert lower is not None
+            assert value > lower + 3
+
+
+def test_what_is_done_is_not_done_again(songs: Path, tmp_path: Path) -> None:
+    store = tmp_path / "r.jsonl"
+    first = evaluation(songs, store, Fixed("half", "vocals", "other"))
+    first.run(Ears())
+    lines = store.read_text().splitlines()
+    ears = Ears()
+    again = evaluation(songs, store, Fixed("half", "vocals", "other"))
+    assert again.num_tasks_left == 0
+    assert again.run(ears) == 0
+    assert (ears.started, ears.num_records) == ([], 0)
+    assert again.records() == first.records()
+    store.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:50])  # killed at the last line
+    more = evaluation(songs, store, Fixed("half", "vocals", "other"), metrics=("sdr", "si_sdr"))
+    assert more.num_tasks_left == 4
+    more.run(ears)
+    assert [record.metric for record in more.records()].count("sdr") == len(lines)
+    other_model = Fixed("half", "vocals", "other")
+    other_model.key = ("half", "2", "fp32")
+    ears = Ears()
+    evaluation(songs, store, other_model).run(ears)
+    assert ears.started == [("one", "half"), ("two", "half")]
+
+
+def test_stems_are_summed_as_the_model_has_them(songs: Path, tmp_path: Path) -> None:
+    """Two stems: what is not vocals is one sum, for the model and for the bounds."""
+    run = evaluation(songs, tmp_path / "r.jsonl", Fixed("karaoke", "vocals", "instrumental"))
+    run.run(Ears())
+    found = {(record.model, record.stem, record.estimate) for record in run.records()}
+    assert found == {
+        ("karaoke", "vocals", "vocals"),
+        ("karaoke", "bass+other", "instrumental"),
+        ("mixture", "vocals", "vocals"),
+        ("mixture", "bass+other", "bass+other"),
+    }
+
+
+def test_more_stems_than_the_data_set_has(songs: Path, tmp_path: Path) -> None:
+    run = evaluation(songs, tmp_path / "r.jsonl", Fixed("six", "vocals", "bass", "piano", "other"))
+    run.run(Ears())
+    (record,) = {r.estimate for r in run.records() if (r.model, r.stem) == ("six", "other")}
+    assert record == "piano+other"
+
+
+def test_bounds_are_measured_for_each_way_of_summing(songs: Path, tmp_path: Path) -> None:
+    contenders = Fixed("karaoke", "vocals", "other"), Fixed("three", "vocals", "other", "bass")
+    run = evaluation(songs, tmp_path / "r.jsonl", *contenders)
+    ears = Ears()
+    run.run(ears)
+    assert ears.started.count(("one", "mixture")) == 2
+    stems = {record.stem for record in run.records() if record.model == "mixture"}
+    assert stems == {"vocals", "bass", "other", "bass+other"}
+
+
+def test_a_model_without_a_common_stem_is_refused(songs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="speech has the stems clean, and no track has one"):
+        evaluation(songs, tmp_path / "r.jsonl", Fixed("speech", "clean"))
+
+
+def test_a_bad_track_does_not_stop_the_others(songs: Path, tmp_path: Path) -> None:
+    write(songs / "one" / "vocals.wav", stem_samples(0, num_samples=100))
+    ears = Ears()
+    run = evaluation(songs, tmp_path / "r.jsonl")
+    assert run.run(ears) == 1
+    assert ears.failures == [
+        "one: one: vocals has 100 samples, and the mixture 6000. Stems must begin and end with "
+        "their mixture."
+    ]
+    assert {record.track for record in run.records()} == {"two"}
+
+
+def test_a_contender_that_fails_does_not_stop_the_others(songs: Path, tmp_path: Path) -> None:
+    ears = Ears()
+    broken = Fixed("broken", "vocals", "bass", "other", broken="bass")
+    run = evaluation(songs, tmp_path / "r.jsonl", broken, OracleContender("ibm"))
+    assert run.run(ears) == 2
+    assert ears.failures == ["one: It is out of order.", "two: It is out of order."]
+    assert {record.model for record in run.records()} == {"mixture", "ibm"}
+
+
+def test_stems_that_do_not_add_up_are_noted(songs: Path, tmp_path: Path) -> None:
+    write(songs / "two" / "mixture.wav", stem_samples(77))
+    ears = Ears()
+    evaluation(songs, tmp_path / "r.jsonl").run(ears)
+    assert len(ears.notes) == 1
+    assert "two: its stems do not add up to its mixture" in ears.notes[0]
+
+
+def test_models_run_as_in_separate(songs: Path) -> None:
+    """At another rate than the model's, to the sample."""
+    ensemble: Ensemble = ensemble_of(GainModel())
+    contender = ModelContender(ensemble, choose_runtime(device="cpu"))
+    audio = load_track(find_dataset(songs).tracks[0])
+    shares: list[float] = []
+    estimates = contender.estimate(audio, shares.append)
+    assert shares[-1] == 1.0
+    assert tuple(estimates) == contender.stems == ensemble.stems
+    for estimate in estimates.values():
+        assert estimate.shape == audio.mixture.shape
+    assert torch.isfinite(torch.stack(list(estimates.values()))).all()
+
+
+def test_a_revision_names_the_weights() -> None:
+    ensemble = ensemble_of(GainModel())
+    assert revision_of(ensemble) == f"stemsplit {__version__}"
+    assert revision_of(replace(ensemble, revision="0f1e")) == "0f1e"
+    (member,) = ensemble.members
+    local = [replace(ensemble, members=(replace(member, sha256=each * 64),)) for each in "ab"]
+    names = {revision_of(each) for each in local}
+    assert len(names) == 2
+    assert all(name.startswith("sha256:") and len(name) == 19 for name in names)
+
+
+def test_oracles_of_surround_sound_are_refused() -> None:
+    audio = TrackAudio(
+        stems=("a",), mixture=torch.ones(6, 10), sources=torch.ones(1, 6, 10), sample_rate=8000
+    )
+    with pytest.raises(UsageError, match="mono or stereo, got 6 channels"):
+        OracleContender("mwf").estimate(audio, print)
