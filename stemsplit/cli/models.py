@@ -65,7 +65,7 @@ def list_models(as_json: JsonOption = False) -> None:
         columns["speed"] = [speed or "-" for speed in speeds]
     columns["here"] = [presence(entry.name) for entry in entries]
     print_table(list(columns), list(zip(*columns.values(), strict=True)), right=("MB", "Gop/s"))
-    say(f"The usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or")
+    say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or")
     say("else of the first; measured as `show` says, so compare only those with the same letter:")
     for short, dataset in _protocols(entries).items():
         say(f"    {short}  {dataset}")
@@ -225,7 +225,7 @@ def _size(entry: CatalogEntry) -> str:
 def _stems(entry: CatalogEntry) -> str:
     """The stems; the usual four, which most models have, as a number."""
     if set(entry.stems) == _USUAL_STEMS:
-        return "the usual 4"
+        return "usual 4"
     if set(entry.stems) > _USUAL_STEMS:
         return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
     return ", ".join(entry.stems)

@@ -52,6 +52,18 @@ def parse_bag(data: bytes, origin: str) -> Bag:
     )
 
 
+def describes_bag(data: bytes, origin: str) -> bool:
+    """Whether a yaml file with this content is a bag, and not the configuration of one network.
+
+    Raises:
+        CheckpointError: it is no readable yaml file.
+    """
+    if len(data) > MAX_BAG_BYTES:
+        return False
+    document = _read_yaml(data, origin)
+    return not isinstance(document, dict) or "model" not in document
+
+
 def _read_yaml(data: bytes, origin: str) -> object:
     try:
         # BaseLoader knows no tags and leaves every scalar a string: nothing is constructed, and a

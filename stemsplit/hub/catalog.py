@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "un
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """One published figure, in dB; `stem` None is the source's own figure for all stems."""
+    """One published figure, in dB; `stem` None is the source's own figure for all stems.
+
+    `short` stands for the protocol where there is little room.
+    """
 
     metric: str
     value: float
@@ -31,13 +35,47 @@ class Score:
     dataset: str
     protocol: str
     source: str
+    short: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedFile:
+    """A file on the Hub. `repo_id` None: in the model's own repository, at its revision.
+
+    `sha256` None: only the Hub says what the content must be. `part`: of a network that is spread
+    over several files, which part this one has.
+    """
+
+    file: str
+    sha256: str | None = None
+    part: str = ""
+    repo_id: str | None = None
+    revision: str = "main"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedNetwork:
+    """The files of one network, and how it is built: by a `config` file, or by `settings` here.
+
+    `stems` None: those of the model.
+    """
+
+    signature: str
+    weights: tuple[PublishedFile, ...]
+    config: PublishedFile | None = None
+    settings: Mapping[str, object] | None = None
+    stems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CatalogEntry:
     """What is known about a model before any of its files is on the disk.
 
-    `repo_id` None: built in, no files. `size_bytes`: approximate, None when not known.
+    `repo_id` None: built in, no files. `networks` empty: a bag in the repository names them.
+    `size_bytes`: approximate, None when not known. `giga_operations`: multiplications and
+    additions for a second of music, in 10^9, None when not known. `trained_on_test_set` (of
+    MUSDB18) None: nobody has said. `unverified`: nobody who writes this catalogue has seen that
+    the files are where it says.
     """
 
     name: str
@@ -47,10 +85,13 @@ class CatalogEntry:
     revision: str
     stems: tuple[str, ...]
     size_bytes: int | None
+    giga_operations: float | None
     cost: str
     licence: Licence
     licence_note: str
-    trained_on_test_set: bool
+    trained_on_test_set: bool | None
+    unverified: bool
+    networks: tuple[PublishedNetwork, ...]
     scores: tuple[Score, ...]
 
 
@@ -81,10 +122,11 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
             is part of the program, so this is a mistake of ours and not the user's.
     """
     document = tomllib.loads(text)
-    _check_keys("the catalogue", document, required={"models", "protocols", "licences"})
+    _check_keys("the catalogue", document, {"models", "protocols", "licences"}, {"settings"})
     protocols = {}
     for protocol in document["protocols"]:
-        _check_keys("a protocol", protocol, {"id", "metric", "dataset", "protocol", "source"})
+        required = {"id", "metric", "dataset", "protocol", "source"}
+        _check_keys("a protocol", protocol, required, {"short"})
         protocols[protocol["id"]] = protocol
     licences = {}
     for licence in document["licences"]:
@@ -93,7 +135,7 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
             raise ValueError(f"licence {licence['id']} has the unknown label {licence['label']!r}")
         licences[licence["id"]] = licence
     return {
-        name: _parse_entry(name, table, protocols=protocols, licences=licences)
+        name: _parse_entry(name, table, protocols, licences, document.get("settings", {}))
         for name, table in document["models"].items()
     }
 
@@ -101,12 +143,13 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
 def _parse_entry(
     name: str,
     table: dict[str, Any],
-    *,
     protocols: dict[str, dict[str, str]],
     licences: dict[str, dict[str, Any]],
+    settings: dict[str, dict[str, Any]],
 ) -> CatalogEntry:
-    required = {"description", "family", "stems", "cost", "licence", "trained_on_test_set"}
-    optional = {"repo_id", "revision", "size_bytes", "scores"}
+    required = {"description", "family", "stems", "cost", "licence"}
+    optional = {"repo_id", "revision", "size_bytes", "scores", "trained_on_test_set"}
+    optional |= {"giga_operations", "unverified", "networks"}
     _check_keys(name, table, required, optional)
     stems = tuple(table["stems"])
     if len(set(stems)) != len(stems) or not stems:
@@ -120,16 +163,48 @@ def _parse_entry(
         revision=table.get("revision", "main"),
         stems=stems,
         size_bytes=table.get("size_bytes"),
+        giga_operations=table.get("giga_operations"),
         cost=table["cost"],
         licence=licence["label"],
         licence_note=licence["note"],
-        trained_on_test_set=table["trained_on_test_set"],
+        trained_on_test_set=table.get("trained_on_test_set"),
+        unverified=table.get("unverified", False),
+        networks=tuple(
+            _parse_network(name, network, settings) for network in table.get("networks", [])
+        ),
         scores=tuple(
             _parse_score(f"{name}: {protocol}", stem, value, stems, protocols[protocol])
             for protocol, values in table.get("scores", {}).items()
             for stem, value in values.items()
         ),
     )
+
+
+def _parse_network(
+    name: str, table: dict[str, Any], settings: dict[str, dict[str, Any]]
+) -> PublishedNetwork:
+    _check_keys(f"a network of {name}", table, {"weights"}, {"config", "settings", "stems"})
+    weights = table["weights"]
+    weights = weights if isinstance(weights, list) else [weights]
+    stems = tuple(table["stems"]) if "stems" in table else None
+    own = table.get("settings")
+    return PublishedNetwork(
+        signature="_".join(stems) if stems else name,
+        weights=tuple(_parse_file(name, file) for file in weights),
+        config=_parse_file(name, table["config"]) if "config" in table else None,
+        settings=settings[own] if isinstance(own, str) else own,
+        stems=stems,
+    )
+
+
+def _parse_file(name: str, table: dict[str, str]) -> PublishedFile:
+    optional = {"sha256", "part", "repo_id", "revision"}
+    _check_keys(f"a file of {name}", table, {"file"}, optional)
+    if not re.fullmatch(r"(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*", table["file"], re.ASCII):
+        raise ValueError(f"{name}: {table['file']!r} is no path of a file")
+    if "sha256" in table and not re.fullmatch("[0-9a-f]{64}", table["sha256"]):
+        raise ValueError(f"{name}: {table['sha256']!r} is no sha256")
+    return PublishedFile(**table)
 
 
 def _parse_score(
@@ -146,6 +221,7 @@ def _parse_score(
         dataset=protocol["dataset"],
         protocol=protocol["protocol"],
         source=protocol["source"],
+        short=protocol.get("short", protocol["id"]),
     )
 
 

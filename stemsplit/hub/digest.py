@@ -43,7 +43,7 @@ def matches_etag(path: Path, sha256: str, etag: str) -> bool:
 
 def promised_prefix(file_name: str) -> str | None:
     """The start of the sha256 in a name like `955717e8-8726e21a.th`, or None if it has none."""
-    match = re.fullmatch(r".+-([0-9a-f]{8,64})\.th", file_name)
+    match = re.fullmatch(r".+-([0-9a-f]{8,64})\.(?:th|pth)", file_name)
     return match[1] if match else None
 
 

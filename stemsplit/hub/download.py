@@ -98,12 +98,18 @@ def list_files(repo: HubRepo) -> tuple[str, list[str]]:
 
 
 def fetch_file(
-    repo: HubRepo, file_name: str, connection: Connection, *, refresh: bool = False
+    repo: HubRepo,
+    file_name: str,
+    connection: Connection,
+    *,
+    refresh: bool = False,
+    sha256: str | None = None,
 ) -> VerifiedFile:
     """The file, verified: from the cache if it is there and intact, else downloaded.
 
     A cached file that is damaged is deleted and downloaded again. `refresh` asks the Hub first
-    whether the revision has moved on.
+    whether the revision has moved on. `sha256` is what the content must have, whatever the Hub
+    says about it.
 
     Raises:
         HubUnreachableError: not in the cache, and no network or not allowed to use it.
@@ -112,7 +118,7 @@ def fetch_file(
     """
     path = None if refresh and not connection.offline else cached_file(repo, file_name)
     if path is not None:
-        verified = verify_cached(path, file_name)
+        verified = verify_cached(path, file_name, sha256)
         if verified is not None:
             return verified
         if connection.offline:
@@ -126,13 +132,17 @@ def fetch_file(
             f"{file_name} of {repo} is not on this machine, and this run stays offline.",
             hint=OFFLINE_HINT,
         )
-    return _download(repo, file_name, connection)
+    return _download(repo, file_name, connection, sha256)
 
 
-def verify_cached(path: Path, file_name: str) -> VerifiedFile | None:
-    """The cached file if its content is what its names promise, else None."""
+def verify_cached(
+    path: Path, file_name: str, promised_sha256: str | None = None
+) -> VerifiedFile | None:
+    """The cached file if its content is what its names and the catalogue promise, else None."""
     sha256 = sha256_of(path)
     if not _as_promised(path, sha256, etag=path.resolve().name, name=file_name):
+        return None
+    if promised_sha256 not in (None, sha256):
         return None
     return VerifiedFile(path=path, sha256=sha256)
 
@@ -153,23 +163,27 @@ class _RemoteFile:
     name: str
     etag: str
     size_bytes: int | None
+    sha256: str | None
+    """What the catalogue promises."""
 
     def __str__(self) -> str:
         return f"{self.name} of {self.repo_id}@{self.commit}"
 
 
-def _download(repo: HubRepo, file_name: str, connection: Connection) -> VerifiedFile:
-    remote = _describe(repo, file_name)
+def _download(
+    repo: HubRepo, file_name: str, connection: Connection, sha256: str | None
+) -> VerifiedFile:
+    remote = _describe(repo, file_name, sha256)
     folder = _repo_folder(repo)
     blob = folder / "blobs" / remote.etag
     pointer = folder / "snapshots" / remote.commit / file_name
     with _cache_errors(folder), _lock(folder, remote.etag):
-        verified = verify_cached(blob, file_name) if blob.is_file() else None
+        verified = verify_cached(blob, file_name, sha256) if blob.is_file() else None
         if verified is None and pointer.is_file():
-            verified = verify_cached(pointer, file_name)
+            verified = verify_cached(pointer, file_name, sha256)
         if verified is None:
-            sha256 = _transfer_verified(remote, blob, quiet=connection.quiet)
-            verified = VerifiedFile(path=blob, sha256=sha256)
+            found = _transfer_verified(remote, blob, quiet=connection.quiet)
+            verified = VerifiedFile(path=blob, sha256=found)
         if not pointer.is_file():
             _point(pointer, blob)
         if repo.revision != remote.commit:
@@ -179,7 +193,7 @@ def _download(repo: HubRepo, file_name: str, connection: Connection) -> Verified
     return VerifiedFile(path=pointer, sha256=verified.sha256)
 
 
-def _describe(repo: HubRepo, file_name: str) -> _RemoteFile:
+def _describe(repo: HubRepo, file_name: str, sha256: str | None) -> _RemoteFile:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with hub_errors(f"{file_name} of {repo}"):
@@ -196,6 +210,7 @@ def _describe(repo: HubRepo, file_name: str) -> _RemoteFile:
         name=file_name,
         etag=_checked_tag(metadata.etag),
         size_bytes=metadata.size,
+        sha256=sha256,
     )
 
 
@@ -205,13 +220,17 @@ def _transfer_verified(remote: _RemoteFile, blob: Path, *, quiet: bool) -> str:
     for _attempt in range(2):  # bytes kept from an earlier run may be the ones that are wrong
         _transfer(remote, partial, quiet=quiet)
         sha256 = sha256_of(partial)
-        if _as_promised(partial, sha256, etag=remote.etag, name=remote.name):
+        intact = _as_promised(partial, sha256, etag=remote.etag, name=remote.name)
+        if intact and remote.sha256 in (None, sha256):
             partial.replace(blob)
             return sha256
         partial.unlink()
+    promised_by, promised = "the Hub", remote.etag
+    if intact and remote.sha256 is not None:
+        promised_by, promised = "the catalogue of stemsplit", remote.sha256
     raise CheckpointError(
-        f"{remote} was downloaded twice and is not what the Hub promises "
-        f"(sha256 {sha256[:16]}…, promised {remote.etag[:16]}…). Nothing was kept.",
+        f"{remote} was downloaded twice and is not what {promised_by} promises "
+        f"(sha256 {sha256[:16]}…, promised {promised[:16]}…). Nothing was kept.",
         hint="Try again later, or check HF_ENDPOINT and proxies that change downloads.",
     )
 

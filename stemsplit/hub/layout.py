@@ -9,36 +9,76 @@ from pathlib import Path
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.digest import promised_prefix
 
-_BAG_SUFFIX = ".yaml"
-_WEIGHT_SUFFIXES = (".safetensors", ".th")
-MODEL_SUFFIXES = (_BAG_SUFFIX, *_WEIGHT_SUFFIXES)
+_DESCRIPTION_SUFFIXES = (".yaml", ".yml")
+_WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx")
+MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
+SPECTROGRAM_FILE = "separator.json"
+"""In a folder of Open-Unmix's training program: what all its networks share."""
 
 
-def is_bag(file_name: str) -> bool:
-    """Whether the file, by its name, describes a bag of networks and is not one itself."""
-    return file_name.endswith(_BAG_SUFFIX)
+def is_description(file_name: str) -> bool:
+    """Whether the file, by its name, describes a bag or a network and does not hold weights."""
+    return file_name.endswith(_DESCRIPTION_SUFFIXES)
+
+
+def is_weights(file_name: str) -> bool:
+    """Whether the file, by its name, holds the weights of a network."""
+    return file_name.endswith(_WEIGHT_SUFFIXES)
 
 
 def choose_main_file(files: Sequence[str], *, preferred: str | None = None, origin: str) -> str:
-    """The one bag among `files`, or else the one network. `preferred` decides among several bags.
+    """The one description among `files`, or else the one network.
+
+    `preferred` decides among several descriptions.
 
     Raises:
         CheckpointError: there is none, or more than one; `origin` is for the message.
     """
-    bags = [name for name in files if is_bag(name)]
-    if preferred in bags:
+    descriptions = [name for name in files if is_description(name)]
+    if preferred in descriptions:
         return preferred
-    if len(bags) == 1:
-        return bags[0]
-    weights = [name for name in files if name.endswith(_WEIGHT_SUFFIXES)]
-    if not bags and len(weights) == 1:
+    if len(descriptions) == 1:
+        return descriptions[0]
+    weights = [name for name in files if is_weights(name)]
+    if not descriptions and len(weights) == 1:
         return weights[0]
-    found = ", ".join((bags or weights)[:8]) or "none"
+    found = ", ".join((descriptions or weights)[:8]) or "none"
     raise CheckpointError(
-        f"{origin} does not hold one model: it needs one .yaml bag, or one .safetensors or .th "
-        f"file (found: {found}).",
-        hint="Name the file itself." if bags or weights else "",
+        f"{origin} does not hold one model: it needs one .yaml file (a bag, or the configuration "
+        "of the network beside it), or one file with weights such as .safetensors or .th "
+        f"(found: {found}).",
+        hint="Name the file itself." if descriptions or weights else "",
     )
+
+
+def weights_beside(configuration: str, files: Sequence[str], *, origin: str) -> str:
+    """The file with the weights that a configuration is for: of the same name, or the only one.
+
+    Raises:
+        CheckpointError: there is none, or more than one; `origin` is for the message.
+    """
+    weights = [name for name in files if is_weights(name)]
+    alike = [name for name in weights if Path(name).stem == Path(configuration).stem]
+    found = alike or weights
+    if len(found) != 1:
+        raise CheckpointError(
+            f"{origin}: {configuration} describes a network, but it is not clear which file has "
+            f"its weights (found: {', '.join(found[:8]) or 'none'}).",
+            hint="Have one file with weights beside it, or one with the same name.",
+        )
+    return found[0]
+
+
+def configuration_beside(weights: str, files: Sequence[str]) -> str | None:
+    """The configuration among `files` that belongs to the file `weights`, if there is one.
+
+    It has the same name, or is the only one that is called config_*.yaml or config.yaml.
+    """
+    descriptions = [name for name in files if is_description(name)]
+    alike = [name for name in descriptions if Path(name).stem == Path(weights).stem]
+    called_so = [name for name in descriptions if re.match(r"config[_.-]", name)]
+    found = alike or called_so
+    return found[0] if len(found) == 1 else None
 
 
 def member_file(signature: str, files: Sequence[str], *, origin: str) -> str | None:

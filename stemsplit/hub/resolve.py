@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
-from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, parse_bag
+from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
 from stemsplit.hub.catalog import CatalogEntry, load_catalog, suggest_names
-from stemsplit.hub.digest import VerifiedFile, readable, verify_local
+from stemsplit.hub.digest import readable, verify_local
 from stemsplit.hub.download import (
     Connection,
     HubRepo,
@@ -24,81 +24,24 @@ from stemsplit.hub.download import (
 from stemsplit.hub.hub_errors import OFFLINE_HINT
 from stemsplit.hub.layout import (
     MODEL_SUFFIXES,
+    SPECTROGRAM_FILE,
     bag_file_of_repo,
     choose_main_file,
-    is_bag,
+    configuration_beside,
+    is_description,
+    is_weights,
     member_file,
     signature_of,
+    weights_beside,
 )
+from stemsplit.hub.published import published_source
+from stemsplit.hub.source import Member, ModelFile, ModelSource
 
 _HUB_REFERENCE = re.compile(
     r"hf://(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?:@(?P<revision>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*))?",
     re.ASCII,
 )
-
-
-class Member:
-    """One network of a model: a signature, and a file that is fetched when it is asked for.
-
-    `get` brings and verifies the file; `find` says where it is now, without looking inside.
-    """
-
-    def __init__(
-        self,
-        signature: str,
-        file_name: str,
-        *,
-        get: Callable[[], VerifiedFile],
-        find: Callable[[], Path | None],
-    ) -> None:
-        self.signature = signature
-        self.file_name = file_name
-        self._get = get
-        self._find = find
-        self._verified: VerifiedFile | None = None
-
-    def local_path(self) -> Path | None:
-        """Where the file is if it is on this machine, else None. Nothing is fetched or verified."""
-        return self._find()
-
-    def fetch(self) -> Path:
-        """The local file, downloaded if need be; its content was verified before this returns.
-
-        Raises:
-            ModelError: the file could not be had or is damaged.
-        """
-        return self._fetched().path
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the file that `fetch` returns, in hexadecimal."""
-        return self._fetched().sha256
-
-    def _fetched(self) -> VerifiedFile:
-        if self._verified is None:
-            self._verified = self._get()
-        return self._verified
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelSource:
-    """Where a model comes from and what it is made of. No weights have been fetched for it yet.
-
-    `name` is safe as the name of a folder. `origin` says to a person where the model is from;
-    `revision` is the commit on the Hub, None for local files. `stems` None: only a network itself
-    can tell. `weights` [member][stem] None: all count the same. `segment_seconds` None: each
-    network's own. A built-in model has no members.
-    """
-
-    name: str
-    entry: CatalogEntry | None
-    origin: str
-    revision: str | None
-    stems: tuple[str, ...] | None
-    members: tuple[Member, ...]
-    weights: tuple[tuple[float, ...], ...] | None
-    segment_seconds: float | None
 
 
 def resolve(
@@ -126,12 +69,12 @@ def resolve(
             revision=None,
             stems=entry.stems,
             members=(),
-            weights=None,
-            segment_seconds=None,
         )
     if entry is None and not reference.startswith("hf://"):
         return _resolve_path(reference)
     connection = Connection(offline=offline or offline_by_environment(), quiet=quiet)
+    if entry is not None and entry.networks:
+        return published_source(entry, connection, refresh=refresh)
     if entry is not None and entry.repo_id is not None:
         repo = HubRepo(repo_id=entry.repo_id, revision=entry.revision)
         return _hub_bag(
@@ -148,23 +91,67 @@ def _resolve_path(reference: str) -> ModelSource:
     folder = path if path.is_dir() else path.parent
     with readable(folder):
         files = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
-    main_file = choose_main_file(files if path.is_dir() else [path.name], origin=str(path))
-
-    def member(signature: str, file_name: str) -> Member:
-        path = folder / file_name
-        return Member(signature, file_name, get=lambda: verify_local(path), find=lambda: path)
-
     name = _safe_name(path.name if path.is_dir() else path.stem)
-    members: tuple[Member, ...]
-    if not is_bag(main_file):
-        members, bag = (member(signature_of(main_file), main_file),), None
+    if path.is_dir() and SPECTROGRAM_FILE in files:
+        members: tuple[Member, ...] = (_openunmix_member(folder, files),)
+        return _source(name, None, origin=str(path), revision=None, members=members, bag=None)
+    main_file = choose_main_file(files if path.is_dir() else [path.name], origin=str(path))
+    bag = None
+    if not is_description(main_file):
+        members = (_local_member(folder, main_file, configuration_beside(main_file, files)),)
+    elif not describes_bag(_read_description(folder / main_file), str(folder / main_file)):
+        weights_file = weights_beside(main_file, files, origin=str(path))
+        members = (_local_member(folder, weights_file, main_file),)
     else:
         bag = _read_bag(folder / main_file)
         members = tuple(
-            member(signature, _local_member_file(signature, files, folder))
+            _local_member(folder, _local_member_file(signature, files, folder), None, signature)
             for signature in bag.signatures
         )
     return _source(name, None, origin=str(path), revision=None, members=members, bag=bag)
+
+
+def _local_file(folder: Path, file_name: str, part: str = "") -> ModelFile:
+    path = folder / file_name
+    return ModelFile(file_name, get=lambda: verify_local(path), find=lambda: path, part=part)
+
+
+def _local_member(
+    folder: Path, file_name: str, configuration: str | None, signature: str | None = None
+) -> Member:
+    return Member(
+        signature=signature or signature_of(file_name),
+        weights=(_local_file(folder, file_name),),
+        configs=() if configuration is None else (_local_file(folder, configuration),),
+    )
+
+
+def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
+    """A folder of Open-Unmix's training program: two files for each stem, and one for all."""
+    stems = [
+        Path(name).stem for name in files if name.endswith(".json") and name != SPECTROGRAM_FILE
+    ]
+    weights = [
+        _local_file(folder, name, part=stem)
+        for stem in stems
+        for name in files
+        if is_weights(name) and re.fullmatch(re.escape(stem) + r"(?:-[0-9a-f]{8,64})?\.\w+", name)
+    ]
+    if not stems or sorted(file.part for file in weights) != sorted(stems):
+        raise CheckpointError(
+            f"{folder} has the {SPECTROGRAM_FILE} of Open-Unmix, but not one file with weights "
+            f"for each .json (found: {', '.join(files)[:300]}).",
+            hint="Each stem needs a .json and a .pth, such as vocals.json and vocals.pth.",
+        )
+    return Member(
+        signature=folder.name,
+        weights=tuple(weights),
+        configs=(
+            _local_file(folder, SPECTROGRAM_FILE, part=SPECTROGRAM_FILE),
+            *(_local_file(folder, f"{stem}.json", part=stem) for stem in stems),
+        ),
+        class_name="openunmix",
+    )
 
 
 def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> ModelSource:
@@ -178,14 +165,21 @@ def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> Mo
     commit, files = _hub_files(repo, connection, refresh=refresh)
     repo = replace(repo, commit=commit)
     main_file = choose_main_file(files, preferred=bag_file_of_repo(repo.repo_id), origin=str(repo))
-    if is_bag(main_file):
-        return _hub_bag(repo, main_file, files=files, connection=connection)
+    configuration = None
+    if is_description(main_file):
+        path = fetch_file(repo, main_file, connection).path
+        if describes_bag(_read_description(path), str(path)):
+            return _hub_bag(repo, main_file, files=files, connection=connection)
+        if not any(map(is_weights, files)) and not connection.offline:
+            files = list_files(repo)[1]  # those in the cache are not all
+        configuration = main_file
+        main_file = weights_beside(configuration, files, origin=str(repo))
     return _source(
         repo.repo_id.partition("/")[2],
         None,
         origin=str(repo),
         revision=commit,
-        members=(_hub_member(repo, signature_of(main_file), main_file, connection),),
+        members=(_hub_member(repo, signature_of(main_file), main_file, connection, configuration),),
         bag=None,
     )
 
@@ -245,12 +239,24 @@ def _hub_bag(
     )
 
 
-def _hub_member(repo: HubRepo, signature: str, file_name: str, connection: Connection) -> Member:
+def _hub_member(
+    repo: HubRepo,
+    signature: str,
+    file_name: str,
+    connection: Connection,
+    configuration: str | None = None,
+) -> Member:
+    def hub_file(name: str) -> ModelFile:
+        return ModelFile(
+            name,
+            get=lambda: fetch_file(repo, name, connection),
+            find=lambda: cached_file(repo, name),
+        )
+
     return Member(
-        signature,
-        file_name,
-        get=lambda: fetch_file(repo, file_name, connection),
-        find=lambda: cached_file(repo, file_name),
+        signature=signature,
+        weights=(hub_file(file_name),),
+        configs=() if configuration is None else (hub_file(configuration),),
     )
 
 
@@ -282,8 +288,12 @@ def _source(
 
 
 def _read_bag(path: Path) -> Bag:
+    return parse_bag(_read_description(path), str(path))
+
+
+def _read_description(path: Path) -> bytes:
     with readable(path), path.open("rb") as file:
-        return parse_bag(file.read(MAX_BAG_BYTES + 1), str(path))
+        return file.read(MAX_BAG_BYTES + 1)
 
 
 def _local_member_file(signature: str, files: Sequence[str], folder: Path) -> str:

@@ -1,66 +1,23 @@
-"""The network families that checkpoints may name, and networks built from their contents.
+"""Networks built from the contents of checkpoints.
 
-A checkpoint names its class as text. The text is looked up in the table below and nowhere else:
-nothing is ever imported or called by a name that came from a file.
+A checkpoint names its class as text. The text is looked up in the table of families and nowhere
+else: nothing is ever imported or called by a name that came from a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from stemsplit.errors import CheckpointError
-from stemsplit.models.demucs.adapter import adapt_names
-from stemsplit.models.demucs.config import DemucsConfig
-from stemsplit.models.demucs.model import Demucs
-from stemsplit.models.hdemucs.config import read_hdemucs_config
-from stemsplit.models.hdemucs.model import HDemucs
-from stemsplit.models.htdemucs.config import HTDemucsConfig
-from stemsplit.models.htdemucs.model import HTDemucs
+from stemsplit.models.families import FAMILIES, Arguments, Family
 from stemsplit.models.spec import Model
 
 _NUM_SHOWN = 3
-
-Network = Demucs | HDemucs | HTDemucs
-
-
-def _as_they_are(
-    tensors: Mapping[str, Tensor],
-    expected: Collection[str],  # noqa: ARG001 - a place where families differ
-) -> dict[str, Tensor]:
-    return dict(tensors)
-
-
-class _Family(NamedTuple):
-    build: Callable[[Sequence[object], Mapping[str, object]], Network]
-    adapt: Callable[[Mapping[str, Tensor], Collection[str]], dict[str, Tensor]] = _as_they_are
-    """The checkpoint's tensors under the network's names, given the checkpoint's and these."""
-
-
-def _build_htdemucs(args: Sequence[object], kwargs: Mapping[str, object]) -> Network:
-    return HTDemucs(HTDemucsConfig.from_arguments(args, kwargs))
-
-
-def _build_hdemucs(args: Sequence[object], kwargs: Mapping[str, object]) -> Network:
-    return HDemucs(read_hdemucs_config(args, kwargs))
-
-
-def _build_demucs(args: Sequence[object], kwargs: Mapping[str, object]) -> Network:
-    return Demucs(DemucsConfig.from_arguments(args, kwargs))
-
-
-_FAMILIES: Mapping[str, _Family] = MappingProxyType(
-    {
-        "demucs.htdemucs.HTDemucs": _Family(_build_htdemucs),
-        "demucs.hdemucs.HDemucs": _Family(_build_hdemucs),
-        "demucs.demucs.Demucs": _Family(_build_demucs, adapt_names),
-    }
-)
 
 
 def build_model(
@@ -71,7 +28,8 @@ def build_model(
 ) -> Model:
     """A network ready to run: a `torch.nn.Module` on the CPU, float32, eval mode, no gradients.
 
-    `class_name`, `args`, `kwargs` and `tensors` are a checkpoint's contents. Tensors that are
+    `class_name`, `args`, `kwargs` and `tensors` are a checkpoint's contents; of families that come
+    with a configuration file, `kwargs` are what it says. Tensors that are
     float32 already are used as they are, not copied. Arguments that the class does not have are
     dropped with a warning in the log.
 
@@ -79,19 +37,19 @@ def build_model(
         CheckpointError: the class is unknown, an argument is invalid or asks for a variant that
             is not implemented, or the tensors are not exactly those of the network.
     """
-    family = _FAMILIES.get(class_name)
+    family = FAMILIES.get(class_name)
     if family is None:
         raise CheckpointError(
             f"The checkpoint holds a network of the class {class_name!r}.",
-            hint=f"Known are: {', '.join(sorted(_FAMILIES))}.",
+            hint=f"Known are: {', '.join(sorted(FAMILIES))}.",
         )
-    network = _build(family, class_name, args, kwargs)
-    expected = network.state_dict()
-    adapted = family.adapt(tensors, expected.keys())
-    _check_tensors(class_name, expected=expected, found=adapted)
+    network = _build(family, class_name, Arguments(args, kwargs, tensors.keys()))
+    adapted = family.adapt(tensors, network)
+    _check_tensors(class_name, expected=network.state_dict(), found=adapted)
     weights = {name: tensor.to(torch.float32) for name, tensor in adapted.items()}
     network.load_state_dict(weights, strict=True, assign=True)
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
+    return cast(Model, network)  # as all families are
 
 
 class _NoInitialisation(TorchFunctionMode):
@@ -110,16 +68,14 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _build(
-    family: _Family, class_name: str, args: Sequence[object], kwargs: Mapping[str, object]
-) -> Network:
+def _build(family: Family, class_name: str, arguments: Arguments) -> nn.Module:
     # On the meta device parameters are shapes: nothing is allocated before the checkpoint has been
     # found to hold exactly these shapes. To construct the full-size HTDemucs the first time took
     # (2 shared cores) 0.3 s on the CPU; 1.0 s on meta, where the first initialisation imports
     # sympy; 0.04 s on meta without initialisation.
     try:
         with _NoInitialisation(), torch.device("meta"):
-            return family.build(args, kwargs)
+            return family.build(arguments)
     except ValueError as error:
         raise CheckpointError(
             f"No {class_name} can be built with this checkpoint's arguments: {error}.",

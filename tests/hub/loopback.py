@@ -67,12 +67,15 @@ class Hub:
     """While set, requests are accepted and never answered."""
     _repos: dict[str, list[Commit]] = field(default_factory=dict)
 
-    def add(self, repo_id: str, files: Mapping[str, bytes]) -> str:
-        """Adds a commit with exactly these files on top of `main` and returns its hash."""
+    def add(self, repo_id: str, files: Mapping[str, bytes], *, sha: str | None = None) -> str:
+        """Adds a commit with exactly these files on top of `main` and returns its hash.
+
+        `sha` is the hash, where a test needs a certain one; the files tell else.
+        """
         digest = hashlib.sha1(repo_id.encode())
         for name, content in sorted(files.items()):
             digest.update(name.encode() + content)
-        sha = digest.hexdigest()
+        sha = sha or digest.hexdigest()
         self._repos.setdefault(repo_id, []).append(Commit(sha, dict(files)))
         return sha
 
@@ -106,9 +109,12 @@ class Hub:
         self.requests.clear()
 
 
+LARGE_KINDS = (".safetensors", ".th", ".ckpt", ".pth", ".onnx")
+
+
 def etag_of(name: str, content: bytes) -> str:
     """The tag that the Hub gives: sha256 for large kinds of files, git's blob id for small ones."""
-    if name.endswith((".safetensors", ".th")):
+    if name.endswith(LARGE_KINDS):
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
@@ -161,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_error(503, "refused")
             return
         headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{etag_of(name, content)}"'}
-        if name.endswith((".safetensors", ".th")):
+        if name.endswith(LARGE_KINDS):
             headers["X-Linked-Etag"] = headers["ETag"]
             headers["X-Linked-Size"] = str(len(content))
         if self.hub.corrupt:

@@ -28,35 +28,46 @@ trained_on_test_set = false
 """
 
 
-def test_names_and_order() -> None:
-    names = [
-        "htdemucs",
-        "htdemucs_ft",
-        "htdemucs_6s",
-        "hdemucs_mmi",
-        "mdx",
-        "mdx_extra",
-        "spectral",
-    ]
-    assert list_models() == names
+def test_the_default_comes_first_and_what_is_built_in_last() -> None:
+    names = list_models()
+    assert names[0] == "htdemucs"
+    assert names[-1] == "spectral"
 
 
-def test_weights_with_a_disputed_licence_are_restricted() -> None:
-    for entry in load_catalog().values():
-        if entry.family != "spectral":
+def test_weights_with_a_disputed_licence_are_not_called_permissive() -> None:
+    catalog = load_catalog()
+    for entry in catalog.values():
+        if entry.family in ("htdemucs", "hdemucs", "demucs"):
             assert entry.licence == "restricted"
             assert "scientific purposes" in entry.licence_note
+    permissive = {n for n, entry in catalog.items() if "permissive" in entry.licence}
+    assert permissive == {"umxhq", "spectral"}
+
+
+def test_what_was_seen_of_a_file_is_pinned() -> None:
+    """A row that is said to be verified names its revision, or the sha256 of its weights."""
+    for entry in load_catalog().values():
+        for network in entry.networks:
+            pinned = entry.revision != "main" or all(file.sha256 for file in network.weights)
+            assert pinned or entry.unverified or entry.name == "mdx23c_drumsep"
+
+
+def test_models_of_doubtful_origin_are_not_listed() -> None:
+    for entry in load_catalog().values():
+        assert "SW" not in entry.description.split()
+        assert "BS-ROFO-SW" not in str(entry)
 
 
 def test_only_mdx_extra_has_heard_the_test_set() -> None:
     assert [e.name for e in load_catalog().values() if e.trained_on_test_set] == ["mdx_extra"]
+    assert load_catalog()["melband_kim"].trained_on_test_set is None  # nobody has said
 
 
 def test_the_mean_of_the_stems_is_the_figure_for_all() -> None:
     """Both published tables average over stems; a mistyped figure would stand out."""
     for entry in load_catalog().values():
-        for dataset in {score.dataset for score in entry.scores}:
-            values = {s.stem: s.value for s in entry.scores if s.dataset == dataset}
+        for protocol in {score.protocol for score in entry.scores}:
+            values = {s.stem: s.value for s in entry.scores if s.protocol == protocol}
             overall = values.pop(None, None)
             if overall is not None:
                 # rounded to 0.01 dB, each of them
@@ -71,6 +82,10 @@ def test_the_mean_of_the_stems_is_the_figure_for_all() -> None:
         ("unknown", "[models.m.scores.p]\nc = 1.0", "score for 'c'"),
         ("unknown", "[models.m.scores.p]\na = nan", "is nan"),
         ("unknown", "[other]", "unknown keys"),
+        ("unknown", "[[models.m.networks]]\nweights.url = 'x'", "unknown keys"),
+        ("unknown", "[[models.m.networks]]\nweights.file = '../x.ckpt'", "is no path of a file"),
+        ("unknown", "[[models.m.networks]]\nweights.file = '/x.ckpt'", "is no path of a file"),
+        ("unknown", "[[models.m.networks]]\nweights = {file = 'x', sha256 = 'abc'}", "no sha256"),
     ],
 )
 def test_mistakes_in_the_catalogue_are_errors(label: str, rest: str, message: str) -> None:

@@ -1,0 +1,117 @@
+"""Models that the catalogue knows file by file: which are fetched, and from where."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from stemsplit.errors import HubUnreachableError
+from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
+from stemsplit.hub.download import (
+    Connection,
+    HubRepo,
+    cached_file,
+    cached_snapshot,
+    fetch_file,
+    list_files,
+)
+from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.source import Member, ModelFile, ModelSource
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+def published_source(
+    entry: CatalogEntry, connection: Connection, *, refresh: bool = False
+) -> ModelSource:
+    """The model of an entry with `networks`. Nothing is downloaded here.
+
+    The Hub is asked for the commit at most, where the entry does not name one and none is in the
+    cache. `refresh` asks in any case.
+
+    Raises:
+        ModelError: the commit is not to be had.
+    """
+    repos = _Repos(entry, connection, refresh=refresh)
+    own = repos.own()
+    members = tuple(_member(network, entry, repos) for network in entry.networks)
+    several = len(members) > 1
+    return ModelSource(
+        name=entry.name,
+        entry=entry,
+        origin=str(own),
+        revision=own.commit,
+        # A single network says itself which stems it has.
+        stems=entry.stems if several else None,
+        members=members,
+        weights=_shares(entry) if several else None,
+    )
+
+
+class _Repos:
+    """The repositories of one model, each at one commit."""
+
+    def __init__(self, entry: CatalogEntry, connection: Connection, *, refresh: bool) -> None:
+        self._entry = entry
+        self._connection = connection
+        self._refresh = refresh
+        self._found: dict[tuple[str, str], HubRepo] = {}
+
+    def own(self) -> HubRepo:
+        assert self._entry.repo_id is not None  # what is built in has no networks
+        return self._at(self._entry.repo_id, self._entry.revision)
+
+    def of(self, file: PublishedFile) -> HubRepo:
+        if file.repo_id is None:
+            return self.own()
+        return self._at(file.repo_id, file.revision)
+
+    def file(self, published: PublishedFile) -> ModelFile:
+        repo, connection = self.of(published), self._connection
+        return ModelFile(
+            published.file,
+            get=lambda: fetch_file(repo, published.file, connection, sha256=published.sha256),
+            find=lambda: cached_file(repo, published.file),
+            part=published.part,
+        )
+
+    def _at(self, repo_id: str, revision: str) -> HubRepo:
+        key = (repo_id, revision)
+        if key not in self._found:
+            repo = HubRepo(repo_id=repo_id, revision=revision)
+            commit = _commit(repo, self._connection, refresh=self._refresh)
+            self._found[key] = replace(repo, commit=commit)
+        return self._found[key]
+
+
+def _commit(repo: HubRepo, connection: Connection, *, refresh: bool) -> str:
+    """The commit that the revision stands for, in the cache or on the Hub."""
+    if _COMMIT.fullmatch(repo.revision):
+        return repo.revision
+    snapshot = cached_snapshot(repo)
+    if snapshot is not None and (connection.offline or not refresh):
+        return snapshot.name
+    if connection.offline:
+        raise HubUnreachableError(
+            f"{repo} is not on this machine, and this run stays offline.", hint=OFFLINE_HINT
+        )
+    return list_files(repo)[0]
+
+
+def _member(network: PublishedNetwork, entry: CatalogEntry, repos: _Repos) -> Member:
+    return Member(
+        signature=network.signature,
+        weights=tuple(repos.file(file) for file in network.weights),
+        configs=() if network.config is None else (repos.file(network.config),),
+        class_name=entry.family,
+        settings=network.settings,
+        stems=network.stems,
+    )
+
+
+def _shares(entry: CatalogEntry) -> tuple[tuple[float, ...], ...]:
+    """What each network counts for each stem: those that have it count the same."""
+    return tuple(
+        tuple(float(network.stems is None or stem in network.stems) for stem in entry.stems)
+        for network in entry.networks
+    )

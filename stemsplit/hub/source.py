@@ -1,0 +1,128 @@
+"""What a model is made of, and the files that are fetched when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemsplit.hub.catalog import CatalogEntry
+from stemsplit.hub.digest import VerifiedFile
+
+
+class ModelFile:
+    """A file of a model, on this machine or to be had from the Hub.
+
+    `get` brings and verifies it; `find` says where it is now, without looking inside. `part`: of
+    several files of one kind, which this one is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        get: Callable[[], VerifiedFile],
+        find: Callable[[], Path | None],
+        part: str = "",
+    ) -> None:
+        self.name = name
+        self.part = part
+        self._get = get
+        self._find = find
+        self._verified: VerifiedFile | None = None
+
+    def local_path(self) -> Path | None:
+        """Where the file is if it is on this machine, else None. Nothing is fetched or verified."""
+        return self._find()
+
+    def fetch(self) -> Path:
+        """The local file, downloaded if need be; its content was verified before this returns.
+
+        Raises:
+            ModelError: the file could not be had or is damaged.
+        """
+        return self._fetched().path
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the file that `fetch` returns, in hexadecimal."""
+        return self._fetched().sha256
+
+    def _fetched(self) -> VerifiedFile:
+        if self._verified is None:
+            self._verified = self._get()
+        return self._verified
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One network of a model: its files, and what is known of it without looking into them.
+
+    `weights` are one file or, where each part of the network has its own, several. `configs` say
+    how the network is built, if the weights do not; so do the `settings` of the catalogue, which
+    take the place of configuration files. `class_name` None: the files tell. `stems` are those
+    that the network has, where a model's networks have different ones.
+    """
+
+    signature: str
+    weights: tuple[ModelFile, ...]
+    configs: tuple[ModelFile, ...] = ()
+    class_name: str | None = None
+    settings: Mapping[str, object] | None = None
+    stems: tuple[str, ...] | None = None
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        """All files, the smallest first."""
+        return (*self.configs, *self.weights)
+
+    @property
+    def file_name(self) -> str:
+        """The name of the (first) file with weights."""
+        return self.weights[0].name
+
+    def local_path(self) -> Path | None:
+        """Where the weights are if all files are on this machine, else None."""
+        paths = [file.local_path() for file in self.files]
+        return None if None in paths else self.weights[0].local_path()
+
+    def fetch(self) -> Path:
+        """The local file with the (first) weights, after all files were brought and verified.
+
+        Raises:
+            ModelError: a file could not be had or is damaged.
+        """
+        for file in self.files:
+            file.fetch()
+        return self.weights[0].fetch()
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the weights; of several files, that of their sha256s in a row."""
+        digests = [file.sha256 for file in self.weights]
+        return digests[0] if len(digests) == 1 else _digest_of(digests)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSource:
+    """Where a model comes from and what it is made of. No weights have been fetched for it yet.
+
+    `name` is safe as the name of a folder. `origin` says to a person where the model is from;
+    `revision` is the commit on the Hub, None for local files. `stems` None: only a network itself
+    can tell. `weights` [member][stem] None: all count the same. `segment_seconds` None: each
+    network's own. A built-in model has no members.
+    """
+
+    name: str
+    entry: CatalogEntry | None
+    origin: str
+    revision: str | None
+    stems: tuple[str, ...] | None
+    members: tuple[Member, ...]
+    weights: tuple[tuple[float, ...], ...] | None = None
+    segment_seconds: float | None = None
+
+
+def _digest_of(digests: Sequence[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -1,0 +1,219 @@
+"""Small networks with random weights in the layouts of the catalogue's rows.
+
+For a row the files are what is published, but for the size of the networks: the same names, the
+same kinds of files, tensors under the same names, configurations with the same sections and tags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import yaml
+from openunmix import model as openunmix
+from torch import Tensor, nn
+
+from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
+from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.mdxnet.config import read_mdxnet_config
+from tests.hub.loopback import Hub
+from tests.models import random_models
+from tests.models.deterministic_weights import fill_by_name, values_by_name
+from tests.models.published_mdxnet import PublishedMdxNet
+
+_SAMPLE_RATE = 44100
+_CHUNK_SAMPLES = 22050
+
+_ROFORMER: Mapping[str, Any] = {
+    "dim": 16,
+    "depth": 1,
+    "stereo": True,
+    "time_transformer_depth": 1,
+    "freq_transformer_depth": 1,
+    "heads": 2,
+    "dim_head": 8,
+    "flash_attn": True,
+    "stft_n_fft": 2048,
+    "stft_hop_length": 441,
+    "stft_win_length": 2048,
+    "mask_estimator_depth": 1,
+    "multi_stft_resolutions_window_sizes": (4096, 2048, 1024),
+}
+_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "bs_roformer": {**_ROFORMER, "freqs_per_bands": (*[41] * 24, 41)},
+    "mel_band_roformer": {**_ROFORMER, "num_bands": 12, "sample_rate": _SAMPLE_RATE},
+    "scnet": {
+        "dims": [4, 8, 8, 12],
+        "nfft": 256,
+        "hop_size": 64,
+        "win_size": 256,
+        "band_SR": [0.175, 0.392, 0.433],
+        "num_dplayer": 2,
+    },
+    "mdx23c": {
+        "act": "gelu",
+        "bottleneck_factor": 2,
+        "growth": 4,
+        "norm": "InstanceNorm",
+        "num_blocks_per_scale": 1,
+        "num_channels": 8,
+        "num_scales": 2,
+        "num_subbands": 2,
+        "scale": [2, 2],
+    },
+}
+_MDXNET: Mapping[str, Any] = {
+    "num_blocks": 5,
+    "l": 2,
+    "g": 4,
+    "bn": 2,
+    "n_fft": 256,
+    "hop_length": 64,
+    "dim_f": 128,
+    "dim_t": 128,
+}
+
+
+def publish(entry: CatalogEntry, hub: Hub, folder: Path) -> CatalogEntry:
+    """Puts a model like that of `entry` on the Hub, at its revision.
+
+    The entry that comes back differs where the files do: in the sha256 of small files, in what
+    describes their small networks, and in names that contain a sha256.
+    """
+    assert entry.repo_id is not None
+    if not entry.networks:
+        return _publish_bag(entry, hub, folder)
+    files: dict[str, bytes] = {"README.md": b"# somebody's models", "other/file.txt": b"x"}
+    networks = tuple(_network(entry, network, files, folder) for network in entry.networks)
+    hub.add(entry.repo_id, files, sha=None if entry.revision == "main" else entry.revision)
+    return replace(entry, networks=networks)
+
+
+def small_settings(family: str, stems: Sequence[str], *, single: bool = False) -> dict[str, Any]:
+    """A configuration file of the community for a small network.
+
+    `single`: for the first of the stems; the second is what its training data had beside it.
+    """
+    model = dict(_MODELS[family])
+    if family.endswith("roformer"):
+        model["num_stems"] = 1 if single else len(stems)
+    if family == "scnet":
+        model["sources"] = list(stems)
+    audio = {"chunk_size": _CHUNK_SAMPLES, "sample_rate": _SAMPLE_RATE, "num_channels": 2}
+    return {
+        "audio": {**audio, "n_fft": 128, "hop_length": 32, "dim_f": 64, "dim_t": 16},
+        "model": model,
+        "training": {
+            "instruments": [stem.capitalize() for stem in stems],
+            "target_instrument": stems[0].capitalize() if single else None,
+            "lr": 1e-5,
+        },
+        "inference": {"batch_size": 1, "num_overlap": 2, "normalize": False},
+    }
+
+
+def tensors_of(family: str, settings: Mapping[str, object], *, masked: bool = False) -> Any:
+    """Random weights for a family whose checkpoints name tensors as our network does."""
+    names = ("pos_embed_f",) if masked else ()
+    with torch.device("meta"):
+        network = FAMILIES[family].build(Arguments((), settings, names))
+    return {
+        name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
+    }
+
+
+def as_yaml(settings: Mapping[str, object]) -> bytes:
+    """The file as training software writes it: tuples have Python's own tag."""
+    text = yaml.dump(dict(settings))
+    assert "!!python/tuple" in text or "_sizes" not in text
+    return text.encode()
+
+
+def _publish_bag(entry: CatalogEntry, hub: Hub, folder: Path) -> CatalogEntry:
+    make: Callable[..., random_models.ReferenceModel] = {
+        "htdemucs": random_models.htdemucs,
+        "hdemucs": random_models.hdemucs,
+        "demucs": random_models.demucs,
+    }[entry.family]
+    models = [make(seed, stems=entry.stems) for seed in range(2)]
+    random_models.write_bag(folder, entry.name, models, weights=[[1.0] * len(entry.stems)] * 2)
+    hub.add_folder(str(entry.repo_id), folder)
+    return entry
+
+
+def _network(
+    entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes], folder: Path
+) -> PublishedNetwork:
+    if entry.family == "mdxnet":
+        return _mdxnet(entry, network, files, folder)
+    if entry.family == "openunmix":
+        return _openunmix(network, files)
+    settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
+    tensors = tensors_of(entry.family, settings, masked="masked" in entry.name)
+    weights = _add(files, network.weights[0], _saved(tensors, network.weights[0].file))
+    if network.config is None:
+        return replace(network, weights=(weights,), settings=settings)
+    config = _add(files, network.config, as_yaml(settings))
+    return replace(network, weights=(weights,), config=config)
+
+
+def _is_single(entry: CatalogEntry) -> bool:
+    """Whether the network has one stem only, and the other is what it leaves over."""
+    return len(entry.stems) == 2 and entry.name not in ("melband_karaoke", "mdx23c_instvoc_hq")
+
+
+def _mdxnet(
+    entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes], folder: Path
+) -> PublishedNetwork:
+    stem = network.stems[0] if network.stems else entry.stems[0]
+    settings = {**_MDXNET, "target_name": stem}
+    published = PublishedMdxNet(read_mdxnet_config(settings))
+    fill_by_name(published)
+    content = published.export(folder / "network.onnx").read_bytes()
+    weights = _add(files, network.weights[0], content)
+    # The rest is found in the file.
+    described = {name: settings[name] for name in ("target_name", "n_fft", "hop_length")}
+    return replace(network, weights=(weights,), settings=described)
+
+
+def _openunmix(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedNetwork:
+    stems = [file.part for file in network.weights]
+    separator = {"sample_rate": _SAMPLE_RATE, "nfft": 256, "nhop": 64, "nb_channels": 2}
+    target = {"args": {"hidden_size": 8, "bandwidth": 16000}}
+    weights = []
+    for file in network.weights:
+        heard = 16000 * 256 // _SAMPLE_RATE + 1
+        reference = openunmix.OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=8, max_bin=heard)
+        fill_by_name(reference)
+        with torch.no_grad():
+            nn.init.constant_(reference.output_mean, 0.3)
+        content = _saved(reference.state_dict(), file.file)
+        digest = hashlib.sha256(content).hexdigest()
+        name = re.sub(r"-[0-9a-f]{8}\.", f"-{digest[:8]}.", file.file)
+        weights.append(_add(files, replace(file, file=name), content))
+    settings = {"separator": separator, "targets": dict.fromkeys(stems, target)}
+    return replace(network, weights=tuple(weights), settings=settings)
+
+
+def _saved(tensors: Mapping[str, Tensor], file_name: str) -> bytes:
+    if not file_name.endswith(".safetensors"):
+        buffer = io.BytesIO()
+        torch.save(dict(tensors), buffer)
+        return buffer.getvalue()
+    dtype = torch.float16 if "fp16" in file_name else torch.float32
+    return safetensors.torch.save({name: tensor.to(dtype) for name, tensor in tensors.items()})
+
+
+def _add(files: dict[str, bytes], file: PublishedFile, content: bytes) -> PublishedFile:
+    """The file with the sha256 of its content, where it had one."""
+    files[file.file] = content
+    if file.sha256 is None:
+        return file
+    return replace(file, sha256=hashlib.sha256(content).hexdigest())

@@ -1,0 +1,150 @@
+"""What every family keeps to, whatever its networks are like: one test for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.engine.mixture import Mixture
+from stemsplit.errors import CheckpointError
+from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.registry import build_model
+from stemsplit.models.spec import Model
+from tests.hub.published_layouts import small_settings
+from tests.models.deterministic_weights import values_by_name
+from tests.models.loading import separate
+from tests.models.parity import noise
+from tests.models.random_models import STEMS
+from tests.models.test_cac_tdc import SMALL as SMALL_CAC_TDC
+
+_DEMUCS = {"sources": list(STEMS), "channels": 8, "segment": 1}
+_HTDEMUCS = {"bottom_channels": 32, "dconv_mode": 3, "dconv_comp": 2, "t_heads": 4}
+_OPENUNMIX = {
+    "separator": {"sample_rate": 44100, "nfft": 256, "nhop": 64, "nb_channels": 2},
+    "targets": {stem: {"args": {"hidden_size": 8, "bandwidth": 16000}} for stem in STEMS},
+}
+_MDXNET = {"target_name": "bass", "num_blocks": 5, "l": 1, "g": 4, "bn": 2}
+_MDXNET_SIZES = {"n_fft": 256, "hop_length": 64, "dim_f": 64, "dim_t": 64}
+
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "demucs.htdemucs.HTDemucs": {**_DEMUCS, **_HTDEMUCS},
+    "demucs.hdemucs.HDemucs": {**_DEMUCS, "dconv_comp": 2},
+    "demucs.demucs.Demucs": _DEMUCS,
+    "demucs.model.Demucs": {
+        "sources": list(STEMS),
+        "channels": 4,
+        "depth": 3,
+        "segment_length": 8000,
+    },
+    "demucs.tasnet.ConvTasNet": {"sources": list(STEMS), "N": 16, "B": 8, "H": 8, "X": 2, "R": 2}
+    | {"segment_length": 8000},
+    "bs_roformer": small_settings("bs_roformer", STEMS),
+    "mel_band_roformer": small_settings("mel_band_roformer", STEMS),
+    "scnet": small_settings("scnet", STEMS),
+    "mdx23c": small_settings("mdx23c", STEMS),
+    "mdxnet": {**_MDXNET, **_MDXNET_SIZES},
+    "cac_tdc": SMALL_CAC_TDC,
+    "openunmix": _OPENUNMIX,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small network with random weights, and what it was built from."""
+
+    class_name: str
+    kwargs: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    model: Model
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def case(request: pytest.FixtureRequest) -> Case:
+    class_name = request.param
+    kwargs = SMALL[class_name]  # a family without an entry is a family without these tests
+    with torch.device("meta"):
+        network = FAMILIES[class_name].build(Arguments((), kwargs, ()))
+    tensors = {
+        name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
+    }
+    if class_name == "openunmix":  # published as one file for each stem
+        tensors = {
+            name.replace(f"networks.{index}.", f"{stem}."): tensor
+            for index, stem in enumerate(STEMS)
+            for name, tensor in tensors.items()
+            if name.startswith(f"networks.{index}.")
+        }
+    model = build_model(class_name, (), kwargs, tensors)
+    return Case(class_name, kwargs, tensors, model)
+
+
+def test_the_spec_is_what_the_engine_needs(case: Case) -> None:
+    spec = case.model.spec
+    assert spec.stems
+    assert len(set(spec.offered_stems)) == len(spec.offered_stems)
+    assert spec.sample_rate == 44100
+    assert spec.num_channels == 2
+    assert 0 < spec.chunking.hop_samples <= spec.chunking.chunk_samples
+    assert "arXiv" in spec.paper or "doi" in spec.paper
+
+
+def test_the_same_arguments_give_the_same_network(case: Case) -> None:
+    again = build_model(case.class_name, (), dict(case.kwargs), case.tensors)
+    assert again.spec == case.model.spec
+
+
+def test_tensors_must_be_exactly_those_of_the_network(case: Case) -> None:
+    first = next(iter(case.tensors))
+    missing = {name: tensor for name, tensor in case.tensors.items() if name != first}
+    for tensors, message in (
+        (missing, "missing tensors"),
+        ({**case.tensors, f"{first}.more": torch.zeros(1)}, "unexpected tensors"),
+        ({**case.tensors, first: torch.zeros(3, 1, 2)}, "wrong shapes"),
+        ({**case.tensors, first: case.tensors[first].to(torch.int32)}, "not floating-point"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            build_model(case.class_name, (), case.kwargs, tensors)
+
+
+def test_half_precision_weights_are_taken(case: Case) -> None:
+    tensors = {name: tensor.half() for name, tensor in case.tensors.items()}
+    model = build_model(case.class_name, (), case.kwargs, tensors)
+    assert isinstance(model, torch.nn.Module)
+    assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float32}
+
+
+@torch.inference_mode()
+def test_items_of_a_batch_do_not_influence_each_other(case: Case) -> None:
+    length = case.model.spec.chunking.fitted_length(4000)
+    mixture = noise(3, 2, length)
+    mixture[1] *= 10
+    together = case.model(mixture)
+    assert together.shape == (3, len(case.model.spec.stems), 2, length)
+    for index in range(3):
+        alone = case.model(mixture[index : index + 1])[0]
+        # Sums are formed in another order for another batch size.
+        tolerance = 2e-5 * float(alone.abs().max())
+        torch.testing.assert_close(together[index], alone, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 1023, 12_345])
+def test_songs_of_awkward_length_keep_it(case: Case, num_samples: int) -> None:
+    mixture = 0.1 * noise(2, num_samples)
+    stems = separate(case.model, Mixture.from_array(mixture, 44100))
+    assert set(stems) == set(case.model.spec.offered_stems)
+    for stem in stems.values():
+        assert stem.shape == (2, num_samples)
+        assert torch.isfinite(stem).all()
+
+
+@torch.inference_mode()
+def test_the_mixture_is_left_as_it_was(case: Case) -> None:
+    mixture = noise(1, 2, case.model.spec.chunking.fitted_length(4000))
+    before = mixture.clone()
+    case.model(mixture)
+    assert torch.equal(mixture, before)
