@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 from collections.abc import Callable
 
@@ -40,6 +41,7 @@ def _mallopt(parameter: int, value: int) -> None:
         function(parameter, value)
 
 
+@functools.cache
 def _find_mallopt() -> Callable[[int, int], int] | None:
     if not sys.platform.startswith("linux"):
         return None
