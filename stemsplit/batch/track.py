@@ -163,7 +163,7 @@ def _write(
     track: TrackSeparation, writer: StemWriter | StemFileWriter, tagger: Tagger | None
 ) -> WriteReport:
     """Separates the track into complete files that do not bear their final names yet."""
-    # mp3 takes a tenth of the time that the network takes, and needs none of it.
+    # The next chunk need not wait for the disk, or for an encoder that knows its gain already.
     with Beside(max_waiting=_MAX_WAITING_BLOCKS) as beside:
         for block in track.blocks():
             beside(functools.partial(_write_block, block, track, writer))

@@ -76,17 +76,6 @@ class ComplementName(str, Enum):
         return {"minus": "subtract", "add": "sum"}.get(self.value, self.value)
 
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "-m",
-        "--model",
-        "-n",
-        "--name",
-        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
-        help="The model to run; `stemsplit models list` shows names. Default: htdemucs.",
-    ),
-]
 Models = Annotated[
     list[str] | None,
     typer.Option(

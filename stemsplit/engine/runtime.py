@@ -69,6 +69,7 @@ def choose_runtime(
     """A runtime for `device` (auto, cpu, cuda[:N], mps); `auto` takes CUDA, then MPS, then the CPU.
 
     `batch_size` None means one chunk on a CPU, which loses nothing there, and four elsewhere.
+
     Raises:
         UsageError: the device is not on this machine, or cannot compute in that precision.
     """
