@@ -52,7 +52,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.dsp.chunking import ChunkPolicy
-from tests.engine.toy_models import GainModel, ensemble_of
+from tests.engine.toy_models import GainModel, model_of
 
 def play(seconds={seconds}, rate=48000):
     for _ in range(seconds):
@@ -61,7 +61,7 @@ def play(seconds={seconds}, rate=48000):
 policy = ChunkPolicy(chunk_samples=343_980, overlap_samples=85_995)
 track = TrackSeparation(
     Mixture("tape", 48000, ("FL", "FR"), play),
-    ensemble_of(GainModel(policy=policy, scaling="track"), GainModel(policy=policy)),
+    model_of(GainModel(policy=policy, scaling="track"), GainModel(policy=policy)),
     choose_runtime(device="cpu"),
     SeparationOptions(shifts=2, two_stems="vocals", residual=True),
 )

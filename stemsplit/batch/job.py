@@ -17,9 +17,10 @@ from stemsplit.audio.stem_mp4 import STEM_FILE
 from stemsplit.batch.discover import Song
 from stemsplit.batch.record import fingerprint, is_finished
 from stemsplit.batch.template import output_path, record_path
-from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.blend import Blend
+from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
-from stemsplit.engine.options import SeparationOptions, choose_outputs
+from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import AudioReadError
 
@@ -94,28 +95,34 @@ class JobResult:
 class Session:
     """What all jobs of a run share. `notes` go into every record, such as a replaced model."""
 
-    ensemble: Ensemble
+    chain: Chain
     runtime: Runtime
-    options: SeparationOptions
     notes: Sequence[str] = ()
+
+    @property
+    def model(self) -> Blend:
+        """The model that takes the songs apart; the chain may have others for their stems."""
+        return self.chain.model
+
+    @property
+    def options(self) -> SeparationOptions:
+        return self.chain.options
 
 
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:
     """The files that a job will write, by the output's name; a stem file has the track's name."""
     if session.options.stem_file:
-        fields = job.fields(session.ensemble.name, job.song.path.stem)
+        fields = job.fields(session.model.name, job.song.path.stem)
         return {STEM_FILE: output_path(job.output_dir, job.template, fields)}
     return {
-        output.name: output_path(
-            job.output_dir, job.template, job.fields(session.ensemble.name, output.name)
-        )
-        for output in choose_outputs(session.ensemble.stems, session.options)
+        name: output_path(job.output_dir, job.template, job.fields(session.model.name, name))
+        for name in session.chain.outputs
     }
 
 
 def plan_record(job: Job, session: Session) -> Path:
     """The record that a job will write."""
-    return record_path(job.output_dir, job.template, job.fields(session.ensemble.name))
+    return record_path(job.output_dir, job.template, job.fields(session.model.name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,9 +155,7 @@ class TrackPlan:
             input_state=_file_state(path),
             wanted=fingerprint(
                 input_sha256=hash_file(path),
-                ensemble=session.ensemble,
-                options=session.options,
-                precision=session.ensemble.precision,
+                chain=session.chain,
                 encoding={
                     **dataclasses.asdict(job.encoding),
                     "clip": job.clip,

@@ -10,12 +10,11 @@ from dataclasses import replace
 from stemsplit.batch.job import Job, JobResult, Session
 from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.track import run_job
-from stemsplit.engine.load import load_ensemble
+from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress
 from stemsplit.errors import ModelError, StemsplitError
-from stemsplit.hub.resolve import resolve
 
 DEFAULT_MODEL = "htdemucs"
 FALLBACK_MODEL = "spectral"
@@ -26,31 +25,38 @@ _log = logging.getLogger(__name__)
 
 
 def open_session(
-    model: str | None, options: SeparationOptions, runtime: Runtime, *, offline: bool, quiet: bool
+    model: str | None,
+    options: SeparationOptions,
+    runtime: Runtime,
+    *,
+    then: Sequence[str] = (),
+    offline: bool,
+    quiet: bool,
 ) -> Session:
-    """The loaded model with everything that the jobs of a run share.
+    """The loaded models with everything that the jobs of a run share.
 
     A model that was named is that model or an error. If none was named and the default can be
     neither found nor downloaded, the built-in one takes its place, and `Session.notes` says so.
 
     Raises:
         ModelError: the named model could not be had.
-        UnknownStemError: `options` name a stem that the model does not have.
+        UnknownStemError: `options` or `then` name a stem that the model does not have.
+        UsageError: the models or the steps do not go together.
     """
 
     def load(name: str) -> Session:
-        source = resolve(name, offline=offline, quiet=quiet)
-        ensemble = load_ensemble(source, options, runtime)
-        _log.info(
-            "Model %s (%s), networks %s, on %s in %s, %d chunks at once",
-            ensemble.name,
-            ensemble.revision or ensemble.origin,
-            ", ".join(member.signature for member in ensemble.members),
-            runtime.device,
-            ensemble.precision,
-            runtime.batch_size,
-        )
-        return Session(ensemble=ensemble, runtime=runtime, options=options)
+        chain = load_chain(name, then, options, runtime, offline=offline, quiet=quiet)
+        for ensemble in (each for model, _ in chain.stages for each in model.ensembles):
+            _log.info(
+                "Model %s (%s), networks %s, on %s in %s, %d chunks at once",
+                ensemble.name,
+                ensemble.revision or ensemble.origin,
+                ", ".join(member.signature for member in ensemble.members),
+                runtime.device,
+                ensemble.precision,
+                runtime.batch_size,
+            )
+        return Session(chain=chain, runtime=runtime)
 
     if model is not None:
         return load(model)

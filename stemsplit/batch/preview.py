@@ -15,7 +15,10 @@ from stemsplit.audio.channels import group_channels
 from stemsplit.audio.place import check_target
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.record import owns, read_record
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.engine.timeline import choose_range
 from stemsplit.errors import StemsplitError
@@ -26,7 +29,7 @@ class Preview:
     """What would become of a job.
 
     `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
-    `passes`: how many times the model would go over it, once for each set of its channels.
+    `passes`: how many times the model would go over it, once for each set of its channels, at most.
     """
 
     input: Path
@@ -74,7 +77,10 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
         folder=plan.folder,
         action=action,
         duration_seconds=None if num_samples is None else num_samples / mixture.sample_rate,
-        passes=len(group_channels(mixture.channels, session.ensemble.num_channels).voices),
+        passes=max(
+            len(group_channels(mixture.channels, ensemble.num_channels).voices)
+            for ensemble in session.model.ensembles
+        ),
     )
 
 
@@ -86,32 +92,30 @@ def estimate_seconds(previews: Sequence[Preview], session: Session) -> float:
     todo = [preview for preview in previews if preview.action in ("new", "redo")]
     if not todo:
         return 0.0
-    member = session.ensemble.members[0]
-    hop_samples = session.ensemble.policy(member.model, session.options).hop_samples
-    hop_seconds = hop_samples / session.ensemble.sample_rate
-    num_hops = sum(
-        preview.passes * math.ceil((preview.duration_seconds or 0.0) / hop_seconds)
-        for preview in todo
-    )
-    return num_hops * _seconds_per_hop(session, hop_samples)
+    seconds = 0.0
+    for model, options in session.chain.stages:
+        hop_seconds = model.hop_seconds(options)
+        num_hops = sum(
+            preview.passes * math.ceil((preview.duration_seconds or 0.0) / hop_seconds)
+            for preview in todo
+        )
+        seconds += num_hops * _seconds_per_hop(model, session.runtime, options)
+    return seconds
 
 
-def _seconds_per_hop(session: Session, hop_samples: int) -> float:
-    """How long all networks take for one chunk of noise."""
-    seconds = _time_noise(session, hop_samples)
+def _seconds_per_hop(model: Blend, runtime: Runtime, options: SeparationOptions) -> float:
+    """How long all networks take for one of the longest chunks, filled with noise."""
+    options = replace(options, start_seconds=0.0, end_seconds=None)
+    seconds = _time_noise(model, runtime, options)
     # What was quick was mostly warming up; what was slow needs no second look.
-    return _time_noise(session, hop_samples) if seconds < 1 else seconds
+    return _time_noise(model, runtime, options) if seconds < 1 else seconds
 
 
-def _time_noise(session: Session, num_samples: int) -> float:
-    ensemble = session.ensemble
-    noise = torch.randn(
-        ensemble.num_channels, num_samples, generator=torch.Generator().manual_seed(0)
-    )  # [C, T]
-    mixture = Mixture.from_array(0.1 * noise, ensemble.sample_rate)
+def _time_noise(model: Blend, runtime: Runtime, options: SeparationOptions) -> float:
+    num_samples = round(model.hop_seconds(options) * model.sample_rate)
+    noise = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))  # [C, T]
+    mixture = Mixture.from_array(0.1 * noise, model.sample_rate)
     started = time.perf_counter()
-    options = replace(session.options, start_seconds=0.0, end_seconds=None)
-    track = TrackSeparation(mixture, ensemble, session.runtime, options)
-    for _ in track.blocks():
+    for _ in TrackSeparation(mixture, model, runtime, options).blocks():
         pass
     return time.perf_counter() - started

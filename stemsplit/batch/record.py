@@ -17,26 +17,53 @@ from typing import Any
 
 from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
-from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.blend import Blend
+from stemsplit.engine.chain import Chain
 from stemsplit.errors import AudioReadError
 from stemsplit.version import __version__
 
 SCHEMA = 1
 
 
-def fingerprint(
-    *,
-    input_sha256: str,
-    ensemble: Ensemble,
-    options: SeparationOptions,
-    precision: str,
-    encoding: Mapping[str, Any],
-) -> dict[str, Any]:
+def fingerprint(*, input_sha256: str, chain: Chain, encoding: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that decides how the outputs sound: equal fingerprints, equal outputs."""
-    return {
+    wanted: dict[str, Any] = {
         "input_sha256": input_sha256,
-        "model": {
+        "model": _identity(chain.model),
+        "options": dataclasses.asdict(chain.options),
+        "precision": chain.precision,
+        "encoding": dict(encoding),
+    }
+    if chain.steps:
+        wanted["then"] = [
+            {"parent": step.parent, "children": step.children, **_identity(step.model)}
+            for step in chain.steps
+        ]
+    return wanted
+
+
+def describe_model(model: Blend) -> dict[str, Any]:
+    """Where the networks came from, for people; of a blend, each part and what it counts."""
+    parts = [
+        {
+            "name": part.ensemble.name,
+            "origin": part.ensemble.origin,
+            "revision": part.ensemble.revision,
+            "licence": part.ensemble.licence,
+            "shares": dict(part.shares),
+        }
+        for part in model.parts
+    ]
+    if len(parts) > 1:
+        return {"name": model.name, "parts": parts}
+    del parts[0]["shares"]
+    return {**parts[0], "name": model.name}
+
+
+def _identity(model: Blend) -> dict[str, Any]:
+    """Which networks there are and what they count."""
+    parts = [
+        {
             "name": ensemble.name,
             "family": ensemble.family,
             # A model without files changes with the program.
@@ -44,11 +71,14 @@ def fingerprint(
                 member.signature: member.sha256 or f"stemsplit {__version__}"
                 for member in ensemble.members
             },
-        },
-        "options": dataclasses.asdict(options),
-        "precision": precision,
-        "encoding": dict(encoding),
-    }
+            **({"mixer": ensemble.mixer.sha256} if ensemble.mixer else {}),
+        }
+        for ensemble in model.ensembles
+    ]
+    if len(parts) == 1:
+        return {**parts[0], "name": model.name}
+    shares = [dict(part.shares) for part in model.parts]
+    return {"name": model.name, "parts": parts, "shares": shares}
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -12,11 +12,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from stemsplit.audio.info import display_path
-from stemsplit.audio.place import check_target, remove_parts
+from stemsplit.audio.place import check_target, new_part, remove_parts
 from stemsplit.audio.sink import StemWriter, WriteReport
 from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_mp4 import STEM_FILE, StemFileWriter
@@ -24,6 +25,7 @@ from stemsplit.batch.beside import Beside
 from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.record import (
+    describe_model,
     earlier_outputs,
     forget_replaced,
     owns,
@@ -31,7 +33,7 @@ from stemsplit.batch.record import (
     write_record,
 )
 from stemsplit.batch.tagging import Tagger
-from stemsplit.dsp.overlap_add import StemBlock
+from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 
 _MAX_WAITING_BLOCKS = 2
@@ -98,14 +100,19 @@ def _separate(
 ) -> JobResult:
     started = time.monotonic()
     check_target(plan.record_file, may_replace=True)  # its name may be too long
-    track = TrackSeparation(
-        plan.mixture, session.ensemble, session.runtime, session.options, on_progress=on_progress
+    separation = ChainSeparation(
+        plan.mixture,
+        session.chain,
+        session.runtime,
+        new_spool=lambda: new_part(plan.folder, plan.key),
+        on_progress=on_progress,
     )
+    track = separation.song
     tagger = Tagger(plan.job.song.path, plan.job.encoding) if plan.job.tags else None
     with _new_writer(plan, track, previous) as writer:
-        report = _write(track, writer, tagger)
+        report = _write(separation, writer, tagger)
         plan.check_input()
-        checks = track.checks
+        checks = separation.checks
         result = JobResult(
             input=plan.job.song.path,
             status="done",
@@ -116,7 +123,7 @@ def _separate(
             gain_db=report.gain_db,
             residual_db=checks.residual_db,
             warnings=[
-                *track.warnings,
+                *separation.warnings,
                 *checks.notes,
                 *report.warnings,
                 *(tagger.warnings if tagger else ()),
@@ -160,21 +167,19 @@ def _new_writer(
 
 
 def _write(
-    track: TrackSeparation, writer: StemWriter | StemFileWriter, tagger: Tagger | None
+    separation: ChainSeparation, writer: StemWriter | StemFileWriter, tagger: Tagger | None
 ) -> WriteReport:
     """Separates the track into complete files that do not bear their final names yet."""
     # The next chunk need not wait for the disk, or for an encoder that knows its gain already.
-    with Beside(max_waiting=_MAX_WAITING_BLOCKS) as beside:
-        for block in track.blocks():
-            beside(functools.partial(_write_block, block, track, writer))
+    with Beside(max_waiting=_MAX_WAITING_BLOCKS) as beside, closing(separation.blocks()) as blocks:
+        for block in blocks:
+            beside(functools.partial(_write_block, block, writer))
     return writer.finish(tagger)
 
 
-def _write_block(
-    block: StemBlock, track: TrackSeparation, writer: StemWriter | StemFileWriter
-) -> None:
-    for output, samples in zip(track.outputs, block.samples, strict=True):
-        writer.write(output.name, samples)
+def _write_block(block: NamedBlock, writer: StemWriter | StemFileWriter) -> None:
+    for name, samples in block.outputs.items():
+        writer.write(name, samples)
 
 
 def _publish(
@@ -205,16 +210,16 @@ def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]
 
 
 def _record(result: JobResult, track: TrackSeparation, session: Session) -> dict[str, Any]:
-    ensemble, runtime = session.ensemble, session.runtime
+    chain = session.chain
+    then = [
+        {"parent": step.parent, "children": step.children, "model": describe_model(step.model)}
+        for step in chain.steps
+    ]
     return {
-        "model": {
-            "name": ensemble.name,
-            "origin": ensemble.origin,
-            "revision": ensemble.revision,
-            "licence": ensemble.licence,
-        },
-        "device": str(runtime.device),
-        "precision": ensemble.precision,
+        "model": describe_model(chain.model),
+        **({"then": then} if then else {}),
+        "device": str(session.runtime.device),
+        "precision": chain.precision,
         "input": {
             "path": str(result.input.absolute()),
             "sample_rate": track.mixture.sample_rate,

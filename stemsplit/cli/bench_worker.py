@@ -106,7 +106,7 @@ def measure(request: Request) -> Measurement:
         model=request.model,
         device=str(runtime.device),
         device_name=device_name(runtime.device),
-        precision=separator.ensemble.precision,
+        precision=separator.model.precision,
         num_threads=torch.get_num_threads(),
         torch_version=torch.__version__,
         stemsplit_version=__version__,
@@ -135,13 +135,11 @@ class _Song:
         from stemsplit.engine.options import SeparationOptions
         from stemsplit.evaluate.demo_song import make_demo_song
 
-        ensemble = separator.ensemble
+        model = separator.model
         options = SeparationOptions()
         self._separator = separator
-        self._sample_rate = ensemble.sample_rate
-        self._hop_samples = max(
-            ensemble.policy(member.model, options).hop_samples for member in ensemble.members
-        )
+        self._sample_rate = model.sample_rate
+        self._hop_samples = round(model.hop_seconds(options) * self._sample_rate)
         # A loop of its four bars: all stems of a long song would be counted as the model's memory.
         stems = make_demo_song(sample_rate=self._sample_rate, duration_seconds=10.0)
         self._loop = torch.stack(list(stems.values())).sum(dim=0)  # [C, T]

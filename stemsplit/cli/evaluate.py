@@ -34,7 +34,7 @@ from stemsplit.errors import UsageError
 if TYPE_CHECKING:
     from stemsplit.engine.runtime import Runtime
     from stemsplit.evaluate.contenders import Contender
-    from stemsplit.hub.source import ModelSource
+    from stemsplit.hub.blend import BlendSource
 
 
 class SubsetName(str, Enum):
@@ -154,7 +154,7 @@ def evaluate(
     from stemsplit.evaluate.records import RecordFile
     from stemsplit.evaluate.run import Evaluation
     from stemsplit.evaluate.scoring import METRICS, check_metrics
-    from stemsplit.hub.resolve import resolve
+    from stemsplit.hub.expression import model_references, resolve_blend
 
     metrics = _chosen("--metric", metric, METRICS)
     oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
@@ -171,10 +171,11 @@ def evaluate(
     store = RecordFile(output)
     models = list(dict.fromkeys(model or []))
     if not force:
-        for each in models:
+        for each in (name for model_ in models for name in model_references(model_)):
             check_unheard(each, found)
-    sources = [resolve(each, offline=offline, quiet=quiet or json) for each in models]
-    for doubt in dict.fromkeys(doubt for source in sources for doubt in doubts(source, found)):
+    sources = [resolve_blend(each, offline=offline, quiet=quiet or json) for each in models]
+    every_model = [each for source in sources for each in source.models]
+    for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):
         reporter.note(doubt)
     evaluation = Evaluation(found, _contenders(oracles, sources, runtime), metrics, store)
     with reporter.running(evaluation.num_tasks_left):
@@ -189,15 +190,15 @@ def evaluate(
 
 
 def _contenders(
-    oracles: Sequence[str], sources: Sequence[ModelSource], runtime: Runtime
+    oracles: Sequence[str], sources: Sequence[BlendSource], runtime: Runtime
 ) -> list[Contender]:
     """From the lower bound to the upper ones."""
-    from stemsplit.engine.load import load_ensemble
+    from stemsplit.engine.load import load_blend
     from stemsplit.engine.options import SeparationOptions
     from stemsplit.evaluate.contenders import MixtureContender, ModelContender, OracleContender
 
     models = [
-        ModelContender(load_ensemble(source, SeparationOptions(), runtime), runtime)
+        ModelContender(load_blend(source, SeparationOptions(), runtime), runtime)
         for source in sources
     ]
     return [

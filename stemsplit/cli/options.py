@@ -84,8 +84,18 @@ Models = Annotated[
         "-n",
         "--name",
         metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
-        help="The model to run; `stemsplit models list` shows names. Default: htdemucs. May be "
-        "given several times with --preview.",
+        help="The model to run; `stemsplit models list` shows names. Default: htdemucs. Several: "
+        "vocals=A,*=B takes the vocals of one and the rest of another, A*2+B the mean of two. May "
+        "be given several times with --preview.",
+    ),
+]
+Then = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--then",
+        metavar="STEM: MODEL",
+        help='Take a stem apart as well: "vocals: karaoke", "drums: drumsep". May be given several '
+        "times, also for what an earlier one made.",
     ),
 ]
 OutputDir = Annotated[

@@ -34,7 +34,7 @@ def run_preview(
             for job, (start, end) in zip(jobs, excerpts, strict=True):
                 options = replace(session.options, start_seconds=start, end_seconds=end)
                 records.add(plan_record(job, session))
-                yield [job], replace(session, options=options)
+                yield [job], replace(session, chain=replace(session.chain, options=options))
 
     return run_rounds(rounds(), reporter), records
 

@@ -27,6 +27,7 @@ def separate(
     ctx: typer.Context,
     inputs: opt.Inputs,
     models: opt.Models = None,
+    then: opt.Then = None,
     output: opt.OutputDir = Path("separated"),
     template: opt.Template = DEFAULT_TEMPLATE,
     stems: opt.Stems = None,
@@ -142,7 +143,9 @@ def separate(
     _note_passed_over(found, reporter, quiet=quiet)
 
     def open_model(name: str | None) -> Session:
-        session = open_session(name, wanted, runtime, offline=offline, quiet=quiet or json)
+        session = open_session(
+            name, wanted, runtime, then=then or (), offline=offline, quiet=quiet or json
+        )
         for note in session.notes:
             reporter.note(note)
         return session

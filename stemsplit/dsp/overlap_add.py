@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,35 @@ class StemBlock:
     @property
     def stop(self) -> int:
         return self.start + self.samples.shape[-1]
+
+    def split(self, position: int) -> tuple[StemBlock, StemBlock | None]:
+        """What lies before the sample at `position`, and the rest if there is one."""
+        if position >= self.stop:
+            return self, None
+        num_samples = position - self.start
+        return (
+            StemBlock(self.start, self.samples[..., :num_samples]),
+            StemBlock(position, self.samples[..., num_samples:]),
+        )
+
+
+def aligned(streams: Sequence[Iterator[StemBlock]]) -> Iterator[tuple[StemBlock, ...]]:
+    """One block of each stream at a time, cut so that they begin and end together.
+
+    The streams cover the same samples, each in blocks of its own. The one that is furthest behind
+    is asked for more, so no more is held than the longest of the blocks.
+
+    Raises:
+        ValueError: one of them ends before the others.
+    """
+    heads = [next(stream, None) for stream in streams]
+    while all(head is not None for head in heads):
+        stop = min(head.stop for head in heads if head is not None)
+        cut = [head.split(stop) for head in heads if head is not None]
+        yield tuple(block for block, _ in cut)
+        heads = [rest or next(stream, None) for (_, rest), stream in zip(cut, streams, strict=True)]
+    if any(head is not None for head in heads):
+        raise ValueError("the streams do not end together")
 
 
 class OverlapAdd:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.options import SeparationOptions
@@ -20,12 +22,22 @@ class EnsembleMember:
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mixer:
+    """`mix` makes the final stems [S, C, T] from all networks' and the mixture [C, T]."""
+
+    mix: Callable[[Tensor, Tensor], Tensor]
+    sha256: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensemble:
     """What the engine runs. Members share stems, sample rate, channels and input scaling.
 
     Members whose weights are zero for every wanted stem were never loaded, so an ensemble may know
     only a part of `stems`. `origin` and `revision` say where the files came from, for the record.
+    `segment_seconds`, `overlap`, `scaling_rule`: where the networks' own are not what is wanted.
+    `mixer`: what all stems go through together.
     """
 
     name: str
@@ -34,6 +46,9 @@ class Ensemble:
     licence: str
     members: tuple[EnsembleMember, ...]
     segment_seconds: float | None = None
+    overlap: float | None = None
+    scaling_rule: InputScaling | None = None
+    mixer: Mixer | None = None
     precision: str = "fp32"
     """The coarsest that any of the members computes in, for the record."""
 
@@ -51,8 +66,11 @@ class Ensemble:
         return self.members[0].model.spec.stems
 
     def stems_to_run(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The networks' stems that `wanted` ones are made of: the residual one is made of all."""
-        if not set(wanted) <= set(self.network_stems):
+        """The networks' stems that `wanted` ones are made of.
+
+        These are all of them for the residual one, and where a mixer needs all.
+        """
+        if self.mixer is not None or not set(wanted) <= set(self.network_stems):
             return self.network_stems
         return tuple(wanted)
 
@@ -66,14 +84,14 @@ class Ensemble:
 
     @property
     def scaling(self) -> InputScaling:
-        return self.members[0].model.spec.scaling
+        return self.scaling_rule or self.members[0].model.spec.scaling
 
     def policy(self, model: Model, options: SeparationOptions) -> ChunkPolicy:
         """How `model` cuts the mixture, after what the bag and the user say about it."""
         seconds = self._segment_seconds(options)
         return model.spec.chunking.resized(
             chunk_samples=None if seconds is None else int(self.sample_rate * seconds),
-            overlap=options.overlap,
+            overlap=self.overlap if options.overlap is None else options.overlap,
         )
 
     def notes(self, options: SeparationOptions) -> list[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
-from stemsplit.engine.ensemble import Ensemble, EnsembleMember, differing_property
+from stemsplit.engine.blend import Blend, Part, coarsest
+from stemsplit.engine.chain import Chain, Step, first_parents, parse_step
+from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
 from stemsplit.engine.memory import give_back_freed_memory, keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import CheckpointError
+from stemsplit.hub.blend import BlendSource
+from stemsplit.hub.expression import resolve_blend
 from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.source import Member, ModelSource
-from stemsplit.hub.weights import Weights
+from stemsplit.hub.weights import Weights, read_tensors
+from stemsplit.models.mdxnet.mixer import mix, read_mixer
 from stemsplit.models.placed import Placed
 from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
@@ -21,70 +27,141 @@ from stemsplit.models.spectral.model import SpectralSeparator
 BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
 """Models that have no files: a source without members is one of these."""
 
-_PRECISIONS = ("fp32", "fp16", "bf16")  # from the finest to the coarsest
 
-
-def load_ensemble(source: ModelSource, options: SeparationOptions, runtime: Runtime) -> Ensemble:
+def load_blend(
+    source: BlendSource,
+    options: SeparationOptions,
+    runtime: Runtime,
+    *,
+    parents: Sequence[str] = (),
+) -> Blend:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
 
-    The process's allocator is told what to do with memory that is freed (`engine.memory`).
+    `parents`: outputs or stems that something else will be made of. The process's allocator is told
+    what to do with memory that is freed (`engine.memory`).
 
     Raises:
         ModelError: a file could not be had, is damaged, or is not a network of a known family.
         UnknownStemError: `options` name a stem that the model does not have.
+        UsageError: the models do not go together.
     """
     give_back_freed_memory()
-    members = _load_members(source, options) if source.members else [_built_in(source, options)]
-    precisions = {runtime.prepare(member.model) for member in members}
+    loaders = [_Loader(model) for model in source.models]
+    shares = source.shares([loader.stems for loader in loaders])
+    stems = tuple(shares)
+    needed = needed_stems(stems, choose_outputs(stems, options, parents))
+    parts = []
+    for index, loader in enumerate(loaders):
+        own_shares = {stem: share[index] for stem, share in shares.items() if index in share}
+        wanted = [stem for stem in needed if stem in own_shares]
+        if wanted:
+            parts.append(Part(ensemble=loader.load(wanted, runtime), shares=own_shares))
     keep_freed_memory()
-    return Ensemble(
-        name=source.name,
-        origin=source.origin,
-        revision=source.revision,
-        licence=source.entry.licence if source.entry else "unknown",
-        precision=max(precisions, key=_PRECISIONS.index),
-        members=tuple(members),
-        segment_seconds=source.segment_seconds,
+    return Blend(name=source.name, stems=stems, parts=tuple(parts))
+
+
+def load_chain(
+    reference: str,
+    then: Sequence[str],
+    options: SeparationOptions,
+    runtime: Runtime,
+    *,
+    offline: bool = False,
+    quiet: bool = False,
+) -> Chain:
+    """The model that `reference` names (`resolve_blend`), and the steps after it.
+
+    `then` has one text for each step, such as "vocals: karaoke". All models are found before any
+    network is fetched.
+
+    Raises:
+        UsageError: a text cannot be understood, or the models or the steps do not go together.
+        ModelError, UnknownStemError: as `resolve_blend` and `load_blend`.
+    """
+    parsed = [parse_step(text) for text in then]
+    parents = first_parents([parent for parent, _ in parsed])
+    source, *step_sources = (
+        resolve_blend(each, offline=offline, quiet=quiet)
+        for each in (reference, *(model for _, model in parsed))
     )
+    model = load_blend(source, options, runtime, parents=parents)
+    steps = [
+        Step(
+            parent=parent,
+            model=load_blend(step_source, SeparationOptions(), runtime),
+            child_names=step_source.child_names,
+        )
+        for (parent, _), step_source in zip(parsed, step_sources, strict=True)
+    ]
+    return Chain(model=model, options=options, steps=tuple(steps))
 
 
-def _built_in(source: ModelSource, options: SeparationOptions) -> EnsembleMember:
+class _Loader:
+    """The networks of one model, as far as they were needed so far."""
+
+    def __init__(self, source: ModelSource) -> None:
+        self._source = source
+        self._members: dict[int, EnsembleMember] = {}
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What the model offers. If its files have to tell, the first one is read here."""
+        if self._source.stems is not None:
+            return self._source.stems
+        return self._member(0).model.spec.offered_stems
+
+    def load(self, wanted: Sequence[str], runtime: Runtime) -> Ensemble:
+        """The networks that have a say in any of the `wanted` stems, on the device."""
+        source = self._source
+        members = [self._member(index) for index in self._needed_members(wanted)]
+        _check_bag(source, self.stems, members)
+        precision = coarsest([runtime.prepare(member.model) for member in members])
+        return Ensemble(
+            name=source.name,
+            origin=source.origin,
+            revision=source.revision,
+            licence=source.entry.licence if source.entry else "unknown",
+            precision=precision,
+            members=tuple(members),
+            segment_seconds=source.segment_seconds,
+            overlap=source.overlap,
+            scaling_rule=source.scaling,
+            mixer=_load_mixer(source),
+        )
+
+    def _needed_members(self, wanted: Sequence[str]) -> list[int]:
+        weights = self._source.weights
+        if weights is None or self._source.mixer is not None:
+            return list(range(max(1, len(self._source.members))))
+        for row in weights:
+            if len(row) != len(self.stems):
+                raise CheckpointError(
+                    f"{self._source.origin}: the bag has weights for {len(row)} stems, but its "
+                    f"networks have {len(self.stems)}: {', '.join(self.stems)}."
+                )
+        columns = [self.stems.index(stem) for stem in wanted]
+        return [index for index, row in enumerate(weights) if any(row[each] for each in columns)]
+
+    def _member(self, index: int) -> EnsembleMember:
+        if index not in self._members:
+            built_in = not self._source.members
+            self._members[index] = (
+                _built_in(self._source) if built_in else _load_member(self._source, index)
+            )
+        return self._members[index]
+
+
+def _load_mixer(source: ModelSource) -> Mixer | None:
+    if source.mixer is None:
+        return None
+    matrix = read_mixer(read_tensors(source.mixer.fetch()))
+    return Mixer(functools.partial(mix, matrix), source.mixer.sha256)
+
+
+def _built_in(source: ModelSource) -> EnsembleMember:
     model = BUILT_IN[source.name]()
-    choose_outputs(model.spec.offered_stems, options)  # an unknown stem is found before any work
     weights = (1.0,) * len(model.spec.stems)
     return EnsembleMember(model=model, weights=weights, signature=source.name, sha256=None)
-
-
-def _load_members(source: ModelSource, options: SeparationOptions) -> list[EnsembleMember]:
-    loaded: dict[int, EnsembleMember] = {}
-    stems = source.stems
-    if stems is None:  # only a network itself can tell
-        loaded[0] = _load_member(source, 0)
-        stems = loaded[0].model.spec.offered_stems
-    for index in _needed_members(source, stems, options):
-        if index not in loaded:
-            loaded[index] = _load_member(source, index)
-    members = [loaded[index] for index in sorted(_needed_members(source, stems, options))]
-    _check_bag(source, stems, members)
-    return members
-
-
-def _needed_members(
-    source: ModelSource, stems: Sequence[str], options: SeparationOptions
-) -> list[int]:
-    """Positions of the members that have a say in any stem that the outputs are made of."""
-    if source.weights is None:
-        return list(range(len(source.members)))
-    rows = [stems.index(stem) for stem in needed_stems(stems, choose_outputs(stems, options))]
-    for weights in source.weights:
-        if len(weights) != len(stems):
-            raise CheckpointError(
-                f"{source.origin}: the bag has weights for {len(weights)} stems, but its networks "
-                f"have {len(stems)}: {', '.join(stems)}."
-            )
-    return [
-        index for index, weights in enumerate(source.weights) if any(weights[row] for row in rows)
-    ]
 
 
 def _load_member(source: ModelSource, index: int) -> EnsembleMember:

@@ -101,8 +101,12 @@ class SeparationOptions:
             raise UsageError(f"--end must be later than --start ({start:g} s), got {end:g}.")
 
 
-def choose_outputs(stems: Sequence[str], options: SeparationOptions) -> tuple[Output, ...]:
+def choose_outputs(
+    stems: Sequence[str], options: SeparationOptions, parents: Sequence[str] = ()
+) -> tuple[Output, ...]:
     """The outputs that `options` ask of a model with these `stems`, in the order of writing.
+
+    Stems among `parents` that are no outputs anyway come last: something is to be made of them.
 
     Raises:
         UnknownStemError: a stem was named that the model does not have.
@@ -121,6 +125,12 @@ def choose_outputs(stems: Sequence[str], options: SeparationOptions) -> tuple[Ou
     if options.residual:
         outputs.append(Output("residual", 1.0, dict.fromkeys(stems, -1.0)))
     outputs += _mixes(stems, options.mixes, taken=[output.name for output in outputs])
+    names = [output.name for output in outputs]
+    outputs += [
+        Output(parent, 0.0, {check_stem(parent, stems): 1.0})
+        for parent in dict.fromkeys(parents)
+        if parent not in names
+    ]
     if options.sum_to_mix:
         outputs = _folded(stems, outputs)
     if not needed_stems(stems, outputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,12 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out, skip
-from stemsplit.audio.channels import from_model_channels, group_channels
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.audio.stem_mp4 import stem_file_rate
-from stemsplit.dsp.overlap_add import StemBlock
+from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.checks import Checks, TrackMeters
-from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.lanes import Lane, first_sample_read, plan_lanes, run_lanes
 from stemsplit.engine.mix import Output, OutputMix
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import (
@@ -25,9 +24,10 @@ from stemsplit.engine.options import (
     choose_outputs,
     needed_stems,
 )
+from stemsplit.engine.passes import EnsemblePass
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.timeline import Timeline, choose_range, range_warnings
-from stemsplit.engine.voices import Voice, channel_notes, hear, measure_voices
+from stemsplit.engine.voices import channel_notes, measure_voices
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +48,45 @@ ProgressCallback = Callable[[Progress], None]
 class TrackSeparation:
     """The separation of one track, measured and planned, ready to stream.
 
-    Making one reads the whole mixture once (the first pass). `blocks()` reads it again.
+    Making one reads the whole mixture once (the first pass). `blocks()` reads it again. `parents`:
+    outputs or stems that something else will be made of. Those that are no outputs come after them.
     """
 
     def __init__(
         self,
         mixture: Mixture,
-        ensemble: Ensemble,
+        blend: Blend,
         runtime: Runtime,
         options: SeparationOptions,
         *,
+        parents: Sequence[str] = (),
         on_progress: ProgressCallback | None = None,
     ) -> None:
         self.mixture = mixture
-        self._ensemble = ensemble
+        self._blend = blend
         self._runtime = runtime
         self._options = options
         self._on_progress = on_progress
-        self.outputs: tuple[Output, ...] = choose_outputs(ensemble.stems, options)
-        self.sample_rate = _output_rate(mixture, ensemble, options)
+        self.outputs: tuple[Output, ...] = choose_outputs(blend.stems, options, parents)
+        self.sample_rate = _output_rate(mixture, blend, options)
         self.channels = mixture.channels
-        self._lfe_stem = choose_lfe_stem(ensemble.stems, options)
-        self._groups = group_channels(mixture.channels, ensemble.num_channels)
-        self.source_samples, self._voices = measure_voices(mixture, ensemble, self._groups)
-        self._timeline = Timeline(
-            source_rate=mixture.sample_rate,
-            model_rate=ensemble.sample_rate,
-            output_rate=self.sample_rate,
-            num_source_samples=self.source_samples,
-            source_range=choose_range(mixture, self.source_samples, options),
-        )
-        self.num_samples = len(self._timeline.output_range)
-        self._stems = needed_stems(ensemble.stems, self.outputs)
-        self._stems_to_run = ensemble.stems_to_run(self._stems)
+        self._lfe_stem = choose_lfe_stem(blend.stems, options)
+        self._stems = needed_stems(blend.stems, self.outputs)
+        self._parts = [part for part in blend.parts if any(map(part.shares.get, self._stems))]
+        self.source_samples, self._passes = self._first_pass()
+        self.num_samples = len(self._passes[0].timeline.output_range)
         self._meters = TrackMeters(
             outputs=[output.name for output in self.outputs],
             stems=self._stems,
-            complete=self._stems == ensemble.stems,
+            complete=self._stems == blend.stems,
             channels=self.channels,
             sample_rate=self.sample_rate,
         )
         self.warnings = [
-            *ensemble.notes(options),
+            *blend.notes(options),
             *_length_warnings(mixture, self.source_samples),
             *range_warnings(mixture, self.source_samples, options),
-            *channel_notes(mixture.channels, self._groups, self._lfe_stem),
+            *channel_notes(mixture.channels, self._passes[0].hearing.groups, self._lfe_stem),
             *_rate_notes(mixture, self.sample_rate, options),
         ]
 
@@ -107,104 +101,76 @@ class TrackSeparation:
 
     def blocks(self) -> Iterator[StemBlock]:
         """Finished blocks [outputs, C, T] at `sample_rate`, `num_samples` in all, in order."""
-        passes = self._plan_passes()
-        source = skip(self.mixture.open_blocks(), passes.first_second * self.mixture.sample_rate)
-        for_outputs, *for_voices = fan_out(source, 1 + len(self._voices))
-        estimates = [
-            self._estimates(voice, branch, passes)
-            for voice, branch in zip(self._voices, for_voices, strict=True)
-        ]
-        mixture = self._at_output_rate(for_outputs, passes)
+        wanted = self._passes[0].timeline.output_range
+        mixture, estimates = self._play()
         mix = OutputMix(self.outputs, self._stems)
-        # All voices have the same chunks, so their blocks begin and end together.
-        for parts in zip(*estimates, strict=True):
-            start, stop = parts[0].start, parts[0].stop
+        for blocks in aligned(estimates):
+            start, stop = blocks[0].start, blocks[0].stop
             dry = mixture.read(start, stop)  # [C, T]
             mixture.forget(stop)
-            separated = self._joined(parts, dry)  # [S, C, T]
+            separated = self._blended([block.samples for block in blocks], dry)  # [S, C, T]
             outputs = mix(dry, separated)  # [O, C, T]
             self._meters.add(dry, separated, outputs)
-            yield StemBlock(start - self._timeline.output_range.start, outputs)
+            yield StemBlock(start - wanted.start, outputs)
 
-    def _plan_passes(self) -> _Passes:
-        lanes = plan_lanes(
-            self._ensemble,
-            self._stems_to_run,
-            self._timeline.num_model_samples,
-            self._options,
-            self._timeline.model_range,
-        )
-        num_chunks = len(self._voices) * sum(len(lane.plan) for lane in lanes)
-        return _Passes(
-            lanes=lanes,
-            first_second=self._timeline.first_second(first_sample_read(lanes)),
-            progress=_ChunkCounter(num_chunks, self._on_progress),
-        )
+    def _first_pass(self) -> tuple[int, list[EnsemblePass]]:
+        """The length of the song in samples, and the way of each part over it."""
+        mixture = self.mixture
+        num_samples, hearings = measure_voices(mixture, [part.ensemble for part in self._parts])
+        source_range = choose_range(mixture, num_samples, self._options)
+        return num_samples, [
+            EnsemblePass.plan(
+                hearing,
+                [stem for stem in self._stems if part.shares.get(stem)],
+                Timeline(
+                    source_rate=mixture.sample_rate,
+                    model_rate=hearing.ensemble.sample_rate,
+                    output_rate=self.sample_rate,
+                    num_source_samples=num_samples,
+                    source_range=source_range,
+                ),
+                self._options,
+            )
+            for part, hearing in zip(self._parts, hearings, strict=True)
+        ]
 
-    def _estimates(
-        self, voice: Voice, source: Iterator[Tensor], passes: _Passes
-    ) -> Iterator[StemBlock]:
-        """Blocks [S, C, T] of a voice's stems at the output's rate, over the output's range."""
-        heard = hear(source, voice.channels, self.mixture.sample_rate, self._ensemble)
-        window = SlidingWindow(
-            map(voice.scaling.apply, heard),
-            num_channels=self._ensemble.num_channels,
-            num_samples=self._timeline.num_model_samples,
-            start=passes.first_second * self._ensemble.sample_rate,
-        )
-        finished = (
-            from_model_channels(voice.scaling.undo(block.samples), len(voice.channels))
-            for block in run_lanes(passes.lanes, window, self._runtime, passes.progress.add)
-        )  # [S, C, T]
-        return self._resampled(finished, len(voice.channels))
-
-    def _resampled(self, blocks: Iterator[Tensor], num_channels: int) -> Iterator[StemBlock]:
-        wanted = self._timeline.output_range
-        flat = resample_blocks(
-            (block.flatten(0, 1) for block in blocks),  # [S*C, T]
-            from_rate=self._ensemble.sample_rate,
-            to_rate=self.sample_rate,
-        )
-        # Exact: either the rates are equal, or the range begins where both have a sample.
-        start = self._timeline.model_range.start * self.sample_rate // self._ensemble.sample_rate
-        for block in flat:
-            # There and back, a resampled track may come out a few samples long: never short.
-            kept = block[:, max(0, wanted.start - start) : max(0, wanted.stop - start)]
-            if kept.shape[-1]:
-                samples = kept.reshape(-1, num_channels, kept.shape[-1])  # [S, C, T]
-                yield StemBlock(max(start, wanted.start), samples)
-            start += block.shape[-1]
-
-    def _joined(self, parts: Sequence[StemBlock], dry: Tensor) -> Tensor:
-        """The stems [S, C, T] of all channels, from those of the voices and the mixture [C, T]."""
-        joined = torch.zeros(len(self._stems_to_run), *dry.shape)
-        for voice, part in zip(self._voices, parts, strict=True):
-            joined[:, list(voice.channels)] = part.samples
-        if self._lfe_stem in self._stems_to_run:
-            low = list(self._groups.low)
-            joined[self._stems_to_run.index(self._lfe_stem), low] = dry[low]
-        if self._stems == self._stems_to_run:
-            return joined
-        estimates = dict(zip(self._stems_to_run, joined, strict=True))
-        residual = dry - joined.sum(dim=0)  # includes the low channels, unless a stem has them
-        return torch.stack([estimates.get(stem, residual) for stem in self._stems])
-
-    def _at_output_rate(self, source: Iterator[Tensor], passes: _Passes) -> SlidingWindow:
-        return SlidingWindow(
-            resample_blocks(source, from_rate=self.mixture.sample_rate, to_rate=self.sample_rate),
+    def _play(self) -> tuple[SlidingWindow, list[Iterator[StemBlock]]]:
+        """The second pass: the mixture at the output's rate, and what each part makes of it."""
+        first_second = min(each.first_second for each in self._passes)
+        progress = _ChunkCounter(sum(each.num_chunks for each in self._passes), self._on_progress)
+        num_voices = sum(len(each.hearing.voices) for each in self._passes)
+        source = skip(self.mixture.open_blocks(), first_second * self.mixture.sample_rate)
+        for_output, *for_voices = fan_out(source, 1 + num_voices)
+        branches = iter(for_voices)
+        estimates = [
+            each.estimates(
+                list(itertools.islice(branches, len(each.hearing.voices))),
+                first_second,
+                self._runtime,
+                progress.add,
+            )
+            for each in self._passes
+        ]
+        mixture = SlidingWindow(
+            resample_blocks(
+                for_output, from_rate=self.mixture.sample_rate, to_rate=self.sample_rate
+            ),
             num_channels=self.num_channels,
-            num_samples=self._timeline.num_output_samples,
-            start=passes.first_second * self.sample_rate,
+            num_samples=self._passes[0].timeline.num_output_samples,
+            start=first_second * self.sample_rate,
         )
+        return mixture, estimates
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Passes:
-    """The second pass as it was planned: the same lanes for each voice, from the same second on."""
-
-    lanes: Sequence[Lane]
-    first_second: int
-    progress: _ChunkCounter
+    def _blended(self, estimates: Sequence[Tensor], dry: Tensor) -> Tensor:
+        """The stems [S, C, T], from what each part's networks say and the mixture [C, T]."""
+        blended = torch.zeros(len(self._stems), *dry.shape)
+        for part, each, estimate in zip(self._parts, self._passes, estimates, strict=True):
+            for stem, samples in zip(each.stems, each.complete(estimate, dry), strict=True):
+                blended[self._stems.index(stem)].add_(samples, alpha=part.shares[stem])
+        if self._lfe_stem in self._stems:
+            low = list(self._passes[0].hearing.groups.low)
+            blended[self._stems.index(self._lfe_stem), low] = dry[low]
+        return blended
 
 
 def _length_warnings(mixture: Mixture, num_samples: int) -> list[str]:
@@ -234,11 +200,11 @@ class _ChunkCounter:
             self._callback(Progress(self._num_done, self._num_chunks))
 
 
-def _output_rate(mixture: Mixture, ensemble: Ensemble, options: SeparationOptions) -> int:
+def _output_rate(mixture: Mixture, blend: Blend, options: SeparationOptions) -> int:
     if options.sample_rate == "source":
         return stem_file_rate(mixture.sample_rate) if options.stem_file else mixture.sample_rate
     if options.sample_rate == "model":
-        return ensemble.sample_rate
+        return blend.sample_rate
     return options.sample_rate
 
 

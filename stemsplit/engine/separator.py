@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stemsplit.engine.blend import Blend
+from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.checks import Checks
-from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.load import load_ensemble
+from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.runtime import Precision, choose_runtime
-from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+from stemsplit.engine.separate import ProgressCallback
 from stemsplit.errors import UsageError
-from stemsplit.hub.resolve import resolve
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
@@ -78,6 +81,7 @@ class Separator:
         seed: int = 0,
         overlap: float | None = None,
         segment: float | None = None,
+        then: tuple[str, ...] | list[str] = (),
         device: str = "auto",
         precision: Precision = "auto",
         batch_size: int | None = None,
@@ -99,13 +103,14 @@ class Separator:
             segment_seconds=segment,
         )
         self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
-        source = resolve(os.fspath(model), offline=offline)
-        self._ensemble = load_ensemble(source, self._options, self._runtime)
+        self._chain = load_chain(
+            os.fspath(model), then, self._options, self._runtime, offline=offline
+        )
 
     @property
-    def ensemble(self) -> Ensemble:
-        """The loaded networks, with their stems, sample rate and origin."""
-        return self._ensemble
+    def model(self) -> Blend:
+        """The loaded networks, with their stems, sample rates and origins."""
+        return self._chain.model
 
     def separate(
         self,
@@ -120,16 +125,19 @@ class Separator:
             AudioReadError: the file or array cannot be used.
             UsageError: an array without `sample_rate`.
         """
-        track = self._track(audio, sample_rate, on_progress)
-        shape = (len(track.outputs), track.num_channels, track.num_samples)
-        samples = np.zeros(shape, dtype=np.float32)  # [O, C, T]
-        for block in track.blocks():
-            samples[..., block.start : block.stop] = block.samples.numpy()
-        names = [output.name for output in track.outputs]
-        checks = track.checks
+        stems: dict[str, np.ndarray] = {}
+        with self._opened(audio, sample_rate, on_progress) as separation:
+            song = separation.song
+            for name in self._chain.outputs:
+                stems[name] = np.zeros((song.num_channels, song.num_samples), dtype=np.float32)
+            for block in separation.blocks():
+                for name, samples in block.outputs.items():
+                    stop = block.start + samples.shape[-1]
+                    stems[name][:, block.start : stop] = samples.numpy()
+            checks = separation.checks
         return Separation(
-            stems=dict(zip(names, samples, strict=True)),
-            sample_rate=track.sample_rate,
+            stems=stems,
+            sample_rate=song.sample_rate,
             residual_db=checks.residual_db,
             checks=checks,
         )
@@ -141,21 +149,31 @@ class Separator:
         sample_rate: int | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Iterator[SeparatedBlock]:
-        """The same stems as they are finished, block by block, in bounded memory."""
-        track = self._track(audio, sample_rate, on_progress)
-        names = [output.name for output in track.outputs]
-        for block in track.blocks():
-            yield SeparatedBlock(block.start, dict(zip(names, block.samples.numpy(), strict=True)))
+        """The same stems as they are finished, block by block, in bounded memory.
 
-    def _track(
+        With `then`, what each step makes comes after all of what it is made of, from the start.
+        """
+        with self._opened(audio, sample_rate, on_progress) as separation:
+            for block in separation.blocks():
+                stems = {name: samples.numpy() for name, samples in block.outputs.items()}
+                yield SeparatedBlock(block.start, stems)
+
+    @contextlib.contextmanager
+    def _opened(
         self, audio: Audio, sample_rate: int | None, on_progress: ProgressCallback | None
-    ) -> TrackSeparation:
+    ) -> Iterator[ChainSeparation]:
         if isinstance(audio, (np.ndarray, torch.Tensor)):
             if sample_rate is None:
                 raise UsageError("An array was given without sample_rate.")
             mixture = Mixture.from_array(audio, sample_rate)
         else:
             mixture = Mixture.from_file(Path(audio))
-        return TrackSeparation(
-            mixture, self._ensemble, self._runtime, self._options, on_progress=on_progress
-        )
+        with tempfile.TemporaryDirectory(prefix="stemsplit-") as folder:
+            names = (Path(folder) / str(number) for number in itertools.count())
+            yield ChainSeparation(
+                mixture,
+                self._chain,
+                self._runtime,
+                new_spool=lambda: next(names),
+                on_progress=on_progress,
+            )

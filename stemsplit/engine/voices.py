@@ -6,13 +6,19 @@ each with statistics of its own, so that a quiet rear pair is scaled as a quiet 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out
-from stemsplit.audio.channels import ChannelGroups, layout_is_known, to_model_channels
+from stemsplit.audio.channels import (
+    ChannelGroups,
+    group_channels,
+    layout_is_known,
+    to_model_channels,
+)
 from stemsplit.audio.info import StatsAccumulator, TrackStats
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.engine.ensemble import Ensemble
@@ -47,10 +53,19 @@ class Voice:
     scaling: Scaling
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How an ensemble hears a song: the voices, and the low channels that it does not hear."""
+
+    ensemble: Ensemble
+    groups: ChannelGroups
+    voices: tuple[Voice, ...]
+
+
 def measure_voices(
-    mixture: Mixture, ensemble: Ensemble, groups: ChannelGroups
-) -> tuple[int, tuple[Voice, ...]]:
-    """The first pass: the song's true length in samples, and its voices.
+    mixture: Mixture, ensembles: Sequence[Ensemble]
+) -> tuple[int, tuple[Hearing, ...]]:
+    """The first pass: the song's true length in samples, and how each ensemble hears it.
 
     The statistics are those of a voice as the model hears it, after resampling, because the
     reference implementation measures there.
@@ -63,21 +78,32 @@ def measure_voices(
             num_samples += block.shape[-1]
             yield block
 
+    groups = [group_channels(mixture.channels, ensemble.num_channels) for ensemble in ensembles]
+    voices = [
+        (ensemble, channels)
+        for ensemble, group in zip(ensembles, groups, strict=True)
+        for channels in group.voices
+    ]
     heard = [
         hear(branch, channels, mixture.sample_rate, ensemble)
-        for channels, branch in zip(
-            groups.voices, fan_out(counted(), len(groups.voices)), strict=True
+        for (ensemble, channels), branch in zip(
+            voices, fan_out(counted(), len(voices)), strict=True
         )
     ]
-    stats = [StatsAccumulator() for _ in groups.voices]
-    for blocks in zip(*heard, strict=True):
-        for accumulator, block in zip(stats, blocks, strict=True):
-            accumulator.add(block)
-    voices = [
+    stats = [StatsAccumulator() for _ in voices]
+    for blocks in itertools.zip_longest(*heard):  # a resampler may come out with one more block
+        for (ensemble, _), accumulator, block in zip(voices, stats, blocks, strict=True):
+            if block is not None:
+                together = ensemble.scaling == "samples"
+                accumulator.add(block.reshape(1, -1) if together else block)
+    measured = iter(
         Voice(channels, Scaling.of(accumulator.result(), ensemble))
-        for channels, accumulator in zip(groups.voices, stats, strict=True)
-    ]
-    return num_samples, tuple(voices)
+        for (ensemble, channels), accumulator in zip(voices, stats, strict=True)
+    )
+    return num_samples, tuple(
+        Hearing(ensemble, group, tuple(itertools.islice(measured, len(group.voices))))
+        for ensemble, group in zip(ensembles, groups, strict=True)
+    )
 
 
 def hear(

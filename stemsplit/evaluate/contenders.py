@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
@@ -74,16 +75,16 @@ class OracleContender:
 class ModelContender:
     """A model as `separate` runs it, without random shifts."""
 
-    def __init__(self, ensemble: Ensemble, runtime: Runtime) -> None:
-        self._ensemble = ensemble
+    def __init__(self, model: Blend, runtime: Runtime) -> None:
+        self._model = model
         self._runtime = runtime
-        self.stems: tuple[str, ...] = ensemble.stems
-        self.key = (ensemble.name, revision_of(ensemble), ensemble.precision)
+        self.stems: tuple[str, ...] = model.stems
+        self.key = (model.name, revision_of(model), model.precision)
 
     def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
         separation = TrackSeparation(
             Mixture.from_array(audio.mixture, audio.sample_rate),
-            self._ensemble,
+            self._model,
             self._runtime,
             SeparationOptions(),
             on_progress=lambda progress: on_progress(progress.share),
@@ -96,8 +97,15 @@ class ModelContender:
         return dict(zip(names, estimates, strict=True))
 
 
-def revision_of(ensemble: Ensemble) -> str:
-    """The commit on the Hub, or 12 digits of a sha256 for local files, or the program's version."""
+def revision_of(model: Blend) -> str:
+    """The commit on the Hub, or 12 digits of a sha256 for local files, or the program's version.
+
+    Of a blend, those of its parts.
+    """
+    return "+".join(map(_revision, model.ensembles))
+
+
+def _revision(ensemble: Ensemble) -> str:
     if ensemble.revision is not None:
         return ensemble.revision
     digests: Sequence[str] = [member.sha256 for member in ensemble.members if member.sha256]

@@ -11,7 +11,7 @@ from pathlib import Path
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
 from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
-from stemsplit.hub.digest import readable, verify_local
+from stemsplit.hub.digest import readable
 from stemsplit.hub.download import (
     Connection,
     HubRepo,
@@ -111,18 +111,13 @@ def _resolve_path(reference: str) -> ModelSource:
     return _source(name, None, origin=str(path), revision=None, members=members, bag=bag)
 
 
-def _local_file(folder: Path, file_name: str, part: str = "") -> ModelFile:
-    path = folder / file_name
-    return ModelFile(file_name, get=lambda: verify_local(path), find=lambda: path, part=part)
-
-
 def _local_member(
     folder: Path, file_name: str, configuration: str | None, signature: str | None = None
 ) -> Member:
     return Member(
         signature=signature or signature_of(file_name),
-        weights=(_local_file(folder, file_name),),
-        configs=() if configuration is None else (_local_file(folder, configuration),),
+        weights=(ModelFile.local(folder / file_name),),
+        configs=() if configuration is None else (ModelFile.local(folder / configuration),),
     )
 
 
@@ -132,7 +127,7 @@ def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
         Path(name).stem for name in files if name.endswith(".json") and name != SPECTROGRAM_FILE
     ]
     weights = [
-        _local_file(folder, name, part=stem)
+        ModelFile.local(folder / name, part=stem)
         for stem in stems
         for name in files
         if is_weights(name) and re.fullmatch(re.escape(stem) + r"(?:-[0-9a-f]{8,64})?\.\w+", name)
@@ -147,8 +142,8 @@ def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
         signature=folder.name,
         weights=tuple(weights),
         configs=(
-            _local_file(folder, SPECTROGRAM_FILE, part=SPECTROGRAM_FILE),
-            *(_local_file(folder, f"{stem}.json", part=stem) for stem in stems),
+            ModelFile.local(folder / SPECTROGRAM_FILE, part=SPECTROGRAM_FILE),
+            *(ModelFile.local(folder / f"{stem}.json", part=stem) for stem in stems),
         ),
         class_name="openunmix",
     )

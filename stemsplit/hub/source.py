@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from stemsplit.hub.catalog import CatalogEntry
-from stemsplit.hub.digest import VerifiedFile
+from stemsplit.hub.digest import VerifiedFile, verify_local
 
 
 class ModelFile:
@@ -31,6 +32,11 @@ class ModelFile:
         self._get = get
         self._find = find
         self._verified: VerifiedFile | None = None
+
+    @classmethod
+    def local(cls, path: Path, *, part: str = "") -> ModelFile:
+        """A file that is on this machine, wherever the user has put it."""
+        return cls(path.name, get=lambda: verify_local(path), find=lambda: path, part=part)
 
     def local_path(self) -> Path | None:
         """Where the file is if it is on this machine, else None. Nothing is fetched or verified."""
@@ -111,7 +117,9 @@ class ModelSource:
     `name` is safe as the name of a folder. `origin` says to a person where the model is from;
     `revision` is the commit on the Hub, None for local files. `stems` None: only a network itself
     can tell. `weights` [member][stem] None: all count the same. `segment_seconds` None: each
-    network's own. A built-in model has no members.
+    network's own. A built-in model has no members. `mixer`: the weights of KUIELab's Mixer, which
+    makes the final stems from all of them and the mixture. `overlap` and `scaling` (a value of
+    `models.spec.InputScaling`): as this model is run where it is not run as its network says.
     """
 
     name: str
@@ -122,6 +130,9 @@ class ModelSource:
     members: tuple[Member, ...]
     weights: tuple[tuple[float, ...], ...] | None = None
     segment_seconds: float | None = None
+    overlap: float | None = None
+    scaling: Literal["samples"] | None = None
+    mixer: ModelFile | None = None
 
 
 def _digest_of(digests: Sequence[str]) -> str:

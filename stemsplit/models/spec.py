@@ -9,11 +9,12 @@ from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 
-InputScaling = Literal["none", "track"]
+InputScaling = Literal["none", "track", "samples"]
 """How the mixture is scaled before it is cut into chunks.
 
 `track`: minus the mean and divided by the standard deviation (plus 1e-8) of the whole track's mono
-mix, and back after the model. `none`: as it is.
+mix, and back after the model. `samples`: the same, measured over the samples of all its channels.
+`none`: as it is.
 """
 
 

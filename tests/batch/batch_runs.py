@@ -19,10 +19,11 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.batch.discover import discover
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import run_jobs
+from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.models.spectral.model import SpectralSeparator
-from tests.engine.toy_models import ensemble_of
+from tests.engine.toy_models import model_of
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
@@ -42,9 +43,8 @@ def run_batch(
     """The name and the status of each song, in the order in which they were finished."""
     torch.set_num_threads(1)
     session = Session(
-        ensemble=ensemble_of(SpectralSeparator()),
+        chain=Chain(model=model_of(SpectralSeparator()), options=SeparationOptions()),
         runtime=choose_runtime(device="cpu"),
-        options=SeparationOptions(),
     )
     jobs = [
         Job(

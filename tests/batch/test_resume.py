@@ -19,19 +19,19 @@ from stemsplit.batch.local import run_jobs
 from stemsplit.batch.lock import TrackBusyError, track_lock
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.track import run_job
+from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.errors import AudioReadError, AudioWriteError, OutputExistsError, UsageError
 from tests.audio.songs import tone, write_sndfile
-from tests.engine.toy_models import GainModel, ensemble_of
+from tests.engine.toy_models import GainModel, model_of
 
 
 @pytest.fixture
 def session() -> Session:
     return Session(
-        ensemble=ensemble_of(GainModel()),
+        chain=Chain(model=model_of(GainModel()), options=SeparationOptions()),
         runtime=choose_runtime(device="cpu"),
-        options=SeparationOptions(),
     )
 
 

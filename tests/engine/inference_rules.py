@@ -66,9 +66,14 @@ def trim_rule(network: Network, track: Audio, *, chunk: int, trim: int) -> Audio
 
 
 def demucs_v2_rule(
-    network: Network, track: Audio, *, chunk: int, valid_length: Callable[[int], int]
+    network: Network,
+    track: Audio,
+    *,
+    chunk: int,
+    valid_length: Callable[[int], int],
+    overlap: float = 0.25,
 ) -> Audio:
-    """Stems [S, C, T] as demucs 2 makes them, with a quarter overlap, of a track that is scaled.
+    """Stems [S, C, T] as demucs 2 makes them of a track that is scaled.
 
     `network` gives as many samples as it hears, with silence where the reference gives none.
     """
@@ -78,7 +83,7 @@ def demucs_v2_rule(
     window /= window.max()
     total: Audio | float = 0.0
     weight = np.zeros(length, np.float32)
-    for start in range(0, length, int(0.75 * chunk)):
+    for start in range(0, length, int((1 - overlap) * chunk)):
         num_samples = min(chunk, length - start)
         num_read = valid_length(num_samples)
         left = (num_read - num_samples) // 2

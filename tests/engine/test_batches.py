@@ -15,7 +15,7 @@ from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import DeviceMemoryError
 from tests.engine.test_separate import noise
-from tests.engine.toy_models import EdgeModel, ensemble_of
+from tests.engine.toy_models import EdgeModel, model_of
 
 
 class SmallDevice(EdgeModel):
@@ -41,7 +41,7 @@ def separate(model: EdgeModel, batch_size: int, num_tracks: int = 1) -> list[Ten
     results = []
     for _ in range(num_tracks):
         mixture = Mixture.from_array(noise(9000, num_channels=6), 44100)
-        track = TrackSeparation(mixture, ensemble_of(model), runtime, SeparationOptions())
+        track = TrackSeparation(mixture, model_of(model), runtime, SeparationOptions())
         results.append(torch.cat([block.samples for block in track.blocks()], dim=-1))
     return results
 

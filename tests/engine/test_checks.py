@@ -16,7 +16,7 @@ from stemsplit.engine.separate import TrackSeparation
 from stemsplit.evaluate.demo_song import make_demo_song
 from stemsplit.models.spectral.model import SpectralSeparator
 from tests.engine.test_separate import noise
-from tests.engine.toy_models import STEMS, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, GainModel, model_of
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def check(
 def separate(mixture: Mixture, *, options: SeparationOptions | None = None) -> Checks:
     track = TrackSeparation(
         mixture,
-        ensemble_of(GainModel()),
+        model_of(GainModel()),
         choose_runtime(device="cpu"),
         options or SeparationOptions(),
     )
@@ -74,7 +74,7 @@ def test_a_weak_model_is_no_failure(song: dict[str, Tensor], solo: str | None) -
     mixture = torch.stack(list(song.values())).sum(dim=0) if solo is None else song[solo]
     track = TrackSeparation(
         Mixture.from_array(mixture, 44100),
-        ensemble_of(SpectralSeparator()),
+        model_of(SpectralSeparator()),
         choose_runtime(device="cpu"),
         SeparationOptions(),
     )

@@ -37,7 +37,7 @@ from stemsplit.models.scnet.model import SCNet
 from stemsplit.models.spec import Model
 from tests.engine.inference_rules import community_rule, demucs_v2_rule, trim_rule
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 from tests.golden import make_cac_tdc, make_demucs_v2, make_mdx23c, make_mdxnet, make_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 
@@ -68,7 +68,7 @@ def test_tracks_of_any_length_are_cut_as_the_community_cuts_them(
 ) -> None:
     model = EdgeModel(policy=community_policy(chunk, num_overlaps))
     audio = noise(length)
-    stems = run(audio, ensemble_of(model), batch_size=batch_size)
+    stems = run(audio, model_of(model), batch_size=batch_size)
     expected = community_rule(model, audio.numpy(), chunk=chunk, num_overlaps=num_overlaps)
     ours = torch.stack([stems[stem] for stem in STEMS]).numpy()
     assert np.isfinite(ours).all()
@@ -91,7 +91,7 @@ def test_chunks_side_by_side_are_heard_with_what_surrounds_them(
         fixed_length=True,
     )
     model = EdgeModel(policy=policy)
-    stems = run(noise(length), ensemble_of(model))
+    stems = run(noise(length), model_of(model))
     expected = trim_rule(model, noise(length).numpy(), chunk=chunk, trim=trim)
     assert np.allclose(torch.stack([stems[stem] for stem in STEMS]), expected, atol=1e-6)
 
@@ -103,7 +103,7 @@ def test_a_range_and_a_batch_are_equal_in_every_bit(
     bounds: tuple[int, int], shifts: int, num_overlaps: int
 ) -> None:
     audio, (first, last) = noise(30_011), bounds
-    ensemble = ensemble_of(EdgeModel(policy=community_policy(1000, num_overlaps)))
+    ensemble = model_of(EdgeModel(policy=community_policy(1000, num_overlaps)))
     options = SeparationOptions(shifts=shifts)
     part = replace(options, start_seconds=first / 44100, end_seconds=last / 44100)
     whole = run(audio, ensemble, options=options)
@@ -117,7 +117,7 @@ def test_a_range_and_a_batch_are_equal_in_every_bit(
 def test_users_may_ask_for_any_overlap(length: int, overlap: float | None) -> None:
     model = GainModel(policy=community_policy(1000, 4))
     options = SeparationOptions(overlap=overlap, shifts=length % 2)
-    stems = run(noise(length), ensemble_of(model), options=options)
+    stems = run(noise(length), model_of(model), options=options)
     assert torch.allclose(sum(stems.values()), noise(length), atol=1e-6)
     assert set(model.lengths) <= {1000}
 
@@ -136,7 +136,7 @@ def test_memory_does_not_grow_with_the_track() -> None:
     model = GainModel(policy=community_policy(2000, 4))
     track = TrackSeparation(
         Mixture("tape", 44100, ("FL", "FR"), play),
-        ensemble_of(model),
+        model_of(model),
         choose_runtime(device="cpu", batch_size=1),
         SeparationOptions(),
     )
@@ -174,7 +174,7 @@ def community_network(family: str, chunk: int, num_overlaps: int) -> nn.Module:
 def assert_parity(network: nn.Module, track: Tensor, expected: np.ndarray) -> None:
     """The network's own stems, whatever it leaves over, equal `expected` [S, C, T]."""
     model: Model = network  # type: ignore[assignment]
-    stems = run(track, ensemble_of(model))
+    stems = run(track, model_of(model))
     for stem, reference in zip(model.spec.stems, expected, strict=True):
         level = signal_to_difference_db(torch.from_numpy(reference), stems[stem])
         assert level > REQUIRED_DB, f"{stem}: {level:.1f} dB"

@@ -6,13 +6,13 @@ import torch
 from stemsplit.engine.lanes import MAX_SHIFT_SECONDS, plan_lanes
 from stemsplit.engine.options import SeparationOptions
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of, model_of
 
 
 def test_a_bag_averages_its_members_by_their_weights() -> None:
     audio = noise(4000)
     ones, twos = GainModel((1, 1, 1, 1)), GainModel((2, 2, 2, 2))
-    stems = run(audio, ensemble_of(ones, twos, weights=[[1, 1, 0, 3], [1, 0, 1, 1]]))
+    stems = run(audio, model_of(ones, twos, weights=[[1, 1, 0, 3], [1, 0, 1, 1]]))
     for stem, gain in zip(STEMS, (1.5, 1.0, 2.0, 1.25), strict=True):
         assert torch.allclose(stems[stem], gain * audio, atol=1e-6)
 
@@ -23,7 +23,7 @@ def test_members_may_cut_the_track_differently() -> None:
     audio = noise(9000)
     coarse = GainModel((1, 1, 1, 1), policy=ChunkPolicy(chunk_samples=4000, overlap_samples=1000))
     fine = GainModel((3, 3, 3, 3), policy=ChunkPolicy(chunk_samples=300, overlap_samples=7))
-    stems = run(audio, ensemble_of(coarse, fine))
+    stems = run(audio, model_of(coarse, fine))
     assert torch.allclose(stems["bass"], 2 * audio, atol=1e-6)
 
 
@@ -31,7 +31,7 @@ def test_a_member_without_a_say_is_not_run() -> None:
     silent, speaking = GainModel(), GainModel()
     weights = [[1, 1, 1, 0], [0, 0, 0, 1]]
     options = SeparationOptions(two_stems="vocals")
-    run(noise(4000), ensemble_of(silent, speaking, weights=weights), options=options)
+    run(noise(4000), model_of(silent, speaking, weights=weights), options=options)
     assert silent.lengths == []
     assert speaking.lengths
 
@@ -40,14 +40,14 @@ def test_a_member_without_a_say_is_not_run() -> None:
 @pytest.mark.parametrize("length", [1, 1001, 60_000])
 def test_shifts_average_grids_that_cover_the_track(shifts: int, length: int) -> None:
     audio = noise(length)
-    stems = run(audio, ensemble_of(GainModel()), options=SeparationOptions(shifts=shifts))
+    stems = run(audio, model_of(GainModel()), options=SeparationOptions(shifts=shifts))
     assert torch.allclose(sum(stems.values()), audio, atol=1e-6)
 
 
 def test_shifts_are_the_same_for_the_same_seed_and_differ_for_another() -> None:
     audio = noise(60_000)
     first, again, other = (
-        run(audio, ensemble_of(EdgeModel()), options=SeparationOptions(shifts=2, seed=seed))
+        run(audio, model_of(EdgeModel()), options=SeparationOptions(shifts=2, seed=seed))
         for seed in (1, 1, 2)
     )
     assert torch.equal(first["drums"], again["drums"])

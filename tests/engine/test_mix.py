@@ -13,7 +13,7 @@ from stemsplit.engine.mix import Output, parse_mix
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.errors import UnknownStemError, UsageError
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_stems_are_written_beside_mixes_only_if_they_are_named() -> None:
 
 def test_a_mix_is_what_it_says_and_runs_what_it_needs() -> None:
     audio = noise(4000)
-    stems = run(audio, ensemble_of(EdgeModel()))
+    stems = run(audio, model_of(EdgeModel()))
     options = SeparationOptions(mixes=("x = mixture - drums + 0.5*vocals",))
     silent, speaking = EdgeModel(), EdgeModel()
     weights = [[0, 1, 1, 0], [1, 0, 0, 1]]
-    mixed = run(audio, ensemble_of(silent, speaking, weights=weights), options=options)
+    mixed = run(audio, model_of(silent, speaking, weights=weights), options=options)
     expected = audio - stems["drums"] + 0.5 * stems["vocals"]
     assert torch.allclose(mixed["x"], expected, atol=1e-6)
     assert silent.lengths == []
@@ -127,9 +127,9 @@ def test_a_mix_is_what_it_says_and_runs_what_it_needs() -> None:
 @pytest.mark.parametrize("sample_rate", [44100, 48000])
 def test_with_sum_to_mix_the_stems_are_the_mixture(sample_rate: int) -> None:
     audio = noise(4000)
-    plain = run(audio, ensemble_of(EdgeModel()), sample_rate=sample_rate)
+    plain = run(audio, model_of(EdgeModel()), sample_rate=sample_rate)
     options = SeparationOptions(sum_to_mix=True)
-    folded = run(audio, ensemble_of(EdgeModel()), sample_rate=sample_rate, options=options)
+    folded = run(audio, model_of(EdgeModel()), sample_rate=sample_rate, options=options)
     assert list(folded) == list(STEMS)
     assert torch.allclose(sum(folded.values()), audio, atol=1e-6)
     for stem in ("drums", "bass", "vocals"):
@@ -139,9 +139,9 @@ def test_with_sum_to_mix_the_stems_are_the_mixture(sample_rate: int) -> None:
 
 def test_sum_to_mix_reaches_complements_and_mixes() -> None:
     audio = noise(4000)
-    folded = run(audio, ensemble_of(EdgeModel()), options=SeparationOptions(sum_to_mix=True))
+    folded = run(audio, model_of(EdgeModel()), options=SeparationOptions(sum_to_mix=True))
     options = SeparationOptions(two_stems="other", mixes=("x = other - bass",), sum_to_mix=True)
-    outputs = run(audio, ensemble_of(EdgeModel()), options=options)
+    outputs = run(audio, model_of(EdgeModel()), options=options)
     assert torch.allclose(outputs["other"], folded["other"], atol=1e-6)
     assert torch.allclose(outputs["no_other"], audio - folded["other"], atol=1e-6)
     assert torch.allclose(outputs["x"], folded["other"] - folded["bass"], atol=1e-6)
@@ -174,4 +174,4 @@ def test_nothing_is_left_over_for_a_residual() -> None:
 
 def test_an_unknown_stem_of_a_mix_is_an_unknown_stem() -> None:
     with pytest.raises(UnknownStemError, match="kazoo"):
-        run(noise(10), ensemble_of(GainModel()), options=SeparationOptions(mixes=("x = kazoo",)))
+        run(noise(10), model_of(GainModel()), options=SeparationOptions(mixes=("x = kazoo",)))

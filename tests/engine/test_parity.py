@@ -94,7 +94,7 @@ def test_the_published_htdemucs_equals_the_reference(tmp_path: Path) -> None:
     exact = Separator(checkpoint, device="cpu", precision="fp32")
     assert_parity(exact, expected, mixture)
     coarse = Separator(checkpoint, device="cpu", precision="bf16")
-    assert coarse.ensemble.precision == "bf16"
+    assert coarse.model.precision == "bf16"
     assert_parity(coarse, expected, mixture, promised_db=PROMISED_BF16_DB)
 
 
@@ -146,7 +146,7 @@ def test_only_the_networks_that_are_needed_are_loaded(tmp_path: Path) -> None:
     bag = write_bag(tmp_path, "ft", models, identity)
     mixture = song(1)
     separator = Separator(bag, two_stems="vocals", device="cpu", precision="fp32")
-    assert len(separator.ensemble.members) == 1
+    assert len(separator.model.members) == 1
     separation = separator.separate(mixture, sample_rate=SAMPLE_RATE)
     expected = reference_stems(models[3], mixture)[3]
     vocals = torch.from_numpy(separation["vocals"])

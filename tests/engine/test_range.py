@@ -20,13 +20,13 @@ from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UsageError
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 
 LENGTH = 30_011
 
 
 def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -> TrackSeparation:
-    ensemble = ensemble_of(*(models or (EdgeModel(),)))
+    ensemble = model_of(*(models or (EdgeModel(),)))
     return TrackSeparation(mixture, ensemble, choose_runtime(device="cpu"), options)
 
 
@@ -47,7 +47,7 @@ def test_a_range_is_that_range_of_the_whole(
     policy = ChunkPolicy(
         chunk_samples=5000, overlap_samples=1250, min_length_samples=7, length_step_samples=900
     )
-    ensemble = ensemble_of(EdgeModel(policy=policy, scaling="track"), EdgeModel(scaling="track"))
+    ensemble = model_of(EdgeModel(policy=policy, scaling="track"), EdgeModel(scaling="track"))
     options = SeparationOptions(
         shifts=shifts,
         sample_rate=output_rate,  # type: ignore[arg-type]
@@ -68,8 +68,8 @@ def test_a_range_is_that_range_of_the_whole(
 
 def test_without_resampling_a_range_is_equal_in_every_bit() -> None:
     options = SeparationOptions(start_seconds=0.1234, end_seconds=0.4321, shifts=1)
-    whole = run(noise(LENGTH), ensemble_of(EdgeModel()), options=SeparationOptions(shifts=1))
-    piece = run(noise(LENGTH), ensemble_of(EdgeModel()), options=options)
+    whole = run(noise(LENGTH), model_of(EdgeModel()), options=SeparationOptions(shifts=1))
+    piece = run(noise(LENGTH), model_of(EdgeModel()), options=options)
     first, last = round(0.1234 * 44100), round(0.4321 * 44100)
     for stem in STEMS:
         assert torch.equal(piece[stem], whole[stem][:, first:last])
@@ -81,7 +81,7 @@ def test_only_the_chunks_that_touch_the_range_are_run() -> None:
     options = SeparationOptions(start_seconds=2000 / 44100, end_seconds=2600 / 44100)
     track = TrackSeparation(
         Mixture.from_array(noise(LENGTH), 44100),
-        ensemble_of(model),
+        model_of(model),
         choose_runtime(device="cpu"),
         options,
         on_progress=seen.append,

@@ -15,7 +15,7 @@ from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import UnknownStemError
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import EdgeModel, GainModel, model_of
 
 
 def vocals_model(**settings: Any) -> EdgeModel:
@@ -24,7 +24,7 @@ def vocals_model(**settings: Any) -> EdgeModel:
 
 def stems_of(length: int = 5000, **options: Any) -> dict[str, torch.Tensor]:
     options.setdefault("sample_rate", "source")
-    return run(noise(length), ensemble_of(vocals_model()), options=SeparationOptions(**options))
+    return run(noise(length), model_of(vocals_model()), options=SeparationOptions(**options))
 
 
 @pytest.mark.parametrize("length", [0, 1, 5000])
@@ -33,7 +33,7 @@ def stems_of(length: int = 5000, **options: Any) -> dict[str, torch.Tensor]:
 def test_the_stems_are_the_mixture_to_the_last_bit_or_two(
     length: int, scaling: str, sample_rate: int
 ) -> None:
-    ensemble = ensemble_of(vocals_model(scaling=scaling))
+    ensemble = model_of(vocals_model(scaling=scaling))
     stems = run(noise(length), ensemble, sample_rate=sample_rate)
     assert list(stems) == ["vocals", "instrumental"] == list(ensemble.stems)
     assert torch.allclose(sum(stems.values()), noise(length), atol=1e-6)
@@ -63,7 +63,7 @@ def test_nothing_is_left_over() -> None:
     assert stems["residual"].abs().max() < 1e-6
     track = TrackSeparation(
         Mixture.from_array(noise(5000), 44100),
-        ensemble_of(vocals_model()),
+        model_of(vocals_model()),
         choose_runtime(device="cpu"),
         SeparationOptions(),
     )
@@ -77,7 +77,7 @@ def test_a_bag_subtracts_the_average_of_its_networks() -> None:
     loud, soft = (
         GainModel((gain,), stems=["vocals"], residual_stem="other") for gain in (0.8, 0.2)
     )
-    stems = run(noise(3000), ensemble_of(loud, soft, weights=[[3.0], [1.0]]))
+    stems = run(noise(3000), model_of(loud, soft, weights=[[3.0], [1.0]]))
     assert torch.allclose(stems["vocals"], 0.65 * noise(3000), atol=1e-6)
     assert torch.allclose(stems["other"], 0.35 * noise(3000), atol=1e-6)
 
@@ -94,7 +94,7 @@ def test_low_channels_go_where_they_are_wanted(lfe: str | None, stem: str) -> No
     audio = noise(3000, num_channels=6)
     model = EdgeModel((0.7, 0.1), stems=["vocals", "choir"], residual_stem="instrumental")
     lfe = lfe or "instrumental"
-    stems = run(audio, ensemble_of(model), options=SeparationOptions(lfe=lfe))
+    stems = run(audio, model_of(model), options=SeparationOptions(lfe=lfe))
     for name, samples in stems.items():
         expected = audio[3] if name == stem else torch.zeros(3000)
         assert torch.allclose(samples[3], expected)

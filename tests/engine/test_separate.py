@@ -10,13 +10,13 @@ from torch import Tensor
 
 from stemsplit.audio.source import AudioInfo
 from stemsplit.dsp.chunking import ChunkPolicy
-from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError
-from tests.engine.toy_models import POLICY, STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import POLICY, STEMS, EdgeModel, GainModel, model_of
 
 LENGTHS = (0, 1, 999, 1000, 1001, 5432)
 
@@ -27,7 +27,7 @@ def noise(length: int, num_channels: int = 2) -> Tensor:
 
 def run(
     audio: Tensor,
-    ensemble: Ensemble,
+    model: Blend,
     *,
     batch_size: int = 1,
     sample_rate: int = 44100,
@@ -35,7 +35,7 @@ def run(
 ) -> dict[str, Tensor]:
     runtime = choose_runtime(device="cpu", batch_size=batch_size)
     track = TrackSeparation(
-        Mixture.from_array(audio, sample_rate), ensemble, runtime, options or SeparationOptions()
+        Mixture.from_array(audio, sample_rate), model, runtime, options or SeparationOptions()
     )
     blocks = [block.samples for block in track.blocks()]
     empty = torch.zeros(len(track.outputs), track.num_channels, 0)
@@ -52,7 +52,7 @@ def test_stems_of_a_model_that_takes_nothing_away_sum_to_the_mixture(
 ) -> None:
     audio = noise(length)
     model = GainModel(scaling=scaling)  # type: ignore[arg-type]
-    stems = run(audio, ensemble_of(model))
+    stems = run(audio, model_of(model))
     assert tuple(stems) == STEMS
     total = sum(stems.values())
     mean = audio.mean() if length and scaling == "track" else 0.0
@@ -65,9 +65,9 @@ def test_stems_of_a_model_that_takes_nothing_away_sum_to_the_mixture(
 def test_batches_do_not_change_a_bit(length: int, fixed: bool) -> None:
     policy = replace(POLICY, fixed_length=fixed)
     audio = noise(length)
-    one = run(audio, ensemble_of(EdgeModel(policy=policy)))
+    one = run(audio, model_of(EdgeModel(policy=policy)))
     model = EdgeModel(policy=policy)
-    four = run(audio, ensemble_of(model), batch_size=4)
+    four = run(audio, model_of(model), batch_size=4)
     for stem in STEMS:
         assert torch.equal(one[stem], four[stem])
     if length == 5432:
@@ -85,7 +85,7 @@ def test_streamed_equals_a_plain_loop_over_the_whole_track() -> None:
         size = chunk.shape[-1]
         expected[..., start : start + size] += window[:size] * model(chunk)[0]
         weights[start : start + size] += window[:size]
-    stems = run(audio, ensemble_of(EdgeModel()))
+    stems = run(audio, model_of(EdgeModel()))
     for row, stem in enumerate(STEMS):
         assert torch.allclose(stems[stem], (expected / weights)[row], atol=1e-6)
 
@@ -100,7 +100,7 @@ def test_the_size_of_the_blocks_that_come_in_does_not_matter() -> None:
 
         mixture = Mixture("x", 48000, ("FL", "FR"), open_blocks)
         track = TrackSeparation(
-            mixture, ensemble_of(EdgeModel()), choose_runtime(device="cpu"), SeparationOptions()
+            mixture, model_of(EdgeModel()), choose_runtime(device="cpu"), SeparationOptions()
         )
         results.append(torch.cat([block.samples for block in track.blocks()], dim=-1))
     assert results[0].shape == (4, 2, 5432)
@@ -111,30 +111,30 @@ def test_the_size_of_the_blocks_that_come_in_does_not_matter() -> None:
 @pytest.mark.parametrize("sample_rate", [8000, 22050, 48000, 96000])
 def test_the_outputs_have_the_sources_rate_and_exact_length(sample_rate: int) -> None:
     for length in (0, 1, 7777):
-        stems = run(noise(length), ensemble_of(GainModel()), sample_rate=sample_rate)
+        stems = run(noise(length), model_of(GainModel()), sample_rate=sample_rate)
         assert {stem.shape for stem in stems.values()} == {(2, length)}
 
 
 def test_another_output_rate_can_be_asked_for() -> None:
     options = SeparationOptions(sample_rate="model", two_stems="vocals")
-    stems = run(noise(48000), ensemble_of(GainModel()), sample_rate=48000, options=options)
+    stems = run(noise(48000), model_of(GainModel()), sample_rate=48000, options=options)
     assert stems["vocals"].shape == stems["no_vocals"].shape == (2, 44100)
 
 
 def test_mono_stays_mono() -> None:
     audio = noise(3000, num_channels=1)
-    stems = run(audio, ensemble_of(GainModel()))
+    stems = run(audio, model_of(GainModel()))
     assert stems["drums"].shape == (1, 3000)
     assert torch.allclose(stems["drums"], 0.4 * audio, atol=1e-6)
 
 
 def test_silence_in_silence_out() -> None:
-    stems = run(torch.zeros(2, 3000), ensemble_of(GainModel(scaling="track")))
+    stems = run(torch.zeros(2, 3000), model_of(GainModel(scaling="track")))
     assert all(not stem.any() for stem in stems.values())
 
 
 def test_a_constant_offset_stays_finite() -> None:
-    stems = run(torch.full((2, 3000), 0.3), ensemble_of(GainModel(scaling="track")))
+    stems = run(torch.full((2, 3000), 0.3), model_of(GainModel(scaling="track")))
     assert all(torch.isfinite(stem).all() for stem in stems.values())
 
 
@@ -142,7 +142,7 @@ def test_a_constant_offset_stays_finite() -> None:
 def test_a_stem_and_its_complement_are_the_mixture(sample_rate: int) -> None:
     audio = noise(20_000)
     options = SeparationOptions(two_stems="vocals")
-    stems = run(audio, ensemble_of(EdgeModel()), sample_rate=sample_rate, options=options)
+    stems = run(audio, model_of(EdgeModel()), sample_rate=sample_rate, options=options)
     assert list(stems) == ["vocals", "no_vocals"]
     assert torch.allclose(stems["vocals"] + stems["no_vocals"], audio, atol=1e-6)
 
@@ -150,12 +150,12 @@ def test_a_stem_and_its_complement_are_the_mixture(sample_rate: int) -> None:
 def test_the_complement_by_sum_is_the_other_stems() -> None:
     audio = noise(4000)
     both = SeparationOptions(two_stems="vocals", complement="sum")
-    stems = run(audio, ensemble_of(EdgeModel()))
-    summed = run(audio, ensemble_of(EdgeModel()), options=both)
+    stems = run(audio, model_of(EdgeModel()))
+    summed = run(audio, model_of(EdgeModel()), options=both)
     others = stems["drums"] + stems["bass"] + stems["other"]
     assert torch.allclose(summed["no_vocals"], others, atol=1e-6)
     alone = replace(both, complement="none")
-    assert list(run(audio, ensemble_of(EdgeModel()), options=alone)) == ["vocals"]
+    assert list(run(audio, model_of(EdgeModel()), options=alone)) == ["vocals"]
 
 
 def test_the_residual_is_what_the_stems_leave_over() -> None:
@@ -163,7 +163,7 @@ def test_the_residual_is_what_the_stems_leave_over() -> None:
     options = SeparationOptions(stems=("bass",), residual=True)
     runtime = choose_runtime(device="cpu")
     model = GainModel((0.5, 0.2, 0.1, 0.1))
-    track = TrackSeparation(Mixture.from_array(audio, 44100), ensemble_of(model), runtime, options)
+    track = TrackSeparation(Mixture.from_array(audio, 44100), model_of(model), runtime, options)
     samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
     assert [output.name for output in track.outputs] == ["bass", "residual"]
     assert torch.allclose(samples[1], 0.1 * audio, atol=1e-6)
@@ -174,7 +174,7 @@ def test_progress_counts_every_chunk_once() -> None:
     seen: list[Progress] = []
     track = TrackSeparation(
         Mixture.from_array(noise(5432), 44100),
-        ensemble_of(GainModel(), GainModel()),
+        model_of(GainModel(), GainModel()),
         choose_runtime(device="cpu", batch_size=3),
         SeparationOptions(shifts=2),
         on_progress=seen.append,
@@ -197,7 +197,7 @@ def test_a_header_that_promises_more_is_a_warning() -> None:
     )
     mixture = replace(Mixture.from_array(noise(44100), 44100), info=info, name="cut.mp3")
     track = TrackSeparation(
-        mixture, ensemble_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions()
+        mixture, model_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions()
     )
     assert "cut.mp3 seems cut off: its header promises 2.00 s, 1.00 s" in track.warnings[0]
 
@@ -210,7 +210,7 @@ def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said()
     options = SeparationOptions(segment_seconds=7.0)
     track = TrackSeparation(
         Mixture.from_array(noise(100_000), 44100),
-        ensemble_of(model),
+        model_of(model),
         choose_runtime(device="cpu"),
         options,
     )

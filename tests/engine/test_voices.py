@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UnknownStemError
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 
 SURROUND = ("FL", "FR", "FC", "LFE", "BL", "BR")
 
@@ -24,14 +24,14 @@ def separate(
     audio: Tensor,
     channels: tuple[str, ...] = SURROUND,
     *,
-    ensemble: Ensemble | None = None,
+    model: Blend | None = None,
     sample_rate: int = 44100,
     options: SeparationOptions | None = None,
 ) -> tuple[TrackSeparation, dict[str, Tensor]]:
     mixture = replace(Mixture.from_array(audio, sample_rate), channels=channels)
     track = TrackSeparation(
         mixture,
-        ensemble or ensemble_of(EdgeModel(scaling="track")),
+        model or model_of(EdgeModel(scaling="track")),
         choose_runtime(device="cpu"),
         options or SeparationOptions(),
     )
@@ -45,7 +45,7 @@ def test_each_pair_is_separated_as_if_it_were_the_song(sample_rate: int) -> None
     track, stems = separate(audio, sample_rate=sample_rate)
     assert track.channels == SURROUND
     for rows in ([0, 1], [2], [4, 5]):
-        alone = run(audio[rows], ensemble_of(EdgeModel(scaling="track")), sample_rate=sample_rate)
+        alone = run(audio[rows], model_of(EdgeModel(scaling="track")), sample_rate=sample_rate)
         for stem in STEMS:
             # The resampler converts all rows at once, and the sums depend on how many there are.
             assert torch.allclose(stems[stem][rows], alone[stem], atol=2e-6)
@@ -84,7 +84,7 @@ def test_low_frequency_effects_go_where_they_are_told() -> None:
 def test_a_model_without_bass_has_another_home_for_them(stems: tuple[str, ...], owner: str) -> None:
     model = GainModel((0.5, 0.5))
     model.spec = replace(model.spec, stems=stems)
-    track, separated = separate(noise(2000, num_channels=6), ensemble=ensemble_of(model))
+    track, separated = separate(noise(2000, num_channels=6), model=model_of(model))
     assert separated[owner][3].any()
     assert track.warnings[0].endswith(f"LFE went to {owner} as it is.")
 
@@ -92,10 +92,10 @@ def test_a_model_without_bass_has_another_home_for_them(stems: tuple[str, ...], 
 @pytest.mark.parametrize("num_channels", [3, 4, 5, 7, 8, 9, 16, 32])
 def test_nothing_is_dropped(num_channels: int) -> None:
     audio = noise(2500, num_channels=num_channels)
-    stems = run(audio, ensemble_of(GainModel()))
+    stems = run(audio, model_of(GainModel()))
     assert torch.allclose(sum(stems.values()), audio, atol=1e-6)
     options = SeparationOptions(two_stems="vocals", residual=True)
-    outputs = run(audio, ensemble_of(EdgeModel()), options=options)
+    outputs = run(audio, model_of(EdgeModel()), options=options)
     assert torch.allclose(outputs["vocals"] + outputs["no_vocals"], audio, atol=1e-6)
 
 
@@ -108,7 +108,7 @@ def test_an_unknown_layout_is_a_row_of_pairs_and_said() -> None:
 
 def test_too_many_channels_are_an_error() -> None:
     with pytest.raises(AudioReadError, match=r"40 channels\. Up to 32"):
-        run(noise(100, num_channels=40), ensemble_of(GainModel()))
+        run(noise(100, num_channels=40), model_of(GainModel()))
 
 
 def test_progress_and_residual_count_all_channels() -> None:
@@ -116,7 +116,7 @@ def test_progress_and_residual_count_all_channels() -> None:
     model = GainModel((0.5, 0.2, 0.1, 0.1))
     track = TrackSeparation(
         Mixture.from_array(noise(5432, num_channels=6), 44100),
-        ensemble_of(model),
+        model_of(model),
         choose_runtime(device="cpu"),
         SeparationOptions(),
         on_progress=seen.append,
@@ -133,5 +133,5 @@ def test_a_model_of_one_channel_takes_any_song() -> None:
     model = GainModel()
     model.spec = replace(model.spec, num_channels=1)
     audio = noise(3000, num_channels=2)
-    stems = run(audio, ensemble_of(model))
+    stems = run(audio, model_of(model))
     assert torch.allclose(sum(stems.values()), audio, atol=1e-6)

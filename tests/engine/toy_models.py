@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.blend import Blend
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember
 from stemsplit.models.spec import InputScaling, Model, ModelSpec
 
@@ -68,3 +69,8 @@ def ensemble_of(*models: Model, weights: Sequence[Sequence[float]] | None = None
             for index, (model, row) in enumerate(zip(models, rows, strict=True))
         ),
     )
+
+
+def model_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Blend:
+    """What the engine runs: the ensemble of these, alone."""
+    return Blend.of(ensemble_of(*models, weights=weights))

@@ -71,25 +71,25 @@ def test_a_model_is_fetched_verified_and_splits_a_song(
         assert stem.shape == mixture.shape
         assert np.isfinite(stem).all()
         assert np.abs(stem).max() > 1e-6
-    assert separator.ensemble.name == name
-    assert separator.ensemble.licence == entry.licence
-    assert separator.ensemble.revision == (
-        entry.revision if entry.revision != "main" else separator.ensemble.revision
+    assert separator.model.name == name
+    assert separator.model.ensembles[0].licence == entry.licence
+    assert separator.model.ensembles[0].revision == (
+        entry.revision if entry.revision != "main" else separator.model.ensembles[0].revision
     )
 
 
 def test_a_short_name_runs_the_model(published: Publish) -> None:
     entry = published("melband_karaoke")
     separator = Separator("karaoke", device="cpu")
-    assert separator.ensemble.name == entry.name
-    assert set(separator.ensemble.stems) == set(entry.child_names)
+    assert separator.model.name == entry.name
+    assert set(separator.model.stems) == set(entry.child_names)
 
 
 def test_one_stem_of_several_networks_needs_one_network(published: Publish, hub: Hub) -> None:
     entry = published("kuielab_mdxnet_a")
     mixture = noise(2, SAMPLE_RATE).numpy()
     alone = Separator(entry.name, stems=["drums"], device="cpu")
-    assert [member.signature for member in alone.ensemble.members] == ["drums"]
+    assert [member.signature for member in alone.model.members] == ["drums"]
     assert hub.requested_files() == ["models/MDXNet/kuielab_a_drums.onnx"]
     drums = alone.separate(mixture, sample_rate=SAMPLE_RATE).stems["drums"]
     together = Separator(entry.name, device="cpu").separate(mixture, sample_rate=SAMPLE_RATE)

@@ -52,7 +52,7 @@ def written(tmp_path: Path) -> Write:
 
 
 def family_of(model: Path | str, **options: Any) -> str:
-    return Separator(str(model), device="cpu", **options).ensemble.family
+    return Separator(str(model), device="cpu", **options).model.ensembles[0].family
 
 
 @pytest.mark.parametrize("family", CONFIGURED)
@@ -137,8 +137,8 @@ def test_a_folder_of_open_unmix_s_training_program(tmp_path: Path) -> None:
         about = {"args": {"hidden_size": 8, "bandwidth": 16000, "target": stem}, "best_loss": 1.0}
         (tmp_path / f"{stem}.json").write_text(json.dumps(about))
     trained = Separator(str(tmp_path), device="cpu")
-    assert trained.ensemble.family == "openunmix"
-    assert set(trained.ensemble.stems) == {"vocals", "drums"}
+    assert trained.model.ensembles[0].family == "openunmix"
+    assert set(trained.model.stems) == {"vocals", "drums"}
     (tmp_path / "drums.pth").unlink()
     with pytest.raises(CheckpointError, match=r"not one file with weights for each \.json"):
         Separator(str(tmp_path), device="cpu")
@@ -167,10 +167,10 @@ def test_an_onnx_file_is_known_by_its_fingerprint(
 
     known = {"target_name": "instrumental", "n_fft": 6144, "compensate": 1.03, "silent_bins": 3}
     monkeypatch.setattr("stemsplit.models.recognize.uvr_settings", lambda _: known)
-    assert Separator(str(file), device="cpu").ensemble.stems == ("instrumental", "vocals")
+    assert Separator(str(file), device="cpu").model.stems == ("instrumental", "vocals")
     # What the user says about it counts more.
     (tmp_path / "Kim.yaml").write_text("target_name: drums\nn_fft: 6144\n")
-    assert Separator(str(file), device="cpu").ensemble.stems == ("drums",)
+    assert Separator(str(file), device="cpu").model.stems == ("drums",)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_the_authors_cac_tdc_checkpoint_is_a_model() -> None:
     if not CAC_TDC.exists():
         pytest.skip(f"{CAC_TDC} is not here")
     separator = Separator(str(CAC_TDC), device="cpu")
-    assert separator.ensemble.stems == ("vocals", "instrumental")
+    assert separator.model.stems == ("vocals", "instrumental")
     mixture = 0.1 * noise(2, 44100).numpy()
     stems = separator.separate(mixture, sample_rate=44100).stems
     assert stems["vocals"].shape == mixture.shape

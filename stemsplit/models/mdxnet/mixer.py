@@ -16,9 +16,6 @@ from stemsplit.errors import CheckpointError
 STEMS = ("bass", "drums", "other", "vocals")
 """In the order of the mixer's rows and columns; the mixture comes last."""
 
-NETWORK_SHARES = {"bass": 0.5, "drums": 0.5, "other": 0.7, "vocals": 0.9}
-"""What these networks' estimates count in the published blend; Demucs v2 makes up the rest."""
-
 _NUM_CHANNELS = 2
 _WEIGHT = "linear.weight"
 

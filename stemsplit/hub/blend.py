@@ -1,0 +1,79 @@
+"""Several models, and what each of them counts for each stem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stemsplit.errors import UnknownStemError, UsageError
+from stemsplit.hub.source import ModelSource
+
+REST = "*"
+"""Stands for all stems that are not named."""
+
+Weights = Mapping[int, float]
+"""How much models count, by their positions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlendSource:
+    """Where the models of an expression come from. No weights have been fetched for them yet.
+
+    `recipe`: by stem, or `*` for the rest, what each of the models counts. `name` is safe as the
+    name of a folder.
+    """
+
+    name: str
+    models: tuple[ModelSource, ...]
+    recipe: Mapping[str, Weights]
+
+    @classmethod
+    def of(cls, source: ModelSource) -> BlendSource:
+        """The one model alone."""
+        return cls(name=source.name, models=(source,), recipe={REST: {0: 1.0}})
+
+    @property
+    def child_names(self) -> Mapping[str, str]:
+        """What its stems are called when it runs over a stem of another model."""
+        entry = self.models[0].entry if len(self.models) == 1 else None
+        return {} if entry is None else entry.child_names
+
+    def shares(self, stems: Sequence[Sequence[str]]) -> dict[str, dict[int, float]]:
+        """What each model counts for each stem, in sum one, given the `stems` that each model has.
+
+        Raises:
+            UnknownStemError: a model does not have a stem that is asked of it.
+            UsageError: models with different stems are to be averaged in all of them.
+        """
+        shares: dict[str, Weights] = {}
+        if REST in self.recipe:
+            rest = self.recipe[REST]
+            first, *others = rest
+            for other in others:
+                if set(stems[other]) != set(stems[first]):
+                    raise self._different(stems, first, other)
+            shares |= dict.fromkeys(stems[first], rest)
+        for stem, weights in self.recipe.items():
+            if stem == REST:
+                continue
+            for index in weights:
+                if stem not in stems[index]:
+                    raise UnknownStemError(
+                        f"{self.models[index].name} has no stem {stem!r}.",
+                        hint=f"It has {', '.join(stems[index])}.",
+                    )
+            shares[stem] = weights
+        return {
+            stem: {index: weight / sum(weights.values()) for index, weight in weights.items()}
+            for stem, weights in shares.items()
+        }
+
+    def _different(self, stems: Sequence[Sequence[str]], first: int, other: int) -> UsageError:
+        names = [self.models[index].name for index in (first, other)]
+        shared = [stem for stem in stems[first] if stem in stems[other]]
+        hint = f"Average only {shared[0]}: {shared[0]}={'+'.join(names)}" if shared else ""
+        return UsageError(
+            f"{names[0]} has the stems {', '.join(stems[first])}, and {names[1]} has "
+            f"{', '.join(stems[other])}: they cannot be averaged in all of them.",
+            hint=hint,
+        )

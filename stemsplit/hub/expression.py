@@ -1,0 +1,139 @@
+"""Models put together in one reference, each of which runs once.
+
+    expression   blend | STEM=blend {, STEM=blend} [, *=blend]
+    blend        term {+ term}
+    term         MODEL | MODEL * WEIGHT | WEIGHT * MODEL
+    MODEL        a name in the catalogue, a path or hf://owner/repo[@revision]
+
+`vocals=melband_kim,*=htdemucs_ft` takes the vocals of one model and all other stems of another;
+`a*2+b` is the mean of two, the first of which counts twice. A path that exists is a path, whatever
+it is called; inside of an expression, names and paths have no `+`, `=`, `,` and `*`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stemsplit.errors import UsageError
+from stemsplit.hub.blend import REST, BlendSource, Weights
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.kuielab import kuielab_system
+from stemsplit.hub.resolve import resolve
+from stemsplit.hub.source import ModelSource
+
+_EXAMPLE = "Examples: a+b, a*2+b, vocals=a,*=b."
+_WEIGHT = re.compile(r"\d+\.?\d*|\.\d+")
+_MAX_MODELS = 16
+_MAX_NAME = 100
+
+
+def resolve_blend(
+    reference: str, *, offline: bool = False, quiet: bool = False, refresh: bool = False
+) -> BlendSource:
+    """The models that `reference` names: one, or those of an expression (see `resolve`).
+
+    Raises:
+        UsageError: the expression cannot be understood, or as `resolve`.
+        ModelError: as `resolve`.
+    """
+
+    def find(model: str) -> ModelSource:
+        return resolve(model, offline=offline, quiet=quiet, refresh=refresh)
+
+    if not is_expression(reference):
+        folder = Path(reference).expanduser()
+        system = kuielab_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
+        return system or BlendSource.of(find(reference))
+    references = model_references(reference)
+    models = tuple(map(find, references))
+    terms = parse_expression(reference)
+    recipe = {
+        stem: {references.index(model): weight for model, weight in blend.items()}
+        for stem, blend in terms.items()
+    }
+    return BlendSource(name=_name(recipe, models), models=models, recipe=recipe)
+
+
+def model_references(reference: str) -> tuple[str, ...]:
+    """The names and paths in `reference`, each once.
+
+    Raises:
+        UsageError: the expression cannot be understood, or there are too many.
+    """
+    if not is_expression(reference):
+        return (reference,)
+    blends = parse_expression(reference).values()
+    models = tuple(dict.fromkeys(model for blend in blends for model in blend))
+    if len(models) > _MAX_MODELS:
+        raise UsageError(f"--model names {len(models)} models: more than {_MAX_MODELS}.")
+    return models
+
+
+def is_expression(reference: str) -> bool:
+    """Whether `reference` is more than the name or the path of one model."""
+    return (
+        any(sign in reference for sign in "+=,*")
+        and reference not in load_catalog()
+        and not os.path.exists(os.path.expanduser(reference))  # noqa: PTH110, PTH111
+    )
+
+
+def parse_expression(text: str) -> dict[str, dict[str, float]]:
+    """By stem, or `*` for the rest: each model and its weight; one that comes twice counts twice.
+
+    Raises:
+        UsageError: `text` is not of the language above.
+    """
+    blends: dict[str, dict[str, float]] = {}
+    assignments = [part.partition("=") for part in text.split(",")]
+    if len(assignments) == 1 and not assignments[0][1]:
+        assignments = [(REST, "=", text)]
+    for stem, equals, blend in assignments:
+        name = stem.strip()
+        if not equals or not name or name in blends:
+            part = f"{stem}{equals}{blend}".strip()
+            problem = "comes twice" if name in blends else "does not say for which stem"
+            raise UsageError(
+                f"--model {text!r} cannot be understood: {part!r} {problem}.", hint=_EXAMPLE
+            )
+        blends[name] = {}
+        for term in blend.split("+"):
+            model, weight = _parse_term(term, text)
+            blends[name][model] = blends[name].get(model, 0.0) + weight
+    return blends
+
+
+def _parse_term(term: str, text: str) -> tuple[str, float]:
+    factors = [factor.strip() for factor in term.split("*")]
+    weights = [float(factor) for factor in factors if _WEIGHT.fullmatch(factor)]
+    models = [factor for factor in factors if factor and not _WEIGHT.fullmatch(factor)]
+    if len(models) != 1 or len(factors) != 1 + len(weights) or len(weights) > 1:
+        raise UsageError(
+            f"--model {text!r} cannot be understood at {term.strip()!r}.", hint=_EXAMPLE
+        )
+    weight = weights[0] if weights else 1.0
+    if not 0 < weight < 1e6:
+        raise UsageError(f"--model {text!r}: the weight of {models[0]} is {weight:g}.")
+    return models[0], weight
+
+
+def _name(recipe: Mapping[str, Weights], models: Sequence[ModelSource]) -> str:
+    """The expression with plain names and without signs that a file system forbids."""
+
+    def spelled(weights: Weights) -> str:
+        return "+".join(
+            models[index].name + ("" if weight == 1 else f"x{weight:g}")
+            for index, weight in weights.items()
+        )
+
+    if list(recipe) == [REST]:
+        name = spelled(recipe[REST])
+    else:
+        name = ",".join(
+            f"{'rest' if stem == REST else stem}={spelled(weights)}"
+            for stem, weights in recipe.items()
+        )
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 2]}.."
