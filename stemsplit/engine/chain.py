@@ -3,7 +3,8 @@
 The model of a step runs over an output of what comes before it, the parent, as if that were a song.
 What it takes apart are the children; they are called parent_child, and together with their residual
 they are the parent. The parent waits on the disk as raw floats, so that memory does not depend on
-the length of the song, and so that any model may listen to it twice, as to any song.
+the length of the song, and so that any model may listen to it twice, as to any song. Of a part of a
+song (`--start`, `--end`) the steps hear that part only.
 """
 
 from __future__ import annotations

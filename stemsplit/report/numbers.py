@@ -8,7 +8,7 @@ from typing import Any
 
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.report.markup import Cell, Html, bullets, clock, decibels, escape, isolated, table
-from stemsplit.report.records import SongRecords, TrackRecord, dig, number, text, whole
+from stemsplit.report.records import SongRecords, TrackRecord, Values, dig, number, text, whole
 
 _LICENCES = {
     "permissive-confirmed": "permissive",
@@ -126,11 +126,13 @@ def _facts(records: SongRecords) -> str:
 def _fact_cells(record: TrackRecord) -> dict[str, Cell]:
     model = dig(record.raw, "model")
     revision = text(model.get("revision"))
+    origins = [text(part.get("origin")) or "not known" for part in _parts(model)]
     return {
         "Model": isolated(record.model),
-        "From": isolated(text(model.get("origin")) or "not known"),
+        "From": isolated("; ".join(origins)),
         "Revision": None if revision is None else Html(f"<code>{escape(revision[:12])}</code>"),
-        "Licence of the weights": _licence(record.model, text(model.get("licence"))),
+        "Licence of the weights": _licences(record.model, model),
+        "Then": _steps(record),
         "Left over by the stems": decibels(record.residual_db, "dB of the mixture"),
         "Level of all stems": decibels(record.gain_db, signed=True)
         if record.gain_db
@@ -140,6 +142,36 @@ def _fact_cells(record: TrackRecord) -> dict[str, Cell]:
         "Length": f"{clock(record.duration_seconds)} ({record.num_samples} samples)",
         "stemsplit": text(record.raw.get("stemsplit")),
     }
+
+
+def _parts(model: Values) -> list[Values]:
+    """The models of a blend, or the one model."""
+    parts = model.get("parts")
+    return (
+        [part for part in parts if isinstance(part, Mapping)]
+        if isinstance(parts, list)
+        else [model]
+    )
+
+
+def _licences(name: str, model: Values) -> Cell:
+    parts = _parts(model)
+    if len(parts) == 1:
+        return _licence(name, text(model.get("licence")))
+    labels = [text(part.get("licence")) or "unknown" for part in parts]
+    names = [text(part.get("name")) or "unknown" for part in parts]
+    return "; ".join(f"{each}: {label}" for each, label in zip(names, labels, strict=True))
+
+
+def _steps(record: TrackRecord) -> Cell:
+    """Which stems went through models of their own."""
+    steps = record.raw.get("then")
+    named = [
+        f"{text(step.get('parent'))} by {text(dig(step, 'model').get('name'))}"
+        for step in (steps if isinstance(steps, list) else ())
+        if isinstance(step, Mapping)
+    ]
+    return isolated(", ".join(named)) if named else None
 
 
 def _licence(model: str, licence: str | None) -> Cell:

@@ -8,7 +8,7 @@ itself may be anywhere, so it is known by its checksum; see `lanes`.)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -26,7 +26,7 @@ _RECORD_NAME_END = "stemsplit.json"
 class Output:
     """One sound of a track, which is stream number `stream` of a file.
 
-    `is_mix`: a sum that the user asked for, on top of the stems.
+    `is_mix`: what is there on top of the stems: a sum that the user asked for, or a part of a stem.
     """
 
     name: str
@@ -162,10 +162,12 @@ def whole(value: object) -> int | None:
 
 def _outputs(folder: Path, raw: Values) -> Iterable[Output]:
     entries = raw.get("outputs")
+    entries = (
+        [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
+    )
     mixes = _mix_names(texts(dig(raw, "fingerprint", "options").get("mixes")))
-    for entry in entries if isinstance(entries, list) else ():
-        if not isinstance(entry, Mapping):
-            continue
+    mixes |= _children(raw, written={text(entry.get("stem")) for entry in entries})
+    for entry in entries:
         name, file = text(entry.get("stem")), text(entry.get("file"))
         if not (name and file and _stays_inside(file)):
             continue
@@ -180,6 +182,17 @@ def _outputs(folder: Path, raw: Values) -> Iterable[Output]:
 
 def _mix_names(mixes: Sequence[str]) -> set[str]:
     return {mix.partition("=")[0].strip() for mix in mixes}
+
+
+def _children(raw: Values, written: Collection[str | None]) -> set[str]:
+    """What was made of outputs that were `written` themselves."""
+    steps = raw.get("then")
+    return {
+        str(child)
+        for step in (steps if isinstance(steps, list) else ())
+        if isinstance(step, Mapping) and step.get("parent") in written
+        for child in dig(step, "children").values()
+    }
 
 
 def _stays_inside(file: str) -> bool:

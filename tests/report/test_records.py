@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemsplit.errors import ReportError
-from stemsplit.report.records import group_songs, parse_record
+from stemsplit.report.numbers import numbers
+from stemsplit.report.records import SongRecords, group_songs, parse_record
+from tests.report.tracks import clicks, read_track, write_track
 
 GOOD: dict[str, Any] = {
     "schema": 1,
@@ -127,3 +129,31 @@ def test_one_song_and_range_is_one_group() -> None:
     groups = group_songs(records)
     assert [len(group.records) for group in groups] == [3, 1, 1]
     assert groups[0].labels == ("htdemucs", "spectral (/out/c)", "spectral (/out/d)")
+
+
+def test_parts_of_a_written_stem_are_on_top_of_the_stems(tmp_path: Path) -> None:
+    names = ("drums", "drums_kick", "vocals_lead")
+    steps = [
+        {"parent": "drums", "children": {"kick": "drums_kick"}, "model": {"name": "kit"}},
+        {"parent": "vocals", "children": {"vocals": "vocals_lead"}, "model": {"name": "lead"}},
+        "nonsense",
+    ]
+    record = read_track(write_track(tmp_path, {name: clicks(0.5) for name in names}, then=steps))
+    assert [output.is_mix for output in record.outputs] == [False, True, False]
+
+
+def test_a_page_names_all_models(tmp_path: Path) -> None:
+    parts = [
+        {"name": "one", "origin": "here", "licence": "restricted"},
+        {"name": "two", "licence": None},
+        "nonsense",
+    ]
+    file = write_track(
+        tmp_path,
+        {"vocals": clicks(0.5)},
+        model={"name": "one+two", "parts": parts},
+        then=[{"parent": "vocals", "model": {"name": "karaoke"}}],
+    )
+    page = numbers(SongRecords((read_track(file),)), private=False)
+    for expected in ("here; not known", "one: restricted; two: unknown", "vocals by karaoke"):
+        assert expected in page
