@@ -92,12 +92,24 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """What all jobs of a run share. `notes` go into every record, such as a replaced model."""
+    """What all jobs of a run share. `notes` go into every record, such as a replaced model.
+
+    `others`: the same networks on further devices.
+    """
 
     ensemble: Ensemble
     runtime: Runtime
     options: SeparationOptions
     notes: Sequence[str] = ()
+    others: Sequence[tuple[Ensemble, Runtime]] = ()
+
+    def on_each_device(self) -> list[Session]:
+        """This session, and one like it for each of the other devices."""
+        others = (
+            dataclasses.replace(self, ensemble=ensemble, runtime=runtime, others=())
+            for ensemble, runtime in self.others
+        )
+        return [self, *others]
 
 
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:
