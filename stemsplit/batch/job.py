@@ -93,11 +93,23 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """What all jobs of a run share. `notes` go into every record, such as a replaced model."""
+    """What all jobs of a run share. `notes` go into every record, such as a replaced model.
+
+    `others`: the same networks on further devices.
+    """
 
     chain: Chain
     runtime: Runtime
     notes: Sequence[str] = ()
+    others: Sequence[tuple[Chain, Runtime]] = ()
+
+    def on_each_device(self) -> list[Session]:
+        """This session, and one like it for each of the other devices."""
+        others = (
+            dataclasses.replace(self, chain=chain, runtime=runtime, others=())
+            for chain, runtime in self.others
+        )
+        return [self, *others]
 
     @property
     def model(self) -> Blend:

@@ -1,15 +1,23 @@
-"""Runs jobs one after the other in this process."""
+"""Runs jobs in this process, a few at a time."""
 
 from __future__ import annotations
 
 import logging
+import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
-from stemsplit.batch.job import Job, JobResult, Session
+from stemsplit.audio.place import remove_folders
+from stemsplit.batch.crew import Crew, Tell
+from stemsplit.batch.job import Job, JobResult, Session, plan_outputs, plan_record
 from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.track import run_job
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.hardware import available_bytes, num_usable_cores
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
@@ -21,13 +29,16 @@ FALLBACK_MODEL = "spectral"
 
 _POLL_SECONDS = 0.5
 
+_SAMPLE_BYTES = 4
+_MANY = 1000  # chunks, of a song that is longer than any batch
+
 _log = logging.getLogger(__name__)
 
 
 def open_session(
     model: str | None,
     options: SeparationOptions,
-    runtime: Runtime,
+    runtimes: Sequence[Runtime],
     *,
     then: Sequence[str] = (),
     offline: bool,
@@ -37,6 +48,7 @@ def open_session(
 
     A model that was named is that model or an error. If none was named and the default can be
     neither found nor downloaded, the built-in one takes its place, and `Session.notes` says so.
+    Each runtime gets networks of its own.
 
     Raises:
         ModelError: the named model could not be had.
@@ -45,18 +57,22 @@ def open_session(
     """
 
     def load(name: str) -> Session:
-        chain = load_chain(name, then, options, runtime, offline=offline, quiet=quiet)
-        for ensemble in (each for model, _ in chain.stages for each in model.ensembles):
-            _log.info(
-                "Model %s (%s), networks %s, on %s in %s, %d chunks at once",
-                ensemble.name,
-                ensemble.revision or ensemble.origin,
-                ", ".join(member.signature for member in ensemble.members),
-                runtime.device,
-                ensemble.precision,
-                runtime.batch_size,
-            )
-        return Session(chain=chain, runtime=runtime)
+        loaded = [
+            (load_chain(name, then, options, runtime, offline=offline, quiet=quiet), runtime)
+            for runtime in runtimes
+        ]
+        for chain, runtime in loaded:
+            for ensemble in (each for model, _ in chain.stages for each in model.ensembles):
+                _log.info(
+                    "Model %s (%s), networks %s, on %s in %s",
+                    ensemble.name,
+                    ensemble.revision or ensemble.origin,
+                    ", ".join(member.signature for member in ensemble.members),
+                    runtime.device,
+                    ensemble.precision,
+                )
+        (chain, runtime), *others = loaded
+        return Session(chain=chain, runtime=runtime, others=others)
 
     if model is not None:
         return load(model)
@@ -71,45 +87,161 @@ def open_session(
         return replace(load(FALLBACK_MODEL), notes=(note,))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listeners:
+    """Who hears what happens to the jobs; all of them are called in the thread of `run_jobs`.
+
+    `on_start`: work on a track begins. `on_progress`: more of it is done. `on_busy`: another
+    process is at work on it. Tracks are worked on side by side, so what they tell interleaves.
+    """
+
+    on_start: Callable[[Job], None] = lambda _job: None
+    on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
+    on_busy: Callable[[Job], None] = lambda _job: None
+
+
 def run_jobs(
-    jobs: Sequence[Job],
-    session: Session,
-    *,
-    on_start: Callable[[Job], None],
-    on_progress: Callable[[Progress], None],
-    on_busy: Callable[[Job], None],
-) -> Iterator[JobResult]:
+    jobs: Sequence[Job], session: Session, listeners: Listeners | None = None
+) -> Generator[JobResult, None, None]:
     """The result of each job. One that fails does not stop the others.
 
-    Results come in the order of the jobs, but for tracks that another process is at work on
-    (`on_busy`): these come last, once the other has finished them, or else done here.
+    Several tracks are worked on at once (`tracks_at_once`): their networks take turns at the device
+    (`engine.device_queue`), while everything else goes on beside it. Results come in the order of
+    the jobs, but for tracks that another process is at work on: these come last, once the other has
+    finished them, or else done here.
+
+    Closed early, or left with an error such as a KeyboardInterrupt, it stops all tracks and leaves
+    nothing of the unfinished ones: have it closed with `contextlib.closing`.
     """
+    listeners = listeners or Listeners()
+    missing_folders = _missing_folders(jobs, session)
     waiting = []
-    for job in jobs:
-        result = _attempt(job, session, on_start, on_progress)
-        if result is not None:
-            yield result
-        else:
-            on_busy(job)
-            waiting.append(job)
-    while waiting:
-        time.sleep(_POLL_SECONDS)
-        for job in list(waiting):
-            result = _attempt(job, session, on_start, on_progress)
-            if result is not None:
-                waiting.remove(job)
-                yield result
+    try:
+        with closing(_attempt_all(jobs, session, listeners)) as attempts:
+            for job, result in attempts:
+                if result is not None:
+                    yield result
+                else:
+                    listeners.on_busy(job)
+                    waiting.append(job)
+        while waiting:
+            time.sleep(_POLL_SECONDS)
+            for job in list(waiting):
+                result = _attempt(job, session, listeners.on_start, listeners.on_progress)
+                if result is not None:
+                    waiting.remove(job)
+                    yield result
+    finally:
+        # A track removes its own folders if it fails, but cannot while there is another one's in.
+        remove_folders(missing_folders)
+
+
+def tracks_at_once(session: Session, num_cores: int, free_bytes: int | None) -> int:
+    """How many tracks it takes to keep one device busy.
+
+    On a CPU two: one is finished, and the next one's statistics are taken, beside the network of
+    the other. A GPU computes faster than a core decodes and encodes, so there each core gets a
+    track, as long as half of the free memory holds what they have on the way.
+    """
+    if session.runtime.device.type == "cpu":
+        return 2
+    num_fitting = num_cores if free_bytes is None else free_bytes // 2 // _track_bytes(session)
+    return max(2, min(num_cores, num_fitting))
+
+
+def _track_bytes(session: Session) -> int:
+    """Roughly what a track takes: chunks and estimates on their way, and as much for all else."""
+    runtime = session.runtime
+
+    def bytes_of(ensemble: Ensemble, options: SeparationOptions) -> int:
+        rows = tuple(range(len(ensemble.network_stems)))
+        return max(
+            runtime.queue.num_in_flight
+            * runtime.call_for(member.model, rows, num_chunks=_MANY).batch_size
+            * ensemble.policy(member.model, options).chunk_samples
+            * ensemble.num_channels
+            * (1 + len(rows))
+            * _SAMPLE_BYTES
+            for member in ensemble.members
+        )
+
+    # A model of the chain comes after the other, but the parts of one are run side by side.
+    return 2 * max(
+        sum(bytes_of(ensemble, options) for ensemble in model.ensembles)
+        for model, options in session.chain.stages
+    )
+
+
+def _attempt_all(
+    jobs: Sequence[Job], session: Session, listeners: Listeners
+) -> Generator[tuple[Job, JobResult | None], None, None]:
+    """What became of the jobs, in their order; None if another process is at work on a track."""
+    if len(jobs) == 1:  # takes no threads
+        yield jobs[0], _attempt(jobs[0], session, listeners.on_start, listeners.on_progress)
+        return
+    left: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(jobs)):
+        left.put(number)
+    results: dict[int, JobResult | None] = {}
+
+    def work(on_device: Session, tell: Tell) -> None:
+        with suppress(queue.Empty):
+            while True:
+                number = left.get_nowait()
+                result = _attempt(
+                    jobs[number],
+                    on_device,
+                    partial(tell, listeners.on_start),
+                    partial(tell, listeners.on_progress),
+                )
+                tell(results.__setitem__, number, result)
+
+    sessions = session.on_each_device()
+
+    def wake() -> None:
+        for on_device in sessions:
+            on_device.runtime.queue.abandon()
+
+    with Crew(
+        [partial(work, on_device) for on_device in _workers(sessions, len(jobs))], wake=wake
+    ) as crew:
+        next_number = 0
+        for _ in crew:
+            while next_number in results:
+                yield jobs[next_number], results.pop(next_number)
+                next_number += 1
+
+
+def _workers(sessions: Sequence[Session], num_jobs: int) -> list[Session]:
+    """The session of each thread; the devices take turns, so that few jobs are shared out too."""
+    num_cores, free_bytes = num_usable_cores() // len(sessions), available_bytes()
+    share = None if free_bytes is None else free_bytes // len(sessions)
+    rounds = max(tracks_at_once(each, num_cores, share) for each in sessions)
+    return [session for _ in range(rounds) for session in sessions][:num_jobs]
+
+
+def _missing_folders(jobs: Sequence[Job], session: Session) -> list[Path]:
+    """Folders that are not there yet and may be made for the jobs, outermost first."""
+    folders = {
+        path.parent
+        for job in jobs
+        for path in (plan_record(job, session), *plan_outputs(job, session).values())
+    }
+    missing = {
+        parent for folder in folders for parent in (folder, *folder.parents) if not parent.exists()
+    }
+    return sorted(missing, key=lambda path: len(path.parts))
 
 
 def _attempt(
     job: Job,
     session: Session,
     on_start: Callable[[Job], None],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[Job, Progress], None],
 ) -> JobResult | None:
     """What became of the job; None if another process is at work on the track."""
     try:
-        return run_job(job, session, on_start=on_start, on_progress=on_progress)
+        return run_job(job, session, on_start=on_start, on_progress=partial(on_progress, job))
     except TrackBusyError:
         return None
     except BrokenPipeError:  # nobody listens any more

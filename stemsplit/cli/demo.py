@@ -14,7 +14,7 @@ from rich.table import Table
 from stemsplit.cli import options as opt
 from stemsplit.cli.console import shown
 from stemsplit.cli.reporters import make_reporter
-from stemsplit.cli.separate import make_runtime, run_with_reporter, set_up_logging
+from stemsplit.cli.separate import make_runtimes, run_with_reporter, set_up_logging
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +40,8 @@ def demo(
     from stemsplit.evaluate.demo_song import make_demo_song
 
     set_up_logging(verbose=False, debug=debug)
-    runtime = make_runtime(device, opt.PrecisionName.auto, "auto", None)
-    session = open_session(model, SeparationOptions(), runtime, offline=offline, quiet=quiet)
+    runtimes = make_runtimes(device, opt.PrecisionName.auto, "auto", None)
+    session = open_session(model, SeparationOptions(), runtimes, offline=offline, quiet=quiet)
     sources = make_demo_song()
     song = _write_song(sources, output)
     job = Job(

@@ -28,7 +28,7 @@ import typer
 from stemsplit.cli import options as opt
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
-from stemsplit.cli.separate import make_runtime, set_up_logging
+from stemsplit.cli.separate import make_runtimes, set_up_logging
 from stemsplit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ def evaluate(
     metrics = _chosen("--metric", metric, METRICS)
     oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
     check_metrics(metrics)
-    runtime = make_runtime(device, precision, batch_size, threads)
+    runtime, *others = make_runtimes(device, precision, batch_size, threads)
+    if others:
+        raise UsageError(f"--device {device}: evaluate runs on one device.")
     found = find_dataset(
         dataset,
         layout=None if layout is None else layout.value,

@@ -40,7 +40,8 @@ class JsonReporter(Reporter):
         page      page error
 
     `note`: something that the user must not miss; it also goes to stderr. `start`: work on a song
-    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. `busy`:
+    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. Several
+    songs are worked on at once, so their lines interleave: `input` says which one is meant. `busy`:
     another process is at work on the song, which is looked at again later. Each song ends in
     exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else it
     is null). `outputs` maps names to files; `redone` says that an earlier run had begun or finished
@@ -57,23 +58,21 @@ class JsonReporter(Reporter):
     """
 
     def __init__(self) -> None:
-        self._percent = -1
-        self._path = Path()
+        self._percents: dict[Path, int] = {}
 
     def note(self, message: str) -> None:
         super().note(message)
         self._emit("note", message=message)
 
     def start(self, path: Path) -> None:
-        self._path = path
-        self._percent = -1
+        self._percents[path] = -1
         self._emit("start", input=str(path.absolute()))
 
-    def progress(self, share: float) -> None:
+    def progress(self, path: Path, share: float) -> None:
         percent = int(share * 100)
-        if percent > self._percent:
-            self._percent = percent
-            self._emit("progress", input=str(self._path.absolute()), share=round(share, 4))
+        if percent > self._percents[path]:
+            self._percents[path] = percent
+            self._emit("progress", input=str(path.absolute()), share=round(share, 4))
 
     def busy(self, path: Path) -> None:
         self._emit("busy", input=str(path.absolute()))

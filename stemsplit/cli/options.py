@@ -102,7 +102,13 @@ OutputDir = Annotated[
     Path, typer.Option("-o", "--output", "--out", metavar="DIR", help="Where the stems go.")
 ]
 Device = Annotated[
-    str, typer.Option("-d", "--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.")
+    str,
+    typer.Option(
+        "-d",
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where to compute; with cuda:0,cuda:1 the songs are shared out.",
+    ),
 ]
 Precision = Annotated[PrecisionName, typer.Option(help="Precision of the network.")]
 BatchSize = Annotated[

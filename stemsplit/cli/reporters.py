@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,10 @@ def make_reporter(*, as_json: bool, quiet: bool, lists_files: bool = True) -> Re
 
 
 class Reporter:
-    """Says only what went wrong. `share` is how much of the current song is done, in [0, 1]."""
+    """Says only what went wrong. `share` is how much of a song is done, in [0, 1].
+
+    Several songs may be under way at once, but its methods are called one after the other.
+    """
 
     def note(self, message: str) -> None:
         """Something that the user must not miss."""
@@ -63,8 +66,8 @@ class Reporter:
     def start(self, path: Path) -> None:
         """Called when work on a song begins. Songs that are skipped never start."""
 
-    def progress(self, share: float) -> None:
-        """Called whenever more of the current song is done."""
+    def progress(self, path: Path, share: float) -> None:
+        """Called whenever more of a song is done."""
 
     def busy(self, path: Path) -> None:
         """Called when another process is at work on a song, which is looked at again later."""
@@ -92,23 +95,22 @@ class LineReporter(Reporter):
 
     def __init__(self, *, lists_files: bool) -> None:
         self._lists_files = lists_files
-        self._tenths = 0
-        self._num_songs = 0
-        self._num_finished = 0
+        self._places: dict[Path, str] = {}
+        self._tenths: dict[Path, int] = {}
 
     def begin(self, durations: Mapping[Path, float | None]) -> None:
-        self._num_songs = len(durations)
-        self._num_finished = 0
+        self._places = _places(durations)
 
     def start(self, path: Path) -> None:
-        self._tenths = 0
-        say(f"{self._count()}: {shown(path)}")
+        self._tenths[path] = 0
+        say(f"{self._places[path]}: {shown(path)}")
 
-    def progress(self, share: float) -> None:
+    def progress(self, path: Path, share: float) -> None:
         tenths = int(share * 10)
-        if tenths > self._tenths:
-            self._tenths = tenths
-            say(f"  {tenths * 10} %")
+        if tenths > self._tenths[path]:
+            self._tenths[path] = tenths
+            of_which = f" of {shown(path)}" if len(self._places) > 1 else ""
+            say(f"  {tenths * 10} %{of_which}")
 
     def busy(self, path: Path) -> None:
         say(f"{shown(path)}: another stemsplit is at work on it; looked at again at the end.")
@@ -117,13 +119,9 @@ class LineReporter(Reporter):
         super().finish(result)
         if result.status == "skipped":
             say(
-                f"{self._count()}: {shown(result.input)}: already done: skipped (--overwrite "
-                "separates it again)"
+                f"{self._places[result.input]}: {shown(result.input)}: already done: skipped "
+                "(--overwrite separates it again)"
             )
-        self._num_finished += 1
-
-    def _count(self) -> str:
-        return f"{self._num_finished + 1} of {self._num_songs}"
 
     def end(self, results: Sequence[JobResult]) -> None:
         print_results(results, lists_files=self._lists_files)
@@ -151,12 +149,11 @@ class TerminalReporter(Reporter):
         )
         self._task = self._bar.add_task("", total=None)
         self._durations: dict[Path, float] = {}
-        self._path = Path()
-        self._num_finished = 0
-        self._finished_seconds = 0.0
+        self._shares: dict[Path, float] = {}
+        self._under_way: list[Path] = []
 
     def begin(self, durations: Mapping[Path, float | None]) -> None:
-        self._num_finished, self._finished_seconds = 0, 0.0
+        self._shares = dict.fromkeys(durations, 0.0)
         # A song of unknown length counts as an average one.
         known = [seconds for seconds in durations.values() if seconds]
         average = sum(known) / len(known) if known else 1.0
@@ -170,20 +167,28 @@ class TerminalReporter(Reporter):
         self._bar.console.print(one_line(message))  # above the bar, not into it
 
     def start(self, path: Path) -> None:
-        self._path = path
-        count = f"{self._num_finished + 1} of {len(self._durations)}: "
-        label = (count if len(self._durations) > 1 else "") + one_line(path.name)
-        self._bar.update(self._task, description=label)
+        self._under_way.append(path)
+        self._show_oldest()
 
-    def progress(self, share: float) -> None:
-        current = share * self._durations[self._path]
-        self._bar.update(self._task, completed=self._finished_seconds + current)
+    def progress(self, path: Path, share: float) -> None:
+        self._shares[path] = share
+        completed = sum(self._shares[each] * seconds for each, seconds in self._durations.items())
+        self._bar.update(self._task, completed=completed)
 
     def finish(self, result: JobResult) -> None:
-        self._num_finished += 1
-        self._finished_seconds += self._durations[result.input]
-        self._bar.update(self._task, completed=self._finished_seconds)
+        self.progress(result.input, 1.0)
+        if result.input in self._under_way:  # was not skipped
+            self._under_way.remove(result.input)
+            self._show_oldest()
         super().finish(result)
+
+    def _show_oldest(self) -> None:
+        """Names the song that was begun first: it has the network, the others what goes beside."""
+        if not self._under_way:
+            return
+        path = self._under_way[0]
+        count = f"{_places(self._durations)[path]}: " if len(self._durations) > 1 else ""
+        self._bar.update(self._task, description=count + one_line(path.name))
 
     def end(self, results: Sequence[JobResult]) -> None:
         self._bar.stop()
@@ -193,3 +198,9 @@ class TerminalReporter(Reporter):
         super().page(path, error=error)
         if error is None:
             print_page(path)
+
+
+def _places(songs: Iterable[Path]) -> dict[Path, str]:
+    """The place of each song in the run: "2 of 9"."""
+    paths = list(songs)
+    return {path: f"{number} of {len(paths)}" for number, path in enumerate(paths, start=1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def separate(
             f"{'--embed' if embed else '--open'} is about a page, and none was asked for.",
             hint="Add --report or --preview.",
         )
-    runtime = make_runtime(device, precision, batch_size, threads)
+    runtimes = make_runtimes(device, precision, batch_size, threads)
     to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
     reporter = make_reporter(as_json=json, quiet=quiet, lists_files=not to_stdout)
     inputs, output = ctx.with_resource(connected(inputs, output))
@@ -144,7 +145,7 @@ def separate(
 
     def open_model(name: str | None) -> Session:
         session = open_session(
-            name, wanted, runtime, then=then or (), offline=offline, quiet=quiet or json
+            name, wanted, runtimes, then=then or (), offline=offline, quiet=quiet or json
         )
         for note in session.notes:
             reporter.note(note)
@@ -222,40 +223,40 @@ def run_with_reporter(jobs: Sequence[Job], session: Session, reporter: Reporter)
 
 def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
     """The same for several runs one after the other, which end as one."""
-    from stemsplit.batch.local import run_jobs
+    from stemsplit.batch.local import Listeners, run_jobs
 
+    listeners = Listeners(
+        on_start=lambda job: reporter.start(job.song.path),
+        on_progress=lambda job, progress: reporter.progress(job.song.path, progress.share),
+        on_busy=lambda job: reporter.busy(job.song.path),
+    )
     results: list[JobResult] = []
     try:
         for jobs, session in rounds:
             reporter.begin({job.song.path: _duration(job.song) for job in jobs})
-            for result in run_jobs(
-                jobs,
-                session,
-                on_start=lambda job: reporter.start(job.song.path),
-                on_progress=lambda progress: reporter.progress(progress.share),
-                on_busy=lambda job: reporter.busy(job.song.path),
-            ):
-                results.append(result)
-                reporter.finish(result)
+            with closing(run_jobs(jobs, session, listeners)) as finished:
+                for result in finished:
+                    results.append(result)
+                    reporter.finish(result)
     finally:
         reporter.end(results)
     return results
 
 
-def make_runtime(
-    device: str, precision: opt.PrecisionName, batch_size: str, threads: int | None
-) -> Runtime:
-    """The runtime that the shared options ask for; sets torch's thread count if one is given."""
+def make_runtimes(
+    devices: str, precision: opt.PrecisionName, batch_size: str, threads: int | None
+) -> tuple[Runtime, ...]:
+    """The runtimes that the shared options ask for; sets torch's thread count if one is given."""
     import torch
 
-    from stemsplit.engine.runtime import choose_runtime
+    from stemsplit.engine.runtime import choose_runtimes
 
     if batch_size != "auto" and not batch_size.isdecimal():
         raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
     if threads is not None:
         torch.set_num_threads(threads)
-    return choose_runtime(
-        device=device,
+    return choose_runtimes(
+        devices=devices,
         precision=precision.value,
         batch_size=None if batch_size == "auto" else int(batch_size),
     )

@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,42 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name()  # MPS is a part of the same chip
+
+
+class DeviceMemory:
+    """The memory of a CUDA device, as `engine.batches` asks about it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    @property
+    def free_bytes(self) -> int:
+        """What no program uses, and what this one has set aside without using it."""
+        free, _ = torch.cuda.mem_get_info(self._device)
+        reserved = torch.cuda.memory_reserved(self._device)
+        return free + reserved - torch.cuda.memory_allocated(self._device)
+
+    @property
+    def total_bytes(self) -> int:
+        return torch.cuda.mem_get_info(self._device)[1]
+
+    def peak_bytes_of(self, call: Callable[[], object]) -> int:
+        """The most that `call` needs at once, beside what is there already."""
+        before = torch.cuda.memory_allocated(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        result = call()
+        torch.cuda.synchronize(self._device)
+        del result
+        return torch.cuda.max_memory_allocated(self._device) - before
+
+
+def available_bytes() -> int | None:
+    """How much memory the system could still give to programs; None where it does not tell."""
+    info = Path("/proc/meminfo")
+    match = info.exists() and re.search(
+        r"^MemAvailable:\s+(\d+) kB$", info.read_text(), re.MULTILINE
+    )
+    return int(match[1]) * 1024 if match else None
 
 
 def cpu_name() -> str:

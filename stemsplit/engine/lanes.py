@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
@@ -74,20 +76,36 @@ def run_lanes(
 ) -> Iterator[StemBlock]:
     """Finished blocks of the wanted stems, in order and without gaps, over the lanes' span.
 
-    The lane that is furthest behind always runs next, so that all of them stay within a chunk of
-    each other and `mixture` can forget the past. `on_chunks` hears how many chunks were done.
+    The lane that is furthest behind always goes next, so that all of them stay within a chunk of
+    each other and `mixture` can forget the past. A few batches are on their way ahead of the one
+    that is added up, so that the device works meanwhile. `on_chunks` hears how many chunks were
+    done.
     """
-    runners = [_LaneRunner(lane, mixture, runtime) for lane in lanes]
+    turn = runtime.queue.next_turn()
+    runners = [_LaneRunner(lane, mixture, runtime, turn) for lane in lanes]
     total = _RunningSum(lanes[0].plan.span.start)
-    while runners and not all(runner.finished for runner in runners):
-        slowest = min(runners, key=lambda runner: runner.position)
-        for block in slowest.advance():
-            total.add(block)
-            on_chunks(1)
-        position = min(runner.position for runner in runners)
-        mixture.forget(min(runner.needs_from for runner in runners))
-        if position > total.start:
-            yield total.take(position)
+    on_the_way: deque[tuple[_LaneRunner, _Part]] = deque()
+    try:
+        while True:
+            while len(on_the_way) < runtime.queue.num_in_flight:
+                slowest = min(runners, key=lambda runner: runner.position_sent)
+                if slowest.all_sent:  # then all of them are
+                    break
+                on_the_way.append((slowest, slowest.send()))
+                mixture.forget(min(runner.needs_from for runner in runners))
+            if not on_the_way:
+                return
+            runner, part = on_the_way[0]
+            for block in runner.add_up(part):
+                total.add(block)
+                on_chunks(1)
+            on_the_way.popleft()
+            del part, block  # not to be kept until the next batch is there
+            position = min(runner.position for runner in runners)
+            if position > total.start:
+                yield total.take(position)
+    finally:
+        runtime.queue.abandon([result for _, part in on_the_way for result in part.results])
 
 
 def first_sample_read(lanes: Sequence[Lane]) -> int:
@@ -105,65 +123,85 @@ def _origins(options: SeparationOptions, member: int, sample_rate: int) -> list[
     return [draws.randint(0, max_shift) - max_shift for _ in range(options.shifts)]
 
 
-class _LaneRunner:
-    """Steps through one lane, a batch of chunks at a time."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Chunks of a lane that were sent to the device together, and what will become of them."""
 
-    def __init__(self, lane: Lane, mixture: SlidingWindow, runtime: Runtime) -> None:
+    chunks: Sequence[Chunk]
+    results: Sequence[Future[Tensor]]
+
+
+class _LaneRunner:
+    """Steps through one lane, a batch of chunks at a time: these are sent, and later added up."""
+
+    def __init__(self, lane: Lane, mixture: SlidingWindow, runtime: Runtime, turn: int) -> None:
         self._lane = lane
         self._mixture = mixture
-        self._runtime = runtime
+        self._queue = runtime.queue
+        self._turn = turn
         self._chunks = list(lane.plan)
+        self._num_sent = 0
         self._num_done = 0
+        counts = Counter(chunk.num_read_samples for chunk in self._chunks)
+        self._calls = {
+            num_samples: runtime.call_for(lane.model, lane.rows, num_chunks=count)
+            for num_samples, count in counts.items()
+        }
         self._shares = torch.tensor(lane.shares)[:, None, None]  # [S, 1, 1]
         self._overlap_add = OverlapAdd(
             lane.plan, num_stems=len(lane.rows), num_channels=mixture.num_channels
         )
 
     @property
-    def finished(self) -> bool:
-        return self._num_done == len(self._chunks)
+    def all_sent(self) -> bool:
+        return self._num_sent == len(self._chunks)
 
     @property
     def position(self) -> int:
         """Samples before this one are finished."""
-        span = self._lane.plan.span
-        if self.finished:
-            return span.stop
-        return max(span.start, self._chunks[self._num_done].start)
+        return self._start_of(self._num_done)
+
+    @property
+    def position_sent(self) -> int:
+        """Samples before this one will be finished with what was sent."""
+        return self._start_of(self._num_sent)
 
     @property
     def needs_from(self) -> int:
         """The first sample of the mixture that is still to be read."""
-        if self.finished:
+        if self.all_sent:
             return self._lane.plan.span.stop
-        return self._lane.plan.needs_from(self._num_done)
+        return self._lane.plan.needs_from(self._num_sent)
 
-    def advance(self) -> Iterator[StemBlock]:
-        """Runs the next batch: one block of weighted stems per chunk."""
-        batch = self._next_batch()
-        estimates = self._estimate(batch)
-        for chunk, estimate in zip(batch, estimates, strict=True):
-            block = self._overlap_add.add(chunk, chunk.trim(estimate))
+    def send(self) -> _Part:
+        """Sends the next batch to the device."""
+        chunks = self._next_chunks()
+        self._num_sent += len(chunks)
+        heard = [self._mixture.read_chunk(chunk) for chunk in chunks]  # [C, T] each
+        call = self._calls[chunks[0].num_read_samples]
+        return _Part(chunks, self._queue.submit(call, heard, self._turn))
+
+    def add_up(self, part: _Part) -> Iterator[StemBlock]:
+        """One block of weighted stems for each chunk, as soon as the device has done it."""
+        for chunk, result in zip(part.chunks, part.results, strict=True):
+            block = self._overlap_add.add(chunk, chunk.trim(result.result()))
             self._num_done += 1
             yield StemBlock(block.start, block.samples * self._shares)
 
-    def _next_batch(self) -> list[Chunk]:
+    def _start_of(self, index: int) -> int:
+        span = self._lane.plan.span
+        return (
+            max(span.start, self._chunks[index].start) if index < len(self._chunks) else span.stop
+        )
+
+    def _next_chunks(self) -> list[Chunk]:
         """The next chunks that the network can see together: equally long ones."""
-        upcoming = self._chunks[self._num_done : self._num_done + self._runtime.batch_size]
-        num_samples = upcoming[0].num_read_samples
+        num_samples = self._chunks[self._num_sent].num_read_samples
+        batch_size = self._calls[num_samples].batch_size
+        upcoming = self._chunks[self._num_sent : self._num_sent + batch_size]
         return list(
             itertools.takewhile(lambda chunk: chunk.num_read_samples == num_samples, upcoming)
         )
-
-    def _estimate(self, batch: Sequence[Chunk]) -> Tensor:
-        """The network's estimates [B, S, C, T] of the wanted stems, on the CPU."""
-        mixture = torch.stack([self._mixture.read_chunk(chunk) for chunk in batch])  # [B, C, T]
-        return self._runtime.batch_limit.call(self._call_network, mixture)
-
-    def _call_network(self, mixture: Tensor) -> Tensor:
-        with self._runtime.network_context():
-            estimate = self._lane.model(mixture.to(self._runtime.device))
-            return estimate[:, list(self._lane.rows)].float().cpu()
 
 
 class _RunningSum:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 # From malloc.h of glibc.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _NEVER = -1
 _DEFAULT_MMAP_THRESHOLD = 128 << 10
 _LARGE = 64 << 20
@@ -20,7 +21,11 @@ def give_back_freed_memory() -> None:
 
     Right while networks are loaded: their weights exist twice for a moment, and what is left
     between those that stay would be too small for the tensors to come.
+
+    From here on, too, all threads share one arena: what `keep_freed_memory` says holds only for the
+    first one, and networks are run in threads of their own (`engine.device_queue`).
     """
+    _mallopt(_M_ARENA_MAX, 1)
     _mallopt(_M_MMAP_THRESHOLD, _DEFAULT_MMAP_THRESHOLD)
 
 

@@ -2,49 +2,106 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 
-from stemsplit.engine.batches import BatchLimit
-from stemsplit.engine.hardware import cpu_has_bf16
+from stemsplit.engine.batches import BatchLimit, batch_that_fits, next_power_of_two
+from stemsplit.engine.device_queue import Call, DeviceQueue
+from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
 from stemsplit.errors import UsageError
-from stemsplit.models.fast import accelerate
+from stemsplit.models.fast import Probed, accelerate, agreement_db
 from stemsplit.models.spec import Model
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+_REQUIRED_DB = 50.0  # of fp16, for `auto` to take it on CUDA
+
+_MPS_BATCH = 4
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What was decided about a network: what autocast may use, and its largest batch."""
+
+    dtype: torch.dtype
+    batch_size: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Runtime:
-    """The device, the precision of the network, and how many chunks it sees at once.
+    """The device, the precision of the networks, and how many chunks they see at once.
 
-    `batch_limit` is what of `batch_size` the device's memory turned out to allow.
+    `queue` is where all of them are called.
     """
 
     device: torch.device
     precision: Precision
     """As it was asked for: `auto` is decided for each network, by `prepare`."""
-    batch_size: int
-    batch_limit: BatchLimit
+    batch_size: int | None
+    """As it was asked for; None is decided for each network."""
+    queue: DeviceQueue
+    _prepared: MutableMapping[Model, _Prepared] = field(default_factory=WeakKeyDictionary)
 
     def prepare(self, model: Model) -> str:
         """Brings a loaded model to the device, in place; the lowest precision that it uses there.
 
         On a CPU, layers are replaced by faster ones that agree with them, and bf16 (`auto` takes it
-        where the CPU multiplies it) is for those layers that bear it. Casting everything to it, as
-        on other devices, would cost 20 dB more (39 dB from the exact output against 57).
+        where the CPU multiplies it) is for those layers that bear it. Casting everything to it
+        would cost 20 dB more (39 dB from the exact output against 57). Elsewhere a lower precision
+        is torch's autocast, which keeps norms, softmax and all sums in fp32; on CUDA, `auto` is
+        fp16 for networks that agree with themselves to 50 dB when they try it, and fp32 for all
+        others. fp32 is fp32 everywhere: TF32 is off.
         """
-        if not isinstance(model, torch.nn.Module):
+        if not isinstance(model, nn.Module):
             return "fp32"
-        if self.device.type != "cpu":
-            model.to(self.device)
-            return "fp32" if self.precision == "auto" else self.precision
+        if self.device.type == "cpu":
+            return self._accelerate(model)
+        model.to(self.device)
+        precision = self.precision
+        if precision == "auto":
+            tries = self.device.type == "cuda"
+            precision = "fp16" if tries and _bears_fp16(model, self.device) else "fp32"
+        dtype = _DTYPES.get(precision, torch.float32)
+        self._prepared[model] = _Prepared(dtype, self._batch_size_for(model, dtype))
+        return precision
+
+    def call_for(self, model: Model, rows: tuple[int, ...], *, num_chunks: int) -> Call:
+        """How `model` is called for the stems in `rows` of a track with so many equal chunks.
+
+        The batch has a row for each of them, rounded up to a power of two, and at most as many as
+        the device holds. So it is the same whatever else is run (see `DeviceQueue`), there are few
+        sizes, and a short track does not pay for a long one's.
+        """
+        prepared = self._prepared.get(model, _Prepared(torch.float32, self.batch_size or 1))
+        batch_size = min(next_power_of_two(num_chunks), prepared.batch_size)
+        return Call(network=model, rows=rows, batch_size=batch_size, dtype=prepared.dtype)
+
+    def _batch_size_for(self, model: Model, dtype: torch.dtype) -> int:
+        """What was asked for, or as many chunks as fit."""
+        if self.batch_size is not None:
+            return self.batch_size
+        if self.device.type != "cuda":
+            return _MPS_BATCH
+        spec = model.spec
+        num_samples = spec.chunking.fitted_length(spec.chunking.chunk_samples)
+        chunk = torch.zeros(1, spec.num_channels, num_samples, device=self.device)
+        rows = tuple(range(len(spec.stems)))
+        call = Call(network=model, rows=rows, batch_size=1, dtype=dtype)
+        batch_size = batch_that_fits(lambda: call(chunk), DeviceMemory(self.device))
+        _log.info("%d chunks at once on %s", batch_size, self.device)
+        return batch_size
+
+    def _accelerate(self, model: nn.Module) -> str:
         wanted = self.precision == "bf16" or (self.precision == "auto" and cpu_has_bf16())
         for dtype in (torch.bfloat16, torch.float32) if wanted else (torch.float32,):
             used = accelerate(model, dtype)
@@ -52,42 +109,76 @@ class Runtime:
                 return "bf16" if used == torch.bfloat16 else "fp32"
         return "fp32"
 
-    @contextlib.contextmanager
-    def network_context(self) -> Iterator[None]:
-        """Inference without autograd, in the chosen precision."""
-        dtype = _DTYPES.get(self.precision, torch.float32)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            if self.device.type != "cpu" and dtype != torch.float32:
-                stack.enter_context(torch.autocast(self.device.type, dtype=dtype))
-            yield
-
 
 def choose_runtime(
     *, device: str = "auto", precision: Precision = "auto", batch_size: int | None = None
 ) -> Runtime:
     """A runtime for `device` (auto, cpu, cuda[:N], mps); `auto` takes CUDA, then MPS, then the CPU.
 
-    `batch_size` None means one chunk on a CPU, which loses nothing there, and four elsewhere.
+    `batch_size` None means one chunk on a CPU, which loses nothing there, four on MPS, and on CUDA
+    as many as fit (`engine.batches`).
 
     Raises:
         UsageError: the device is not on this machine, or cannot compute in that precision.
     """
-    chosen = _choose_device(device)
-    if precision == "fp16" and chosen.type == "cpu":
+    return _new_runtime(_choose_device(device), precision, batch_size)
+
+
+def choose_runtimes(
+    *, devices: str, precision: Precision = "auto", batch_size: int | None = None
+) -> tuple[Runtime, ...]:
+    """One runtime for each of several devices with commas between, which share the tracks of a run.
+
+    Only CUDA devices can, and should be equal: on others a track would have other bytes.
+
+    Raises:
+        UsageError: as `choose_runtime`, or a device is named twice.
+    """
+    chosen = [_choose_device(name.strip()) for name in devices.split(",")]
+    for index, device in enumerate(chosen):
+        if device in chosen[:index]:
+            raise UsageError(
+                f"--device {devices} names {device} twice.", hint="Example: --device cuda:0,cuda:1"
+            )
+        if len(chosen) > 1 and device.type != "cuda":
+            raise UsageError(
+                f"--device {devices}: only CUDA devices can share the work, and {device} is none.",
+                hint="Name one device, or several CUDA devices.",
+            )
+    return tuple(_new_runtime(device, precision, batch_size) for device in chosen)
+
+
+def _new_runtime(device: torch.device, precision: Precision, batch_size: int | None) -> Runtime:
+    if precision == "fp16" and device.type == "cpu":
         raise UsageError(
             "fp16 is not a precision for a CPU.", hint="Use --precision fp32 or bf16 there."
         )
-    if batch_size is None:
-        batch_size = 1 if chosen.type == "cpu" else 4
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, got {batch_size}.")
+    if device.type == "cuda":
+        # cuDNN would round what goes into convolutions to 10 bits, and call that fp32; and without
+        # the second line it may sum in an order that changes from call to call.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
     return Runtime(
-        device=chosen,
+        device=device,
         precision=precision,
         batch_size=batch_size,
-        batch_limit=BatchLimit(batch_size, chosen),
+        queue=DeviceQueue(device, BatchLimit(device)),
     )
+
+
+def _bears_fp16(network: nn.Module, device: torch.device) -> bool:
+    """Whether the network, tried on the device, agrees in fp16 with itself in fp32."""
+    if not isinstance(network, Probed):
+        return False
+    with torch.inference_mode():
+        expected = network.probe(device)
+        with torch.autocast(device.type, dtype=torch.float16):
+            found = network.probe(device)
+    reached_db = agreement_db(found.float(), expected)
+    _log.info("In fp16 the network agrees with fp32 to %.0f dB", reached_db)
+    return reached_db >= _REQUIRED_DB  # not a number, after an overflow, is no agreement
 
 
 def _choose_device(name: str) -> torch.device:

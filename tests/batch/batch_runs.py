@@ -18,7 +18,7 @@ import torch
 from stemsplit.audio.encode import Encoding
 from stemsplit.batch.discover import discover
 from stemsplit.batch.job import Job, Session
-from stemsplit.batch.local import run_jobs
+from stemsplit.batch.local import Listeners, run_jobs
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
@@ -58,13 +58,8 @@ def run_batch(
         for song in discover([songs]).songs
     ]
     finished = []
-    for result in run_jobs(
-        jobs,
-        session,
-        on_start=lambda _: on_step(),
-        on_progress=lambda _: on_step(),
-        on_busy=lambda _: None,
-    ):
+    listeners = Listeners(on_start=lambda _: on_step(), on_progress=lambda *_: on_step())
+    for result in run_jobs(jobs, session, listeners):
         finished.append((result.input.name, result.status))
     return finished
 

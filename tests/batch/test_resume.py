@@ -15,7 +15,7 @@ from stemsplit.audio.sink import StemWriter
 from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, JobResult, Session
-from stemsplit.batch.local import run_jobs
+from stemsplit.batch.local import Listeners, run_jobs
 from stemsplit.batch.lock import TrackBusyError, track_lock
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.track import run_job
@@ -190,13 +190,7 @@ def test_a_track_that_another_process_works_on_comes_last(
         run_job(job, session)
     naps = iter([lambda: None, lambda: lock.__exit__(None, None, None)])
     monkeypatch.setattr("stemsplit.batch.local.time.sleep", lambda _: next(naps)())
-    results = run_jobs(
-        [job, second],
-        session,
-        on_start=lambda _: None,
-        on_progress=lambda _: None,
-        on_busy=busy.append,
-    )
+    results = run_jobs([job, second], session, Listeners(on_busy=busy.append))
     assert [(result.input.name, result.status) for result in results] == [
         ("second.wav", "done"),
         ("song.wav", "done"),

@@ -68,7 +68,7 @@ def test_the_batch_is_halved_until_it_fits_and_no_bit_changes(
 def test_a_single_chunk_that_does_not_fit_is_an_error_with_a_way_out() -> None:
     with pytest.raises(DeviceMemoryError, match=r"memory of cpu is too small .*--segment 4"):
         separate(SmallDevice(0, CUDA), batch_size=4)
-    limit = BatchLimit(1, torch.device("cuda:1"))
+    limit = BatchLimit(torch.device("cuda:1"))
 
     def fail(_batch: Tensor) -> Tensor:
         raise CUDA
@@ -84,7 +84,7 @@ def test_other_errors_of_the_network_are_not_mistaken_for_it() -> None:
 
 
 def test_a_batch_that_is_smaller_than_the_limit_halves_itself() -> None:
-    limit = BatchLimit(64, torch.device("cpu"))
+    limit = BatchLimit(torch.device("cpu"))
     sizes = []
 
     def network(batch: Tensor) -> Tensor:

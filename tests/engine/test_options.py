@@ -86,10 +86,7 @@ def test_a_cpu_never_casts_a_whole_network(precision: Precision) -> None:
     runtime = choose_runtime(device="cpu", precision=precision)
     network = Halves()
     assert runtime.prepare(network) == "fp32"  # type: ignore[arg-type]
-    with runtime.network_context():
-        out = network.layer(torch.ones(1, 4))
-    assert out.dtype == torch.float32
-    assert out.is_inference()
+    assert network.layer(torch.ones(1, 4)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("has_bf16", [True, False])

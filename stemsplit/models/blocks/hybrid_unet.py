@@ -81,14 +81,18 @@ class HybridUNet(nn.Module):
             )
         return stems
 
-    def probe(self) -> Tensor:
-        """What all layers together make of a short noise, always the same: one row of numbers."""
+    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+        """What all layers together make of a short noise, always the same: one row of numbers.
+
+        `device` is the one that the network is on.
+        """
         noise = torch.Generator().manual_seed(0)
         num_channels, num_bins = self.config.num_channels, self.config.n_fft // 2
         hop_length = self.config.n_fft // 4
         x = torch.randn(1, 2 * num_channels, num_bins, _PROBE_FRAMES, generator=noise)
         waveform = torch.randn(1, num_channels, _PROBE_FRAMES * hop_length, generator=noise)
-        return torch.cat([branch.flatten() for branch in self._run_branches(x, waveform)])
+        branches = self._run_branches(x.to(device), waveform.to(device))
+        return torch.cat([branch.flatten() for branch in branches])
 
     def _run_branches(self, x: Tensor, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Both branches, [B, 2C, F, N] and [B, C, T], down and up again with S times the channels.

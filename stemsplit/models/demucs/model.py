@@ -59,13 +59,12 @@ class Demucs(nn.Module):
         x = torch.unflatten(x.float(), 1, (len(config.stems), -1))  # [B, S, C, T]
         return x * scaled.std[:, None] + scaled.mean[:, None] if config.normalize else x
 
-    def probe(self) -> Tensor:
-        """What all layers together make of a short noise, always the same."""
+    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+        """What all layers together make, on its device, of a short noise, always the same."""
         noise = torch.Generator().manual_seed(0)
         num_samples = self.spec.chunking.fitted_length(_PROBE_SAMPLES)
-        return self._run_layers(
-            torch.randn(1, self.config.num_channels, num_samples, generator=noise)
-        )
+        mixture = torch.randn(1, self.config.num_channels, num_samples, generator=noise)
+        return self._run_layers(mixture.to(device))
 
     def _run_layers(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, S * C, T]."""

@@ -56,8 +56,11 @@ _RULES = (
 class Probed(Protocol):
     """A network that can be tried cheaply."""
 
-    def probe(self) -> Tensor:
-        """What all of its layers together make of a short noise, the same at each call."""
+    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+        """What all of its layers together make of a short noise, the same at each call.
+
+        `device` is the one that the network is on.
+        """
         ...
 
 
@@ -91,18 +94,24 @@ def accelerate(network: object, dtype: torch.dtype = torch.float32) -> torch.dty
             return None
         if not swaps:
             return None
-        agreement_db = _try(network, swaps, expected)
+        reached_db = _try(network, swaps, expected)
     used = dtype if any(swap.dtype == dtype for swap in swaps) else torch.float32
-    if agreement_db >= _REQUIRED_DB[used]:
+    if reached_db >= _REQUIRED_DB[used]:
         return used
     for swap in swaps:
         setattr(swap.parent, swap.name, swap.plain)
     _log.warning(
         "Fast layers (%s) are off: on this machine they agree with the plain ones to %.0f dB only.",
         str(used).removeprefix("torch."),
-        agreement_db,
+        reached_db,
     )
     return None
+
+
+def agreement_db(found: Tensor, expected: Tensor) -> float:
+    """How far the difference lies below what is expected, in dB."""
+    difference = (found - expected).double().square().sum()
+    return float(10 * torch.log10(expected.double().square().sum() / difference))
 
 
 def _find_swaps(module: nn.Module, dtype: torch.dtype) -> Iterator[_Swap]:
@@ -128,9 +137,8 @@ def _try(network: nn.Module, swaps: list[_Swap], expected: Tensor) -> float:
     for swap in swaps:
         setattr(swap.parent, swap.name, swap.fast)
     try:
-        difference = (network.probe() - expected).double().square().sum()
+        return agreement_db(network.probe(), expected)
     except (RuntimeError, AttributeError) as error:
         # The operators are not public: another release of torch may not take what this one takes.
         _log.info("Fast layers failed: %s", error)
         return 0.0
-    return float(10 * torch.log10(expected.double().square().sum() / difference))

@@ -1,0 +1,200 @@
+"""The one place where networks are called: the chunks of all tracks wait here for their device."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from stemsplit.engine.batches import BatchLimit
+from stemsplit.engine.interrupt import interrupt
+from stemsplit.engine.transfers import choose_transfers
+from stemsplit.models.spec import Model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """How a network that is on the device is called.
+
+    `rows`: the positions of the stems that are wanted. `batch_size`: of all batches, which are
+    filled up with silence if fewer chunks wait. `dtype`: what autocast may use; float32 for none.
+    """
+
+    network: Model
+    rows: tuple[int, ...]
+    batch_size: int
+    dtype: torch.dtype = torch.float32
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        """The wanted estimates [B, rows, C, T], float32, for a mixture [B, C, T] on the device."""
+        with torch.inference_mode(), self._precision(mixture.device):
+            estimates = self.network(mixture)  # [B, S, C, T]
+            if self.rows != tuple(range(estimates.shape[1])):
+                estimates = estimates[:, list(self.rows)]
+            return estimates.float()
+
+    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, dtype=self.dtype)
+
+
+class DeviceQueue:
+    """Runs networks on one device, in one thread, for any number of tracks at once.
+
+    As soon as the device is free it gets what waits for the same network, whichever track it is of.
+    The track that came first goes first, and later ones fill up its batches: tracks are finished
+    one by one, while the next ones are already decoded, and none is overtaken for ever.
+
+    **The same input gives the same bytes.** A network may round otherwise in a batch of another
+    size, so who shares a batch must not decide about its size. Its size is that of the `Call`,
+    which follows from the track alone (`engine.lanes`); chunks with equal calls and equal lengths
+    share batches, and silence takes the place of those that are missing. What stands in the other
+    rows of a batch does not matter: a model promises that they do not influence each other. After
+    the device ran out of memory batches come in parts, and only then may the rounding differ.
+
+    All calls come from a single thread because OpenMP keeps a team of threads for each thread that
+    calls it. The thread ends with the queue, or with the program.
+    """
+
+    def __init__(self, device: torch.device, limit: BatchLimit) -> None:
+        self.device = device
+        self._limit = limit
+        self._transfers = choose_transfers(device)
+        self._turns = itertools.count()
+        self._lock = threading.Lock()
+        self._waiting: list[_Request] = []
+        self._started: deque[_Batch] = deque()
+        self._in_network: tuple[threading.Thread, _Batch] | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
+
+    @property
+    def num_in_flight(self) -> int:
+        """Batches that a track needs on the way for the device never to wait for it.
+
+        One is with the track, which adds it up; one is being computed; and where copies take time
+        of their own, one is being copied.
+        """
+        return 2 + self._transfers.num_ahead
+
+    def next_turn(self) -> int:
+        """A place in the order of tracks, behind all that were given out before."""
+        return next(self._turns)
+
+    def submit(self, call: Call, chunks: Sequence[Tensor], turn: int) -> list[Future[Tensor]]:
+        """For each chunk [C, T] what will be its estimates [rows, C, T], float32 on the CPU.
+
+        The futures raise what the network raised, or `CancelledError` after `abandon`.
+        """
+        requests = [_Request(call, chunk, turn) for chunk in chunks]
+        with self._lock:
+            self._waiting += requests
+        self._executor.submit(self._work, torch.get_num_threads())
+        return [request.result for request in requests]
+
+    def abandon(self, results: Collection[Future[Tensor]] | None = None) -> None:
+        """Forgets chunks (None: all); a network that is at work on nothing else is interrupted."""
+        with self._lock:
+            if results is None:
+                in_network = self._in_network[1].requests if self._in_network else ()
+                results = [request.result for request in (*self._waiting, *in_network)]
+            for result in results:
+                result.cancel()
+            self._waiting = [request for request in self._waiting if not request.is_abandoned]
+            if self._in_network is not None:
+                thread, batch = self._in_network
+                if all(request.is_abandoned for request in batch.requests):
+                    self._in_network = None  # once is enough
+                    interrupt(thread)
+
+    def _work(self, num_threads: int) -> None:
+        """Runs what waits until nothing is left."""
+        if torch.get_num_threads() != num_threads:  # each thread has a count of its own
+            torch.set_num_threads(num_threads)
+        while (requests := self._next_requests()) or self._started:
+            if requests:
+                self._start(_Batch(requests))
+            if self._started and (not requests or len(self._started) > self._transfers.num_ahead):
+                self._started.popleft().finish()
+
+    def _next_requests(self) -> list[_Request]:
+        """The request whose turn it is, and those that can share its batch."""
+        with self._lock:
+            ordered = sorted(self._waiting, key=lambda request: request.turn)  # stable
+            fitting = [request for request in ordered if request.fits(ordered[0])]
+            chosen = fitting[: fitting[0].call.batch_size] if fitting else []
+            self._waiting = [request for request in self._waiting if request not in chosen]
+        return chosen
+
+    def _start(self, batch: _Batch) -> None:
+        """Has the network called; the batch is finished later, or failed now."""
+        with self._lock:
+            self._in_network = threading.current_thread(), batch
+        try:
+            try:
+                batch.wait_for_estimates = self._launch(batch)
+            finally:
+                with self._lock:
+                    self._in_network = None
+        except BaseException as error:  # raised again where the results are waited for
+            batch.fail(error)
+        else:
+            self._started.append(batch)
+
+    def _launch(self, batch: _Batch) -> Callable[[], Tensor]:
+        call = batch.requests[0].call
+        chunks = [request.chunk for request in batch.requests]
+        with torch.inference_mode():
+            mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
+            estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)
+            return self._transfers.fetch(estimates)
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """One chunk [C, T] of the track whose turn it is, and what becomes of it."""
+
+    call: Call
+    chunk: Tensor
+    turn: int
+    result: Future[Tensor] = field(default_factory=Future)
+
+    @property
+    def is_abandoned(self) -> bool:
+        return self.result.cancelled()
+
+    def fits(self, other: _Request) -> bool:
+        """Whether both can be in one batch."""
+        return self.call == other.call and self.chunk.shape == other.chunk.shape
+
+
+class _Batch:
+    """Requests that are run together."""
+
+    def __init__(self, requests: Sequence[_Request]) -> None:
+        self.requests = requests
+        self.wait_for_estimates: Callable[[], Tensor] | None = None
+
+    def finish(self) -> None:
+        """Waits for the estimates [B, S, C, T] and hands them out."""
+        assert self.wait_for_estimates is not None  # it was started
+        try:
+            estimates = self.wait_for_estimates()
+        except BaseException as error:
+            self.fail(error)
+            return
+        for request, estimate in zip(self.requests, estimates, strict=False):
+            if request.result.set_running_or_notify_cancel():
+                request.result.set_result(estimate)
+
+    def fail(self, error: BaseException) -> None:
+        for request in self.requests:
+            if request.result.set_running_or_notify_cancel():
+                request.result.set_exception(error)
