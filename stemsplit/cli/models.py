@@ -14,7 +14,7 @@ from stemsplit.cli.bench_results import Measurement, best_of, read_measurements,
 from stemsplit.cli.console import say
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, UnknownModelError
-from stemsplit.hub.catalog import CatalogEntry, load_catalog, suggest_names
+from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.resolve import resolve
 from stemsplit.hub.source import ModelFile, ModelSource
 
@@ -78,7 +78,7 @@ def list_models(as_json: JsonOption = False) -> None:
 @app.command("show")
 def show(name: NameArgument, as_json: JsonOption = False) -> None:
     """Shows all that is known about a model."""
-    entry = load_catalog().get(name)
+    entry = find_entry(name, load_catalog())
     if entry is None:
         raise UnknownModelError(
             f"No model is called {name!r}.",
@@ -88,20 +88,25 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(_as_json(entry, read_measurements()), indent=2))
         return
     facts = {
-        "name": entry.name,
+        "name": " or ".join((entry.name, *entry.aliases)),
         "what": entry.description,
         "stems": ", ".join(entry.stems),
+        "stems of a stem": ", ".join(
+            f"{child} ({stem})" for stem, child in entry.child_names.items()
+        ),
         "family": entry.family,
         "from": f"{entry.repo_id}@{entry.revision}" if entry.repo_id else "built in",
         "size": _size(entry),
         "cost": entry.cost + _operations_clause(entry),
         "speed here": _speed(entry, read_measurements()) or "not measured: `stemsplit bench`",
-        "downloaded": presence(name),
+        "downloaded": presence(entry.name),
         "licence of weights": entry.licence,
         "": entry.licence_note,
     }
     if entry.unverified:
         facts["not verified"] = "Where its files are is hearsay: they may not be there."
+    if not entry.child_names:
+        del facts["stems of a stem"]
     for label, text in facts.items():
         typer.echo(f"{label:<20}{text}")
     _print_scores(entry)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.discover import Dataset
 from stemsplit.evaluate.layouts import MUSDB_FAMILY
-from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.source import ModelSource
 
 
 def check_unheard(reference: str, dataset: Dataset) -> None:
     """Raises UsageError if the catalogue says that a model was trained on these test songs."""
-    entry = load_catalog().get(reference)
+    entry = find_entry(reference, load_catalog())
     if entry is None or not entry.trained_on_test_set:
         return
     if dataset.layout in MUSDB_FAMILY and dataset.subset != "train":

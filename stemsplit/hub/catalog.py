@@ -7,8 +7,9 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -75,7 +76,9 @@ class CatalogEntry:
     `size_bytes`: approximate, None when not known. `giga_operations`: multiplications and
     additions for a second of music, in 10^9, None when not known. `trained_on_test_set` (of
     MUSDB18) None: nobody has said. `unverified`: nobody who writes this catalogue has seen that
-    the files are where it says.
+    the files are where it says. `aliases`: shorter names that mean this model too. `child_names`:
+    what its stems are called where it takes a stem of another model apart, such as `lead` for the
+    `vocals` of a karaoke network; a name for each of its stems, or empty.
     """
 
     name: str
@@ -93,6 +96,8 @@ class CatalogEntry:
     unverified: bool
     networks: tuple[PublishedNetwork, ...]
     scores: tuple[Score, ...]
+    aliases: tuple[str, ...] = ()
+    child_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @functools.cache
@@ -107,11 +112,22 @@ def list_models() -> list[str]:
     return list(load_catalog())
 
 
+def find_entry(name: str, catalog: Mapping[str, CatalogEntry]) -> CatalogEntry | None:
+    """The entry of that name or alias; None for any other word.
+
+    Other spellings are no names: HTDemucs-ft may well be a folder that was fetched from the Hub.
+    """
+    if name in catalog:
+        return catalog[name]
+    return next((entry for entry in catalog.values() if name in entry.aliases), None)
+
+
 def suggest_names(name: str) -> list[str]:
     """Up to three names in the catalogue that `name` may have been meant to be, best first."""
     # HTDemucs-ft is how the Hub spells htdemucs_ft
     spelling = name.lower().replace("-", "_")
-    return difflib.get_close_matches(spelling, load_catalog(), n=3, cutoff=0.6)
+    names = [known for entry in load_catalog().values() for known in (entry.name, *entry.aliases)]
+    return difflib.get_close_matches(spelling, names, n=3, cutoff=0.6)
 
 
 def parse_catalog(text: str) -> dict[str, CatalogEntry]:
@@ -134,10 +150,15 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
         if licence["label"] not in get_args(Licence):
             raise ValueError(f"licence {licence['id']} has the unknown label {licence['label']!r}")
         licences[licence["id"]] = licence
-    return {
+    entries = {
         name: _parse_entry(name, table, protocols, licences, document.get("settings", {}))
         for name, table in document["models"].items()
     }
+    names = Counter(name for entry in entries.values() for name in (entry.name, *entry.aliases))
+    for name, count in names.items():
+        if count > 1:
+            raise ValueError(f"{name} is the name or alias of {count} models")
+    return entries
 
 
 def _parse_entry(
@@ -149,7 +170,7 @@ def _parse_entry(
 ) -> CatalogEntry:
     required = {"description", "family", "stems", "cost", "licence"}
     optional = {"repo_id", "revision", "size_bytes", "scores", "trained_on_test_set"}
-    optional |= {"giga_operations", "unverified", "networks"}
+    optional |= {"giga_operations", "unverified", "networks", "aliases", "child_names"}
     _check_keys(name, table, required, optional)
     stems = tuple(table["stems"])
     if len(set(stems)) != len(stems) or not stems:
@@ -177,7 +198,21 @@ def _parse_entry(
             for protocol, values in table.get("scores", {}).items()
             for stem, value in values.items()
         ),
+        aliases=tuple(table.get("aliases", ())),
+        child_names=_parse_child_names(name, table.get("child_names", {}), stems),
     )
+
+
+def _parse_child_names(
+    name: str, table: dict[str, str], stems: Collection[str]
+) -> Mapping[str, str]:
+    children = table.values()
+    if table and (table.keys() != set(stems) or len(set(children)) != len(stems)):
+        raise ValueError(f"{name}: child_names must name each stem, and no two the same: {table}")
+    for child in children:
+        if not re.fullmatch("[a-z]+", child):
+            raise ValueError(f"{name}: {child!r} is no name of a stem")
+    return table
 
 
 def _parse_network(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
 from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
-from stemsplit.hub.catalog import CatalogEntry, load_catalog, suggest_names
+from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.digest import readable, verify_local
 from stemsplit.hub.download import (
     Connection,
@@ -47,7 +47,7 @@ _HUB_REFERENCE = re.compile(
 def resolve(
     reference: str, *, offline: bool = False, quiet: bool = False, refresh: bool = False
 ) -> ModelSource:
-    """The model that `reference` names: a catalogue name, a local path or hf://owner/repo[@revision].
+    """The model that `reference` names: one of the catalogue, a local path or hf://owner/repo[@revision].
 
     At most a bag's small yaml file is downloaded here; networks come with `Member.fetch`. What is
     in the cache is used as it is, without asking the Hub, unless `refresh`. `offline` (or
@@ -60,7 +60,7 @@ def resolve(
     """
     if not reference.strip() or reference.startswith("-"):
         raise UsageError(f"{reference!r} is not the name of a model.", hint=_list_hint())
-    entry = load_catalog().get(reference)
+    entry = find_entry(reference, load_catalog())
     if entry is not None and entry.repo_id is None:
         return ModelSource(
             name=entry.name,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from stemsplit.hub.catalog import list_models, load_catalog, parse_catalog
+from stemsplit.hub.catalog import (
+    find_entry,
+    list_models,
+    load_catalog,
+    parse_catalog,
+    suggest_names,
+)
 
 HEAD = """
 [[protocols]]
@@ -75,6 +81,43 @@ def test_the_mean_of_the_stems_is_the_figure_for_all() -> None:
 
 
 @pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("karaoke", "melband_karaoke"),
+        ("drumsep", "mdx23c_drumsep"),
+        ("dereverb", "melband_dereverb"),
+        ("denoise", "melband_denoise"),
+    ],
+)
+def test_a_model_has_a_short_name_for_what_it_does(alias: str, name: str) -> None:
+    catalog = load_catalog()
+    entry = find_entry(alias, catalog)
+    assert entry is not None
+    assert entry is find_entry(name, catalog)
+    assert entry.name == name
+    assert alias in suggest_names(alias[:-1])
+    assert find_entry(alias.upper(), catalog) is None  # that may be a folder
+    assert entry.child_names.keys() == set(entry.stems)
+
+
+def test_the_stems_of_a_stem_have_names_of_their_own() -> None:
+    catalog = load_catalog()
+    karaoke = catalog["melband_karaoke"].child_names
+    assert karaoke == {"vocals": "lead", "instrumental": "backing"}
+    assert catalog["melband_dereverb"].child_names["noreverb"] == "dry"
+    assert catalog["mdx23c_drumsep"].child_names["hh"] == "hihat"
+    assert catalog["htdemucs"].child_names == {}
+
+
+def test_two_models_cannot_have_the_same_name() -> None:
+    text = HEAD.format(label="unknown", rest="").replace("[models.m]", "[models.{}]\n{}")
+    head, _, row = text.partition("[models.")
+    rows = [f"[models.{row}".format(name, "aliases = ['short']") for name in "mn"]
+    with pytest.raises(ValueError, match="short is the name or alias of 2 models"):
+        parse_catalog(head + "".join(rows))
+
+
+@pytest.mark.parametrize(
     ("label", "rest", "message"),
     [
         ("unknown", "colour = 1", r"m: unknown keys \['colour'\]"),
@@ -82,6 +125,10 @@ def test_the_mean_of_the_stems_is_the_figure_for_all() -> None:
         ("unknown", "[models.m.scores.p]\nc = 1.0", "score for 'c'"),
         ("unknown", "[models.m.scores.p]\na = nan", "is nan"),
         ("unknown", "[other]", "unknown keys"),
+        ("unknown", "aliases = ['m']", "m is the name or alias of 2 models"),
+        ("unknown", "[models.m.child_names]\na = 'x'", "must name each stem"),
+        ("unknown", "[models.m.child_names]\na = 'x'\nb = 'x'", "no two the same"),
+        ("unknown", "[models.m.child_names]\na = 'x'\nb = '../y'", "no name of a stem"),
         ("unknown", "[[models.m.networks]]\nweights.url = 'x'", "unknown keys"),
         ("unknown", "[[models.m.networks]]\nweights.file = '../x.ckpt'", "is no path of a file"),
         ("unknown", "[[models.m.networks]]\nweights.file = '/x.ckpt'", "is no path of a file"),

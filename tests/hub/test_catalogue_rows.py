@@ -78,6 +78,13 @@ def test_a_model_is_fetched_verified_and_splits_a_song(
     )
 
 
+def test_a_short_name_runs_the_model(published: Publish) -> None:
+    entry = published("melband_karaoke")
+    separator = Separator("karaoke", device="cpu")
+    assert separator.ensemble.name == entry.name
+    assert set(separator.ensemble.stems) == set(entry.child_names)
+
+
 def test_one_stem_of_several_networks_needs_one_network(published: Publish, hub: Hub) -> None:
     entry = published("kuielab_mdxnet_a")
     mixture = noise(2, SAMPLE_RATE).numpy()

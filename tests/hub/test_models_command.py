@@ -72,6 +72,20 @@ def test_show_says_everything(hub: Hub) -> None:
     assert hub.requests == []
 
 
+def test_show_knows_short_names(hub: Hub) -> None:
+    text = models("show", "karaoke").stdout
+    assert text == models("show", "melband_karaoke").stdout
+    assert "melband_karaoke or karaoke" in text
+    assert "lead (vocals), backing (instrumental)" in text
+    assert "stems of a stem" not in models("show", "htdemucs").stdout
+    shown = json.loads(models("show", "drumsep", "--json").stdout)
+    assert shown["name"] == "mdx23c_drumsep"
+    assert shown["child_names"]["hh"] == "hihat"
+    with pytest.raises(UnknownModelError, match="Did you mean karaoke"):
+        models("show", "karoke")
+    assert hub.requests == []
+
+
 def test_pull_brings_all_files(hub_with_model: Hub) -> None:
     result = models("pull", "htdemucs")
     assert "2 files verified" in result.stdout
