@@ -20,12 +20,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Window = Literal["triangle", "fade"]
+Window = Literal["triangle", "fade", "hann"]
 """The weight of a chunk's samples where chunks overlap.
 
 `triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
 tenth of the chunk, or over the overlap where that is shorter. The track's first chunk does not fade
-in and its last one does not fade out.
+in and its last one does not fade out. `hann`: a raised cosine, 0 at the chunk's first and last
+sample, wherever that lies; 1 everywhere if chunks share no more than these.
 """
 
 Border = Literal["silence", "reflect"]
@@ -56,12 +57,16 @@ class ChunkPolicy:
     * otherwise the smallest sufficient length among `min_length_samples + k * length_step_samples`,
       k = 0, 1, ... (convolutions without leftover samples). The defaults, 0 and 1, accept any.
 
+    `margin_samples` of silence at each end are cut into chunks together with the track, and behind
+    it as many more as bring the track to the next multiple of a chunk without two margins.
+
     `max_chunk_samples` bounds what a user may ask for with `--segment` (None: no bound).
     """
 
     chunk_samples: int
     overlap_samples: int
     context_samples: int = 0
+    margin_samples: int = 0
     window: Window = "triangle"
     border: Border = "silence"
     tail: Tail = "centre"
@@ -77,8 +82,13 @@ class ChunkPolicy:
             raise ValueError(
                 f"overlap_samples must be in [0, {self.chunk_samples}), got {self.overlap_samples}"
             )
-        if self.context_samples < 0:
-            raise ValueError(f"context_samples must be 0 or more, got {self.context_samples}")
+        for name in ("context_samples", "margin_samples"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.margin_samples and self.border != "silence":
+            raise ValueError("a margin is silence, so the track cannot be reflected there")
+        if self.window == "hann" and not self.margin_samples:
+            raise ValueError("a Hann window leaves nothing of a track's ends that have no margin")
         if self.tail == "reflect" and not self.fixed_length:
             raise ValueError("a tail can only be filled up by reflection to a fixed length")
 
@@ -173,8 +183,12 @@ class ChunkPlan:
     @property
     def grid(self) -> range:
         """What is cut into chunks: the track, its borders, and the shift in front of them."""
-        border = self.border_samples
-        return range(self.origin - border, self.num_samples + border)
+        policy = self.policy
+        border, stop = self.border_samples + policy.margin_samples, self.num_samples
+        if policy.margin_samples:
+            step = max(1, policy.chunk_samples - 2 * policy.margin_samples)
+            stop += step - stop % step
+        return range(self.origin - border, stop + border)
 
     def __len__(self) -> int:
         if not self.span:
@@ -222,11 +236,16 @@ class ChunkPlan:
         """Weights [T] of the samples of one of the plan's chunks, in [0, 1].
 
         Estimates are divided by the sum of the weights, which is above 0 for every wanted sample.
-        A chunk cut short by the end has the left part of a full one's.
+        A chunk cut short by the end has the left part of a full one's, but for Hann windows, which
+        end where it ends.
         """
         num_samples, hop = self.policy.chunk_samples, self.policy.hop_samples
         if self.policy.window == "triangle":
             return _triangle(num_samples)[: chunk.num_samples]
+        if self.policy.window == "hann":
+            # Where two chunks share no more than a sample, it would be 0 in both of them.
+            overlaps = self.policy.overlap_samples > 1
+            return _hann(chunk.num_samples) if overlaps else torch.ones(chunk.num_samples)
         window = torch.ones(num_samples)
         # Ramps no longer than the overlap: where one chunk has weight 0 another one has more.
         fade = min(num_samples // _FADES_PER_CHUNK, self.policy.overlap_samples)
@@ -244,3 +263,8 @@ def _triangle(num_samples: int) -> Tensor:
     torch.arange(1, left + 1, out=window[:left])
     torch.arange(right, 0, -1, out=window[left:])
     return window.div_(right)
+
+
+def _hann(num_samples: int) -> Tensor:
+    # In double precision: close to its ends, 1 - cos is nothing but rounding in single precision.
+    return torch.hann_window(num_samples, periodic=False, dtype=torch.float64).float()

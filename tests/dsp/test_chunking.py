@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -21,12 +22,15 @@ def policies(draw: st.DrawFn) -> ChunkPolicy:
     """Rules of any kind, as a model declares them or as --segment and --overlap change them."""
     chunk = draw(st.integers(1, 60))
     fixed = draw(st.booleans())
+    window = draw(st.sampled_from(["triangle", "fade", "hann"]))
+    margin = draw(st.integers(window == "hann", 20))
     policy = ChunkPolicy(
         chunk_samples=chunk,
         overlap_samples=draw(st.integers(0, chunk - 1)),
         context_samples=draw(st.integers(0, 20)),
-        window=draw(st.sampled_from(["triangle", "fade"])),
-        border=draw(st.sampled_from(["silence", "reflect"])),
+        margin_samples=margin,
+        window=window,  # type: ignore[arg-type]
+        border=draw(st.sampled_from(["silence", *["reflect"] * (margin == 0)])),
         tail=draw(st.sampled_from(["centre", "left", *["reflect"] * fixed])),
         fixed_length=fixed,
         min_length_samples=draw(st.integers(0, 50)),
@@ -144,8 +148,9 @@ def test_weights_belong_to_the_chunk_and_never_sum_to_zero(plan: ChunkPlan) -> N
         start = chunk.start - plan.grid.start
         total[start : start + chunk.num_samples] += weights
     wanted = [sample - plan.grid.start for sample in plan.span]
-    # A fade goes in steps of 1 / (fade - 1), and no fade is longer than a tenth of a chunk.
-    assert total[wanted].gt(0.01).all()
+    # A fade goes in steps of 1 / (fade - 1), and no fade is longer than a tenth of a chunk. The
+    # second sample of the longest Hann window is sin(pi / 59) squared.
+    assert total[wanted].gt(0.01 if plan.policy.window != "hann" else 0.0028).all()
 
 
 def test_fitted_length_counts_steps_above_the_minimum() -> None:
@@ -202,6 +207,26 @@ def test_fades_become_shorter_with_the_chunk_and_are_no_longer_than_the_overlap(
     assert num_fading(chunk_samples=50) == 2 * (5 - 1)
     assert num_fading(overlap=0.03) == 2 * (3 - 1)
     assert num_fading(overlap=0) == 0
+
+
+def test_hann_windows_end_with_the_chunk_and_need_a_margin() -> None:
+    policy = ChunkPolicy(chunk_samples=9, overlap_samples=3, window="hann", margin_samples=2)
+    plan = ChunkPlan(num_samples=12, policy=policy)
+    assert plan.grid == range(-2, 17)  # to the next multiple of 9 - 2 * 2, and a margin
+    assert [(chunk.start, chunk.stop) for chunk in plan] == [(-2, 7), (4, 13), (10, 17)]
+    for chunk in plan:
+        expected = torch.from_numpy(np.hanning(chunk.num_samples))
+        assert torch.allclose(plan.weights(chunk).double(), expected, atol=1e-7)
+    assert len(ChunkPlan(num_samples=15, policy=policy).grid) == 2 + 15 + 5 + 2
+    for overlap in (0, 1):
+        plan = ChunkPlan(num_samples=12, policy=replace(policy, overlap_samples=overlap))
+        assert all(torch.equal(plan.weights(chunk), torch.ones(9)) for chunk in list(plan)[:-1])
+    with pytest.raises(ValueError, match="have no margin"):
+        ChunkPolicy(chunk_samples=9, overlap_samples=3, window="hann")
+    with pytest.raises(ValueError, match="cannot be reflected"):
+        replace(policy, border="reflect")
+    with pytest.raises(ValueError, match="margin_samples must be 0 or more, got -1"):
+        ChunkPolicy(chunk_samples=4, overlap_samples=0, margin_samples=-1)
 
 
 def test_a_long_track_is_continued_by_an_overlap_of_its_reflection() -> None:

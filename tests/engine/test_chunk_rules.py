@@ -27,6 +27,7 @@ from stemsplit.models.mdx23c.config import read_mdx23c_config
 from stemsplit.models.mdx23c.model import Mdx23c
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.mdxnet.model import MdxNet
+from stemsplit.models.mdxnet.uvr import uvr_settings
 from stemsplit.models.roformer.config import (
     read_bs_roformer_config,
     read_melband_roformer_config,
@@ -35,7 +36,12 @@ from stemsplit.models.roformer.model import BSRoFormer, MelBandRoFormer
 from stemsplit.models.scnet.config import read_scnet_config
 from stemsplit.models.scnet.model import SCNet
 from stemsplit.models.spec import Model
-from tests.engine.inference_rules import community_rule, demucs_v2_rule, trim_rule
+from tests.engine.inference_rules import (
+    community_rule,
+    demucs_v2_rule,
+    hann_rule,
+    trim_rule,
+)
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 from tests.golden import make_cac_tdc, make_demucs_v2, make_mdx23c, make_mdxnet, make_scnet
@@ -216,6 +222,71 @@ def test_mdx_net_and_cac_tdc_run_by_the_trim_rule(num_samples: int) -> None:
     fill_by_name(cac_tdc)
     chunk, trim = make_cac_tdc.CHUNK_SAMPLES, make_cac_tdc.TRIM
     assert_parity(cac_tdc, track, trim_rule(cac_tdc, track.numpy(), chunk=chunk, trim=trim))
+
+
+@given(
+    chunk=st.integers(20, 120),
+    trim=st.integers(1, 9),
+    overlap=st.sampled_from([0.1, 0.25, 0.5, 0.75]),
+    length=st.integers(1, 500),
+    batch_size=st.sampled_from([1, 3]),
+)
+@settings(max_examples=50, deadline=None)
+def test_tracks_of_any_length_are_blended_under_hann_windows(
+    chunk: int, trim: int, overlap: float, length: int, batch_size: int
+) -> None:
+    policy = ChunkPolicy(
+        chunk_samples=chunk,
+        overlap_samples=chunk - int((1 - overlap) * chunk),
+        margin_samples=trim,
+        window="hann",
+        tail="left",
+        fixed_length=True,
+    )
+    model = EdgeModel(policy=policy)
+    audio = noise(length)
+    stems = run(audio, model_of(model), batch_size=batch_size)
+    expected = hann_rule(model, audio.numpy(), chunk=chunk, trim=trim, overlap=overlap)
+    assert np.allclose(torch.stack([stems[stem] for stem in STEMS]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_samples", [1, 431, 432, 433, 864, 4000])
+def test_networks_that_uvr_knows_run_by_its_rule(num_samples: int) -> None:
+    """Whole tracks, with what UVR does to spectrum and level; the rest is what is left over."""
+    known = uvr_settings("a3cd63058945e777505c01d2507daf37")
+    assert known is not None
+    gain, overlap = 1.03, 0.25
+    assert (known["compensate"], known["silent_bins"], known["hann_overlap"]) == (gain, 3, overlap)
+    rule = {name: known[name] for name in ("compensate", "silent_bins", "hann_overlap")}
+    network = MdxNet(read_mdxnet_config({**make_mdxnet.SETTINGS, **rule, "denoise": True}))
+    fill_by_name(network)
+    plain = MdxNet(read_mdxnet_config(make_mdxnet.SETTINGS))
+    fill_by_name(plain)
+
+    def uvr(heard: Tensor) -> Tensor:
+        """Denoised, without the lowest bins, times the gain: around the network as published."""
+        n_fft, hop_length = make_mdxnet.SETTINGS["n_fft"], make_mdxnet.SETTINGS["hop_length"]
+        window = torch.hann_window(n_fft)
+        num_heard = heard.shape[-1]
+
+        def run_layers(sign: int) -> Tensor:
+            bins = torch.stft(heard[0], n_fft, hop_length, window=window, return_complex=True)
+            parts = torch.view_as_real(bins)[:, : make_mdxnet.SETTINGS["dim_f"]]  # [C, F, N, 2]
+            maps = parts.permute(0, 3, 2, 1).flatten(0, 1)[None].clone()  # [1, 2C, N, F]
+            maps[..., :3] = 0
+            return plain._run_layers(sign * maps)[0]
+
+        maps = 0.5 * (run_layers(1) - run_layers(-1))
+        parts = maps.unflatten(0, (2, 2)).permute(0, 3, 2, 1)  # [C, F, N, 2]
+        bins = torch.zeros(2, n_fft // 2 + 1, parts.shape[2], dtype=torch.complex64)
+        bins[:, : parts.shape[1]] = torch.view_as_complex(parts.contiguous())
+        stem = torch.istft(bins, n_fft, hop_length, window=window, length=num_heard)
+        return gain * stem[None, None]
+
+    track = noise_by_name("track", 2, num_samples)
+    chunk, trim = make_mdxnet.READ_SAMPLES, make_mdxnet.TRIM
+    expected = hann_rule(uvr, track.numpy(), chunk=chunk, trim=trim, overlap=overlap)
+    assert_parity(network, track, expected)
 
 
 def demucs_v2_valid_length(config: DemucsV2Config, num_samples: int) -> int:

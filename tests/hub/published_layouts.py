@@ -180,6 +180,8 @@ def _mdxnet(
     weights = _add(files, network.weights[0], content)
     # The rest is found in the file.
     described = {name: settings[name] for name in ("target_name", "n_fft", "hop_length")}
+    if network.settings is None:  # known by fingerprint, to run by the community's rule
+        described |= {"hann_overlap": 0.25, "silent_bins": 3}
     return replace(network, weights=(weights,), settings=described)
 
 

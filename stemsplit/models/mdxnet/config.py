@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from stemsplit.models.blocks.arguments import Arguments
 
-# Those that matter to training only are here to be known, and are not read. The last three are
+# Those that matter to training only are here to be known, and are not read. The last four are
 # not the authors': they are how the UVR community runs its networks.
 _SIGNATURE = (
     "target_name num_blocks l g k bn bias n_fft dim_f dim_t dim_c hop_length overlap lr epoch "
-    "optimizer ckpt sample_rate silent_bins compensate denoise"
+    "optimizer ckpt sample_rate silent_bins compensate denoise hann_overlap"
 )
 
 
@@ -46,6 +46,9 @@ class MdxNetConfig:
     denoise: bool
     """Run twice, the second time with the opposite sign: what the network adds of itself in
     either case cancels out."""
+    hann_overlap: float
+    """The share of a chunk that the next one has as well, blended under Hann windows; 0: chunks
+    lie side by side, of which the network hears half an FFT more on either side."""
 
 
 def read_mdxnet_config(settings: Mapping[str, object]) -> MdxNetConfig:
@@ -77,4 +80,5 @@ def read_mdxnet_config(settings: Mapping[str, object]) -> MdxNetConfig:
         silent_bins=arguments.integer("silent_bins", 0, low=0, high=1 << 10),
         gain=arguments.number("compensate", 1.0, low=0.1, high=10),
         denoise=arguments.flag("denoise", False),
+        hann_overlap=arguments.number("hann_overlap", 0.0, low=0, high=0.99),
     )

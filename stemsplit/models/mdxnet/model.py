@@ -158,28 +158,44 @@ def _check(config: MdxNetConfig) -> None:
 
 
 def _spec(config: MdxNetConfig) -> ModelSpec:
-    # The ends of what the network hears are reflections, not music: half a window of its output
-    # on either side is discarded.
-    read_samples = (config.num_frames - 1) * config.hop_length
-    chunk_samples = read_samples - config.n_fft // 2 * 2
-    if chunk_samples < 1:
-        raise ValueError(
-            f"{config.num_frames} frames leave nothing of an FFT over {config.n_fft} samples"
-        )
     return ModelSpec(
         family="mdxnet",
         stems=(config.stem,),
         residual_stem=counterpart_of(config.stem),
         sample_rate=config.sample_rate,
         num_channels=2,
-        chunking=ChunkPolicy(
-            chunk_samples=chunk_samples,
-            overlap_samples=0,
-            context_samples=config.n_fft // 2,
-            tail="left",
-            fixed_length=True,
-            max_chunk_samples=chunk_samples,
-        ),
+        chunking=_chunking(config),
         scaling="none",
         paper="Kim et al. (2021), arXiv:2111.12203",
+    )
+
+
+def _chunking(config: MdxNetConfig) -> ChunkPolicy:
+    # The ends of what the network hears are reflections, not music: half a window of its output
+    # on either side is discarded by the authors, and has little weight in the community's rule.
+    read_samples = (config.num_frames - 1) * config.hop_length
+    trim = config.n_fft // 2
+    if read_samples <= 2 * trim:
+        raise ValueError(
+            f"{config.num_frames} frames leave nothing of an FFT over {config.n_fft} samples"
+        )
+    if config.hann_overlap:
+        # As in the references, the hop is rounded down, not the overlap.
+        hop_samples = max(1, int((1 - config.hann_overlap) * read_samples))
+        return ChunkPolicy(
+            chunk_samples=read_samples,
+            overlap_samples=read_samples - hop_samples,
+            margin_samples=trim,
+            window="hann",
+            tail="left",
+            fixed_length=True,
+            max_chunk_samples=read_samples,
+        )
+    return ChunkPolicy(
+        chunk_samples=read_samples - 2 * trim,
+        overlap_samples=0,
+        context_samples=trim,
+        tail="left",
+        fixed_length=True,
+        max_chunk_samples=read_samples - 2 * trim,
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 _SILENT_BINS = 3
 """The community's software silences what is below some 20 Hz for all of them."""
 
+_HANN_OVERLAP = 0.25
+"""How it has chunks overlap, unless it is told otherwise (python-audio-separator 0.47)."""
+
 # fingerprint, bins, frames, n_fft, gain, stem
 _TABLE = """
 0ddfc0eb5792638ad5dc27850236c246 2048 256 6144 1.035 vocals
@@ -73,5 +76,6 @@ def uvr_settings(fingerprint: str) -> dict[str, object] | None:
                 "n_fft": int(n_fft),
                 "compensate": float(gain),
                 "silent_bins": _SILENT_BINS,
+                "hann_overlap": _HANN_OVERLAP,
             }
     return None
