@@ -7,7 +7,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ from stemsplit.audio.place import (
     writing,
 )
 from stemsplit.errors import AudioWriteError
+
+_PATIENCE_SECONDS = 0.2
 
 ClipPolicy = Literal["common", "clamp", "none"]
 """What happens to samples beyond full scale (float output is never touched).
@@ -135,6 +137,7 @@ class StemWriter:
         self._parts: list[Path] = []
         self._open: list[Encoder] = []
         self._made_folders: list[Path] = []
+        self._abandoned = False
         self._finished = False
 
     def __enter__(self) -> StemWriter:
@@ -202,9 +205,7 @@ class StemWriter:
                     f"stream {name!r} has {stream.num_samples} of {self._form.num_samples} samples"
                 )
         gain = self._common_gain() if self._spools else 1.0
-        # Side by side: encoders use one core each, and mp3 takes half as long as a fast network.
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            list(pool.map(lambda stream: self._complete(stream, gain), self._streams.values()))
+        self._complete_all(gain)
         if decorate is not None:
             for name, stream in self._streams.items():
                 with writing(stream.path):
@@ -251,6 +252,20 @@ class StemWriter:
         stream.num_clipped += num_cut
         stream.encoder.write(samples)
 
+    def _complete_all(self, gain: float) -> None:
+        """Side by side: encoders use one core each, and mp3 takes half as long as the network."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            left = {pool.submit(self._complete, stream, gain) for stream in self._streams.values()}
+            try:
+                while left:
+                    # Again and again, because nothing interrupts a thread while it waits.
+                    done, left = wait(left, _PATIENCE_SECONDS, return_when=FIRST_EXCEPTION)
+                    for each in done:
+                        each.result()
+            except BaseException:
+                self._abandoned = True
+                raise
+
     def _complete(self, stream: _Stream, gain: float) -> None:
         with writing(stream.path):
             self._close(stream.encoder)
@@ -264,6 +279,8 @@ class StemWriter:
         stream.encoder = open_encoder(stream.part, self._form)
         self._open.append(stream.encoder)
         for block in read_spool(spool, self._form.num_channels):
+            if self._abandoned:  # the file is never finished
+                return
             self._encode(stream, block * gain)
         self._close(stream.encoder)
         # At once, so that as little as possible is on the disk twice.

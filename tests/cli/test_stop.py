@@ -65,3 +65,25 @@ def test_a_reader_that_has_had_enough_ends_the_run_quietly(workplace: Path) -> N
         assert process.wait(timeout=60) == 1
     assert stderr == ""
     assert nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_with_two_songs_under_way_both_are_cleaned_up(
+    workplace: Path, number: signal.Signals, exit_code: int
+) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_sndfile(workplace / name, tone(44_100 * 300), subtype="PCM_16")
+    process = run_process("a.wav", "b.wav", "c.wav", "-m", "spectral", "--json")
+    assert process.stdout is not None
+    started = 0
+    while started < 2:  # both have their locks
+        started += '"start"' in process.stdout.readline()
+    wait_for_parts(workplace, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == exit_code, stderr
+    assert "Interrupted" in stderr
+    assert stdout.splitlines()[-1].count('"summary"') == 1
+    assert not Path("separated").exists()

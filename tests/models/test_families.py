@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.engine.device_queue import Call
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
 from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.fast import agreement_db
 from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
 from tests.hub.published_layouts import small_settings
@@ -130,6 +132,17 @@ def test_items_of_a_batch_do_not_influence_each_other(case: Case) -> None:
         # Sums are formed in another order for another batch size.
         tolerance = 2e-5 * float(alone.abs().max())
         torch.testing.assert_close(together[index], alone, atol=tolerance, rtol=0)
+
+
+def test_autocast_reaches_the_layers_and_not_the_spectrograms(case: Case) -> None:
+    spec = case.model.spec
+    rows = tuple(range(len(spec.stems)))
+    mixture = 0.1 * noise(1, 2, spec.chunking.fitted_length(4000))
+    plain = Call(network=case.model, rows=rows, batch_size=1)
+    # The nearest that every CPU has to what CUDA does in float16: the same layers are cast.
+    cast = Call(network=case.model, rows=rows, batch_size=1, dtype=torch.bfloat16)
+    assert cast(mixture).dtype == torch.float32
+    assert 25 < agreement_db(cast(mixture), plain(mixture)) < 60
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 1023, 12_345])

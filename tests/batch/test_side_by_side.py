@@ -1,0 +1,236 @@
+"""Several tracks at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.audio.encode import Encoding
+from stemsplit.batch.crew import Crew, Tell
+from stemsplit.batch.discover import Song
+from stemsplit.batch.job import Job, Session
+from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
+from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.engine.device_queue import DeviceQueue
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import choose_runtime
+from stemsplit.engine.separate import Progress
+from stemsplit.models.spec import Model
+from tests.audio.songs import tone, write_sndfile
+from tests.batch.batch_runs import tree
+from tests.engine.toy_models import GainModel, ensemble_of
+
+WAIT_SECONDS = 60
+LENGTHS = (9_000, 2_000, 3_000, 500)
+
+
+def session_of(model: Model) -> Session:
+    return Session(
+        ensemble=ensemble_of(model),
+        runtime=choose_runtime(device="cpu"),
+        options=SeparationOptions(),
+    )
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    return [
+        Job(
+            song=Song(write_sndfile(tmp_path / f"{number}.wav", tone(length))),
+            output_dir=tmp_path / "out",
+            template=DEFAULT_TEMPLATE,
+            encoding=Encoding(),
+            clip="common",
+        )
+        for number, length in enumerate(LENGTHS)
+    ]
+
+
+def track_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "stemsplit-track"]
+
+
+def test_results_come_in_order_and_are_those_of_each_song_alone(
+    jobs: list[Job], tmp_path: Path
+) -> None:
+    results = list(run_jobs(jobs, session_of(GainModel())))
+    assert [result.input for result in results] == [job.song.path for job in jobs]
+    assert {result.status for result in results} == {"done"}
+    for job in jobs:
+        (alone,) = run_jobs([replace(job, output_dir=tmp_path / "alone")], session_of(GainModel()))
+        assert alone.status == "done"
+    assert tree(tmp_path / "out") == tree(tmp_path / "alone")
+    assert not track_threads()
+
+
+def test_the_second_song_is_begun_before_the_first_one_is_done(jobs: list[Job]) -> None:
+    class Patient(GainModel):
+        """Waits with the first chunk until another song was begun."""
+
+        def __call__(self, mixture: Tensor) -> Tensor:
+            assert begun.wait(WAIT_SECONDS)
+            return super().__call__(mixture)
+
+    begun = threading.Event()
+    started: list[Path] = []
+
+    def on_start(job: Job) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        started.append(job.song.path)
+        if len(started) == 2:
+            begun.set()
+
+    results = list(run_jobs(jobs, session_of(Patient()), Listeners(on_start=on_start)))
+    assert {result.status for result in results} == {"done"}
+    assert sorted(started) == [job.song.path for job in jobs]
+
+
+def test_progress_says_of_which_song_it_is(jobs: list[Job]) -> None:
+    seen: dict[Path, list[Progress]] = {job.song.path: [] for job in jobs}
+
+    def on_progress(job: Job, progress: Progress) -> None:
+        seen[job.song.path].append(progress)
+
+    list(run_jobs(jobs, session_of(GainModel()), Listeners(on_progress=on_progress)))
+    for progress in seen.values():
+        total = progress[-1].num_chunks
+        assert [(each.num_done, each.num_chunks) for each in progress] == [
+            (number, total) for number in range(1, total + 1)
+        ]
+
+
+def test_a_song_that_fails_stops_no_other(jobs: list[Job]) -> None:
+    jobs[1].song.path.write_text("no music")
+
+    class Picky(GainModel):
+        def __call__(self, mixture: Tensor) -> Tensor:
+            if mixture.shape[-1] == LENGTHS[3]:
+                raise ValueError("not that one")
+            return super().__call__(mixture)
+
+    results = list(run_jobs(jobs, session_of(Picky())))
+    assert [result.status for result in results] == ["done", "failed", "done", "failed"]
+    assert "unexpected ValueError: not that one" in str(results[3].error)
+
+
+class Endless(GainModel):
+    """Is at work on the same chunk for ever, in Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called = threading.Event()
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        self.called.set()
+        while True:
+            mixture = mixture + 1
+
+
+def test_left_early_it_stops_everything_and_leaves_nothing(jobs: list[Job]) -> None:
+    model = Endless()
+
+    def stop(_job: Job) -> None:
+        if model.called.wait(WAIT_SECONDS):
+            raise KeyboardInterrupt
+
+    output = jobs[0].output_dir
+    with (
+        pytest.raises(KeyboardInterrupt),
+        closing(run_jobs(jobs, session_of(model), Listeners(on_start=stop))) as results,
+    ):
+        list(results)
+    assert not track_threads()
+    assert not output.exists()
+
+
+def test_closed_after_a_result_it_keeps_that_one(jobs: list[Job]) -> None:
+    class EndlessFromTheThirdSongOn(Endless):
+        def __call__(self, mixture: Tensor) -> Tensor:
+            if mixture.shape[-1] == 900:
+                return super().__call__(mixture)
+            return GainModel.__call__(self, mixture)
+
+    shorter = [
+        replace(job, song=Song(write_sndfile(job.song.path, tone(length))))
+        for job, length in zip(jobs, (500, 900, 900, 900), strict=True)
+    ]
+    results = run_jobs(shorter, session_of(EndlessFromTheThirdSongOn()))
+    first = next(results)
+    assert first.status == "done"
+    results.close()
+    assert not track_threads()
+    left = [path.name for path in (shorter[0].output_dir / "toy").iterdir()]
+    assert left == ["0"]
+    assert all(path.exists() for path in first.outputs.values())
+
+
+def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
+    """Both have to be at work at once for either of them to go on."""
+    meeting = threading.Barrier(2)
+
+    class Meets(GainModel):
+        met = False
+
+        def __call__(self, mixture: Tensor) -> Tensor:
+            if not self.met:
+                meeting.wait(WAIT_SECONDS)
+                self.met = True
+            return super().__call__(mixture)
+
+    models = Meets(), Meets()
+    first, second = map(session_of, models)
+    both = replace(first, others=((second.ensemble, second.runtime),))
+    results = list(run_jobs(jobs, both))
+    assert {result.status for result in results} == {"done"}
+    assert all(model.lengths for model in models)
+    one = [replace(job, output_dir=tmp_path / "one") for job in jobs]
+    list(run_jobs(one, session_of(GainModel())))
+    assert tree(tmp_path / "out") == tree(tmp_path / "one")
+
+
+def test_a_session_of_several_devices_keeps_its_options_on_each() -> None:
+    first, second = session_of(GainModel()), session_of(GainModel())
+    both = replace(first, others=((second.ensemble, second.runtime),))
+    options = SeparationOptions(start_seconds=1.0)
+    on_first, on_second = replace(both, options=options).on_each_device()
+    assert on_first.ensemble is first.ensemble
+    assert on_second.ensemble is second.ensemble
+    assert on_second.runtime is second.runtime
+    assert on_first.options == on_second.options == options
+
+
+def test_a_cpu_has_two_tracks_and_a_gpu_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of(GainModel())
+    assert tracks_at_once(session, 64, None) == 2
+    on_gpu = replace(session, runtime=replace(session.runtime, device=torch.device("cuda:0")))
+    assert tracks_at_once(on_gpu, 64, None) == 64
+    assert tracks_at_once(on_gpu, 1, 10**12) == 2
+    monkeypatch.setattr(DeviceQueue, "num_in_flight", 3)
+    chunk_bytes = 1000 * 2 * (1 + 4) * 4  # POLICY's samples, stereo, with four stems, in float32
+    track_bytes = 2 * 3 * chunk_bytes
+    assert tracks_at_once(on_gpu, 64, 2 * 10 * track_bytes) == 10
+
+
+def test_an_error_of_a_worker_is_raised_where_one_listens() -> None:
+    def fails(_tell: Tell) -> None:
+        raise ValueError("a defect")
+
+    def waits(_tell: Tell) -> None:
+        while True:
+            time.sleep(0.01)
+
+    woken = []
+    with (
+        pytest.raises(ValueError, match="a defect"),
+        Crew([fails, waits], wake=lambda: woken.append(True)) as crew,
+    ):
+        list(crew)
+    assert woken
+    assert not track_threads()

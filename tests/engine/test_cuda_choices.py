@@ -1,0 +1,245 @@
+"""What is decided for CUDA devices, as far as it can be seen without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stemsplit.engine import runtime as runtime_module
+from stemsplit.engine.batches import (
+    MAX_AUTO_BATCH,
+    BatchLimit,
+    batch_that_fits,
+    largest_batch,
+    next_power_of_two,
+)
+from stemsplit.engine.device_queue import Call, DeviceQueue
+from stemsplit.engine.runtime import choose_runtime, choose_runtimes
+from stemsplit.engine.transfers import CudaTransfers
+from stemsplit.errors import UsageError
+from tests.engine.toy_models import GainModel
+
+CPU = torch.device("cpu")
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("chunk_bytes", "free_bytes", "total_bytes", "expected"),
+    [
+        (GIB, 80 * GIB, 80 * GIB, MAX_AUTO_BATCH),
+        (GIB, 79 * GIB, 80 * GIB, MAX_AUTO_BATCH),
+        (GIB, 8 * GIB, 8 * GIB, 4),
+        (GIB, 3 * GIB, 80 * GIB, 2),
+        (GIB, GIB // 2, 80 * GIB, 1),
+        (5 * GIB, 24 * GIB, 24 * GIB, 2),
+        (0, GIB, GIB, MAX_AUTO_BATCH),
+    ],
+)
+def test_the_largest_batch(
+    chunk_bytes: int, free_bytes: int, total_bytes: int, expected: int
+) -> None:
+    assert largest_batch(chunk_bytes, free_bytes=free_bytes, total_bytes=total_bytes) == expected
+
+
+def test_powers_of_two() -> None:
+    assert [next_power_of_two(n) for n in (1, 2, 3, 4, 5, 8, 9)] == [1, 2, 4, 4, 8, 8, 16]
+
+
+class CappedDevice:
+    """An allocator that says no: calls of `run` take `chunk_bytes` for each chunk."""
+
+    def __init__(self, total_bytes: int, chunk_bytes: int) -> None:
+        self.total_bytes = self.free_bytes = total_bytes
+        self._chunk_bytes = chunk_bytes
+        self.sizes: list[int] = []
+
+    def run(self, batch: Tensor) -> Tensor:
+        if len(batch) * self._chunk_bytes > self.total_bytes:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.sizes.append(len(batch))
+        return batch
+
+    def peak_bytes_of(self, call: Callable[[], object]) -> int:
+        call()
+        return self._chunk_bytes
+
+
+@pytest.mark.parametrize("total_gib", [1, 2, 5, 13, 200])
+def test_the_chosen_batch_fits(total_gib: int) -> None:
+    device = CappedDevice(total_gib * GIB, GIB)
+    batch_size = batch_that_fits(lambda: device.run(torch.zeros(1, 2)), device)
+    device.run(torch.zeros(batch_size, 2))
+    assert device.sizes == [1, batch_size]
+
+
+def test_a_device_that_shrinks_meanwhile_ends_no_track() -> None:
+    device = CappedDevice(200 * GIB, GIB)
+    batch_size = batch_that_fits(lambda: device.run(torch.zeros(1, 2)), device)
+    device.total_bytes = 3 * GIB  # somebody else came
+    batch = torch.arange(float(batch_size))[:, None]
+    assert torch.equal(BatchLimit(CPU).call(device.run, batch), batch)
+    assert set(device.sizes) == {1, 2}
+
+
+def test_a_device_too_small_for_one_chunk_is_found_out_with_the_song() -> None:
+    device = CappedDevice(GIB // 2, GIB)
+    assert batch_that_fits(lambda: device.run(torch.zeros(1, 2)), device) == 1
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    def fail() -> None:
+        raise RuntimeError("no kernel image")
+
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        batch_that_fits(fail, CappedDevice(GIB, GIB))
+
+
+class Probe(nn.Module):
+    """Multiplies; in float16, from 1000 * 1000 on, that is not a number any more."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 64, bias=False)
+        nn.init.eye_(self.layer.weight).mul_(factor)
+
+    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+        noise = torch.randn(1, 64, generator=torch.Generator().manual_seed(0))
+        return self.layer(noise.to(device) * 1000)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def test_float16_is_for_networks_that_agree_in_it() -> None:
+    assert runtime_module._bears_fp16(Probe(1.0), CPU)
+    assert not runtime_module._bears_fp16(Probe(1000.0), CPU)
+    assert not runtime_module._bears_fp16(nn.Linear(4, 4), CPU)  # cannot be tried
+
+
+@pytest.fixture
+def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices that can be named, and no more."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", lambda _: None)
+    for name in ("allow_tf32", "deterministic"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+
+
+@pytest.mark.usefixtures("four_gpus")
+def test_several_devices() -> None:
+    runtimes = choose_runtimes(devices="cuda:0, cuda:3", precision="fp32")
+    assert [str(runtime.device) for runtime in runtimes] == ["cuda:0", "cuda:3"]
+    assert runtimes[0].queue is not runtimes[1].queue
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.deterministic
+
+
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        ("cuda:0,cuda:0", "names cuda:0 twice"),
+        ("cuda,cuda:0", "names cuda:0 twice"),
+        ("cuda:1,cpu", "only CUDA devices can share the work, and cpu is none"),
+        ("cpu,cuda:1", "only CUDA devices can share the work, and cpu is none"),
+        ("cuda:0,cuda:4", "'cuda:4' was asked for, but torch .* sees 4 CUDA"),
+        ("cuda:0,", "'' is not a device"),
+        ("cuda:0,tpu", "'tpu' is not a device"),
+    ],
+)
+def test_devices_that_cannot_be(devices: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        choose_runtimes(devices=devices)
+
+
+@pytest.mark.usefixtures("four_gpus")
+def test_one_device_is_one() -> None:
+    with pytest.raises(UsageError, match=r"'cuda:0,cuda:1' is not a device"):
+        choose_runtime(device="cuda:0,cuda:1")
+
+
+class Streams:
+    """Stands in for torch.cuda: copies happen at once, and what would wait for what is noted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        self.current = Stream(self, "compute")
+        names = iter(("inward", "outward"))
+        self._empty = torch.empty
+        monkeypatch.setattr("torch.cuda.Stream", lambda _device: Stream(self, next(names)))
+        monkeypatch.setattr("torch.cuda.Event", lambda: Event(self))
+        monkeypatch.setattr("torch.cuda.current_stream", lambda _device: self.current)
+        monkeypatch.setattr("torch.cuda.stream", self.use)
+        monkeypatch.setattr("torch.empty", self.empty)
+        monkeypatch.setattr(
+            Tensor, "record_stream", lambda _tensor, stream: self.log.append(f"kept for {stream}")
+        )
+
+    def empty(self, *shape: Any, **more: Any) -> Tensor:
+        more.pop("pin_memory", None)  # takes a device
+        return self._empty(*shape, **more)
+
+    @contextmanager
+    def use(self, stream: Stream) -> Iterator[None]:
+        self.log.append(f"copy on {stream}")
+        yield
+
+
+class Stream:
+    def __init__(self, streams: Streams, name: str) -> None:
+        self._streams, self._name = streams, name
+
+    def __str__(self) -> str:
+        return self._name
+
+    def wait_stream(self, other: Stream) -> None:
+        self._streams.log.append(f"{self} waits for {other}")
+
+
+class Event:
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    def record(self, stream: Stream) -> None:
+        self._streams.log.append(f"event on {stream}")
+
+    def synchronize(self) -> None:
+        self._streams.log.append("waited for the event")
+
+
+def test_copies_wait_for_what_they_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch)
+    transfers = CudaTransfers(CPU)
+    batch = transfers.gather([torch.ones(2, 3), 2 * torch.ones(2, 3)], 4)
+    assert batch[:, 0, 0].tolist() == [1, 2, 0, 0]
+    loaded = transfers.load(batch)
+    assert streams.log == ["copy on inward", "compute waits for inward", "kept for compute"]
+    streams.log.clear()
+    wait = transfers.fetch(loaded)
+    assert streams.log == [
+        "outward waits for compute",
+        "copy on outward",
+        "kept for outward",
+        "event on outward",
+    ]
+    assert torch.equal(wait(), batch)
+    assert streams.log[-1] == "waited for the event"
+
+
+def test_the_next_batch_is_begun_before_the_last_one_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = Streams(monkeypatch)
+    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
+    queue = DeviceQueue(CPU, BatchLimit(CPU))
+    call = Call(network=GainModel((1,)), rows=(0,), batch_size=2)
+    chunks = [torch.full((2, 3), float(value)) for value in range(6)]
+    results = queue.submit(call, chunks, turn=0)
+    values = [result.result(60)[0, 0, 0].item() for result in results]
+    assert values == list(range(6))
+    order = [line for line in streams.log if line in ("copy on inward", "waited for the event")]
+    begun, done = "copy on inward", "waited for the event"
+    assert order == [begun, begun, done, begun, done, done]
