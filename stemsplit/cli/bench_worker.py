@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemsplit.cli.bench_results import Measurement
+from stemsplit.cli.imports import importing
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
@@ -82,11 +83,12 @@ def measure(request: Request) -> Measurement:
         ModelError: the model is not on this machine, or damaged.
         DeviceMemoryError: the device is too small for it.
     """
-    import torch
+    with importing():
+        import torch
 
-    from stemsplit.engine.hardware import device_name
-    from stemsplit.engine.runtime import choose_runtime
-    from stemsplit.engine.separator import Separator
+        from stemsplit.engine.hardware import device_name
+        from stemsplit.engine.runtime import choose_runtime
+        from stemsplit.engine.separator import Separator
 
     if request.num_threads is not None:
         torch.set_num_threads(request.num_threads)

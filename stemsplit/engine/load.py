@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, differing_property
-from stemsplit.engine.memory import give_back_freed_memory, keep_freed_memory
+from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import CheckpointError
@@ -33,10 +33,9 @@ def load_ensemble(source: ModelSource, options: SeparationOptions, runtime: Runt
         ModelError: a file could not be had, is damaged, or is not a network of a known family.
         UnknownStemError: `options` name a stem that the model does not have.
     """
-    give_back_freed_memory()
+    keep_freed_memory()
     members = _load_members(source, options) if source.members else [_built_in(source, options)]
     precisions = {runtime.prepare(member.model) for member in members}
-    keep_freed_memory()
     return Ensemble(
         name=source.name,
         origin=source.origin,

@@ -107,9 +107,7 @@ def accelerate(network: object, dtype: torch.dtype = torch.float32) -> torch.dty
 
 def _find_swaps(module: nn.Module, dtype: torch.dtype) -> Iterator[_Swap]:
     for name, child in module.named_children():
-        rule = next(
-            (rule for rule in _RULES if type(child) is rule.kind and rule.fits(child)), None
-        )
+        rule = _rule_for(child)
         if rule is None:
             yield from _find_swaps(child, dtype)
         else:
