@@ -37,6 +37,29 @@ def test_nothing_heavy_is_imported_before_it_is_needed(action: str) -> None:
     assert loaded == "[]"
 
 
+def test_what_only_some_songs_need_is_not_imported_for_all() -> None:
+    loaded = run_python(
+        "import stemsplit.batch.local, stemsplit.engine.separator, sys; "
+        "print([name for name in ('av', 'torchaudio') if name in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_imports_are_not_searched_for_garbage() -> None:
+    outcome = run_python(
+        "import gc\n"
+        "from stemsplit.cli.imports import importing\n"
+        "try:\n"
+        "    with importing():\n"
+        "        assert not gc.isenabled()\n"
+        "        import decimal\n"
+        "        raise ImportError\n"
+        "except ImportError:\n"
+        "    print(gc.isenabled(), gc.get_freeze_count() > 1000)"
+    )
+    assert outcome == "True True"
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     import stemsplit
 

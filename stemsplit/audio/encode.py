@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stemsplit.audio.encode_pyav import open_aac, open_alac, open_opus
 from stemsplit.audio.encode_sndfile import Mp3Encoder, VorbisEncoder, open_flac
 from stemsplit.audio.encoding import (
     Codec,
@@ -53,15 +52,14 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-_OPENERS: dict[Kind, Callable[[Path, StreamFormat], Encoder]] = {
+_Opener = Callable[[Path, StreamFormat], Encoder]
+
+_OPENERS: dict[Kind, _Opener] = {
     "wav": open_wav,
     "aiff": open_aiff,
     "flac": open_flac,
     "mp3": Mp3Encoder,
     "ogg": VorbisEncoder,
-    "opus": open_opus,
-    "aac": open_aac,
-    "alac": open_alac,
 }
 
 
@@ -71,7 +69,15 @@ def open_encoder(path: Path, form: StreamFormat) -> Encoder:
     Raises:
         OSError, soundfile.LibsndfileError: the file cannot be made.
     """
-    return _OPENERS[form.encoding.kind](path, form)
+    opener = _OPENERS.get(form.encoding.kind) or _ffmpeg_openers()[form.encoding.kind]
+    return opener(path, form)
+
+
+def _ffmpeg_openers() -> dict[Kind, _Opener]:
+    # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
+    from stemsplit.audio.encode_pyav import open_aac, open_alac, open_opus
+
+    return {"opus": open_opus, "aac": open_aac, "alac": open_alac}
 
 
 class Dither:

@@ -13,7 +13,6 @@ from math import ceil, gcd
 
 import torch
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 from stemsplit.audio.blocks import regroup
 from stemsplit.errors import AudioReadError
@@ -87,6 +86,8 @@ def check_rates(from_rate: int, to_rate: int) -> None:
 
 
 def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+    from torchaudio.transforms import Resample  # here, because most songs have the model's rate
+
     resampler = Resample(
         from_rate,
         to_rate,

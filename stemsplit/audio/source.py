@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from torch import Tensor
 from stemsplit.audio.blocks import regroup
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, display_path
-from stemsplit.audio.pyav import open_pyav
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
@@ -97,7 +96,7 @@ def _open(path: Path, stream: int) -> Iterator[Decoded]:
             if decoded is not None and decoded.info.num_channels > 2:
                 decoded = replace(decoded, info=_with_layout(decoded.info))
         if decoded is None:
-            decoded = stack.enter_context(open_pyav(path, stream))
+            decoded = stack.enter_context(_open_ffmpeg(path, stream))
         if not 1 <= decoded.info.sample_rate <= MAX_SAMPLE_RATE:
             raise AudioReadError(
                 f"{display_path(path)} has a sample rate of {decoded.info.sample_rate} Hz.",
@@ -106,10 +105,17 @@ def _open(path: Path, stream: int) -> Iterator[Decoded]:
         yield decoded
 
 
+def _open_ffmpeg(path: Path, stream: int = 0) -> AbstractContextManager[Decoded]:
+    # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
+    from stemsplit.audio.pyav import open_pyav
+
+    return open_pyav(path, stream)
+
+
 def _with_layout(info: AudioInfo) -> AudioInfo:
     """The same with the channels that the file names, which only ffmpeg can read."""
     try:
-        with open_pyav(info.path) as other:
+        with _open_ffmpeg(info.path) as other:
             channels = other.info.channels
     except AudioReadError:
         return info

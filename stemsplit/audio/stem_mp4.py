@@ -27,11 +27,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
 from torch import Tensor
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.audio.encode_pyav import as_os_error
 from stemsplit.audio.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.place import check_target, new_part, publish, writing
 from stemsplit.audio.sink import ClipPolicy, StemWriter, WriteReport
@@ -207,6 +205,10 @@ def _master_warnings(report: WriteReport) -> tuple[str, ...]:
 
 def _join(streams: Sequence[Path], path: Path, sample_rate: int) -> None:
     """Makes one file of several with one track each. Packets and edit lists stay as they are."""
+    import av
+
+    from stemsplit.audio.encode_pyav import as_os_error
+
     with as_os_error(), ExitStack() as stack:
         # Python opens the files: ffmpeg would take a name with a colon for a protocol.
         opened = [stack.enter_context(stream.open("rb")) for stream in streams]

@@ -106,7 +106,12 @@ class Session:
     def on_each_device(self) -> list[Session]:
         """This session, and one like it for each of the other devices."""
         others = (
-            dataclasses.replace(self, chain=chain, runtime=runtime, others=())
+            dataclasses.replace(
+                self,
+                chain=dataclasses.replace(chain, options=self.options),
+                runtime=runtime,
+                others=(),
+            )
             for chain, runtime in self.others
         )
         return [self, *others]

@@ -5,29 +5,34 @@ With `--json`, one object per line, with `schema` (1), `event` and `time` as in 
 
     note      message
     measured  the fields of `bench_results.Measurement`
-    failed    model device error
+    failed    model device error slower_than
+
+`slower_than`: x real time, where one chunk took longer than there was time for; else null.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-import stemsplit
 from stemsplit.cli import options as opt
+from stemsplit.cli.bench_process import (
+    SLACK_SECONDS,
+    Settings,
+    Target,
+    TimeLimit,
+    TooSlowError,
+    run_worker,
+)
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
-from stemsplit.cli.bench_worker import Request
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.json_lines import SCHEMA
 from stemsplit.cli.reporters import Reporter, make_reporter
@@ -36,11 +41,7 @@ from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.resolve import resolve
 
-if TYPE_CHECKING:
-    from stemsplit.engine.runtime import Precision
-
 DEFAULT_BUDGET_SECONDS = 90.0
-"""Leaves room for a chunk that takes longer than planned, so that two minutes are kept."""
 
 _GIB = 1 << 30
 
@@ -70,12 +71,18 @@ Seconds = Annotated[
     typer.Option(
         min=0.1,
         metavar="SECONDS",
-        help="Music in each pass, rounded up to whole chunks. Default: what there is time for, "
-        "60 at most.",
+        help="Music in each pass, rounded up to whole chunks, of which the first is finished "
+        "whatever the budget. Default: what there is time for, 60 at most.",
     ),
 ]
 Budget = Annotated[
-    float, typer.Option(min=1, metavar="SECONDS", help="Time for all measurements together.")
+    float,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        help="Time for all measurements together. What is not done "
+        f"{SLACK_SECONDS:.0f} seconds later is stopped.",
+    ),
 ]
 
 
@@ -106,10 +113,11 @@ def bench(
     until = time.time() + budget
     try:
         for index, (target, name) in enumerate(cases):
-            share = max(0.0, until - time.time()) / (len(cases) - index)
+            time_limit = TimeLimit.share(until, len(cases) - index)
             if not quiet:
-                say(f"{escape(target.model)} on {escape(name)}: about {share:.0f} seconds")
-            results.append(_attempt(target, name, settings, time.time() + share))
+                seconds = time_limit.until - time.time()
+                say(f"{escape(target.model)} on {escape(name)}: about {seconds:.0f} seconds")
+            results.append(_attempt(target, name, settings, time_limit))
             _report(results[-1], as_json=as_json)
     finally:  # what was measured before an interruption counts, too
         measured = [result for result in results if isinstance(result, Measurement)]
@@ -121,74 +129,12 @@ def bench(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A measurement that did not come about."""
+    """A measurement that did not come about. `slower_than`: x real time, if so much is known."""
 
     model: str
     device: str
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model that is on this machine: what loads it, and what it is called in the results."""
-
-    reference: str
-    model: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """What all measurements of a run have in common, as in `bench_worker.Request`."""
-
-    precision: Precision
-    num_threads: int | None
-    music_seconds: float | None
-    debug: bool
-
-
-def run_worker(target: Target, device: str, settings: Settings, until: float) -> Measurement:
-    """The measurement from a fresh process, which should end at `until` (seconds since 1970).
-
-    Raises:
-        StemsplitError: what the process reported, or that it ended without a word.
-    """
-    request = Request(
-        **asdict(target),
-        **asdict(settings),
-        device=device,
-        launched=time.time(),
-        until=until,
-        folder=str(Path.cwd()),
-    )
-    # -m puts the working directory where modules are looked for: the package's own, because the
-    # user's may hold anything. In a session of its own, the child does not hear Ctrl-C: it is
-    # killed when `run` is left.
-    child = subprocess.run(
-        [sys.executable, "-m", "stemsplit.cli.bench_worker"],
-        input=json.dumps(asdict(request)),
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(stemsplit.__file__).parents[1],
-        start_new_session=True,
-        check=False,
-    )
-    lines = child.stdout.splitlines()
-    if child.returncode or not lines:
-        raise StemsplitError(
-            f"The measurement of {target.model} on {device} {_ending(child.returncode)}.",
-            hint="If memory was short, close other programs, or measure a smaller model.",
-        )
-    answer = json.loads(lines[-1])
-    if "measurement" in answer:
-        return Measurement.from_json(answer["measurement"])
-    kinds = {UsageError.exit_code: UsageError, ModelError.exit_code: ModelError}
-    raise kinds.get(answer["exit_code"], StemsplitError)(answer["message"], hint=answer["hint"])
-
-
-def _ending(returncode: int) -> str:
-    if returncode < 0:
-        return f"was ended by {signal.Signals(-returncode).name}"
-    return f"ended with exit code {returncode}"
+    slower_than: float | None = None
 
 
 def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[Target]:
@@ -222,13 +168,15 @@ def _defaults(reporter: Reporter) -> list[Target]:
 
 
 def _attempt(
-    target: Target, device: str, settings: Settings, until: float
+    target: Target, device: str, settings: Settings, time_limit: TimeLimit
 ) -> Measurement | Failure:
     """One measurement. Only what is wrong with the command ends the others as well."""
     try:
-        return run_worker(target, device, settings, until)
+        return run_worker(target, device, settings, time_limit)
     except (UsageError, ModelError):
         raise
+    except TooSlowError as error:
+        return Failure(target.model, device, str(error), error.slower_than)
     except StemsplitError as error:
         return Failure(target.model, device, str(error))
 

@@ -2,8 +2,9 @@
 
     python -m stemsplit.cli.bench_worker
 
-reads a `Request` as JSON on stdin and prints the measurement, or what went wrong, as JSON on
-stdout. Nothing heavy is imported before the clock of the imports runs.
+reads a `Request` as JSON on stdin and prints JSON objects on stdout, one per line: what it has
+measured so far, or what went wrong. It can be stopped at any moment: the last line is the result.
+Nothing heavy is imported before the clock of the imports runs.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemsplit.cli.bench_results import Measurement
+from stemsplit.cli.imports import importing
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
@@ -57,36 +59,54 @@ class Request:
     debug: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstChunk:
+    """What the worker began to compute at `started` (seconds since 1970): its first chunk."""
+
+    started: float
+    chunk_seconds: float
+
+
 def main() -> None:
     """Answers the request on stdin."""
-    request = Request(**json.loads(sys.stdin.read()))
+    asked = sys.stdin.read()
+    if not asked:
+        return  # whoever wanted to ask was interrupted
+    request = Request(**json.loads(asked))
     os.chdir(request.folder)
-    answer: dict[str, Any]
     try:
-        answer = {"measurement": measure(request).as_json()}
+        for known in measure(request):
+            kind = "measurement" if isinstance(known, Measurement) else "first_chunk"
+            _say({kind: asdict(known)})
     except StemsplitError as error:
-        answer = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        _say({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
     except Exception as error:
         if request.debug:
             raise
         message = f"{request.model}: unexpected {type(error).__name__}: {error}."
-        answer = {"message": message, "hint": "--debug shows where it happened.", "exit_code": 1}
-    print(json.dumps(answer))
+        _say({"message": message, "hint": "--debug shows where it happened.", "exit_code": 1})
 
 
-def measure(request: Request) -> Measurement:
-    """The measurement that was asked for. Anything else in this process would be counted in.
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
+    """That the first chunk begins; then the measurement, anew after each pass: the last one counts.
+
+    Anything else in this process would be counted in.
 
     Raises:
         UsageError: the device is not there, or cannot compute in that precision.
         ModelError: the model is not on this machine, or damaged.
         DeviceMemoryError: the device is too small for it.
     """
-    import torch
+    with importing():
+        import torch
 
-    from stemsplit.engine.hardware import device_name
-    from stemsplit.engine.runtime import choose_runtime
-    from stemsplit.engine.separator import Separator
+        from stemsplit.engine.hardware import device_name
+        from stemsplit.engine.runtime import choose_runtime
+        from stemsplit.engine.separator import Separator
 
     if request.num_threads is not None:
         torch.set_num_threads(request.num_threads)
@@ -100,9 +120,10 @@ def measure(request: Request) -> Measurement:
     )
     loaded = time.time()
     song = _Song(separator)
+    yield FirstChunk(started=time.time(), chunk_seconds=song.chunk_seconds)
     first_chunk_seconds = song.time(1)
-    passes = list(_passes(song, request, first_chunk_seconds))
-    return Measurement(
+
+    first = Measurement(
         model=request.model,
         device=str(runtime.device),
         device_name=device_name(runtime.device),
@@ -111,15 +132,27 @@ def measure(request: Request) -> Measurement:
         torch_version=torch.__version__,
         stemsplit_version=__version__,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        realtime_factor=song.chunk_seconds / _median_chunk(passes, first_chunk_seconds),
-        num_passes=len(passes),
-        music_seconds=song.chunk_seconds * max(1, sum(each.num_chunks for each in passes)),
+        realtime_factor=song.chunk_seconds / first_chunk_seconds,
+        num_passes=0,
+        music_seconds=song.chunk_seconds,
         import_seconds=imported - request.launched,
         load_seconds=loaded - imported,
         first_chunk_seconds=first_chunk_seconds,
         peak_bytes=_peak_bytes(),
         device_peak_bytes=_device_peak_bytes(runtime.device),
     )
+    yield first
+    passes = []
+    for latest in _passes(song, request, first_chunk_seconds):
+        passes.append(latest)
+        yield replace(
+            first,
+            realtime_factor=song.chunk_seconds / _median_chunk(passes),
+            num_passes=len(passes),
+            music_seconds=song.chunk_seconds * sum(each.num_chunks for each in passes),
+            peak_bytes=_peak_bytes(),
+            device_peak_bytes=_device_peak_bytes(runtime.device),
+        )
 
 
 class _Song:
@@ -187,10 +220,8 @@ def _passes(song: _Song, request: Request, first_chunk_seconds: float) -> Iterat
         yield _Pass(num_chunks, seconds)
 
 
-def _median_chunk(passes: Sequence[_Pass], first_chunk_seconds: float) -> float:
-    """Seconds per chunk; without passes those of the first one, warming up included."""
-    if not passes:
-        return first_chunk_seconds
+def _median_chunk(passes: Sequence[_Pass]) -> float:
+    """Seconds per chunk."""
     return statistics.median(each.seconds / each.num_chunks for each in passes)
 
 

@@ -14,6 +14,7 @@ import typer
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.cli import options as opt
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
+from stemsplit.cli.imports import importing
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.errors import StemsplitError, UsageError
@@ -74,15 +75,16 @@ def separate(
     debug: opt.Debug = False,
 ) -> None:
     """Split songs into stems."""
-    from stemsplit.audio.encode import Encoding
-    from stemsplit.batch.collisions import check_collisions
-    from stemsplit.batch.discover import discover
-    from stemsplit.batch.job import Job, plan_record
-    from stemsplit.batch.local import open_session
-    from stemsplit.batch.template import check_template
-    from stemsplit.cli.preview import run_preview
-    from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
-    from stemsplit.engine.options import SeparationOptions
+    with importing():
+        from stemsplit.audio.encode import Encoding
+        from stemsplit.batch.collisions import check_collisions
+        from stemsplit.batch.discover import discover
+        from stemsplit.batch.job import Job, plan_record
+        from stemsplit.batch.local import open_session
+        from stemsplit.batch.template import check_template
+        from stemsplit.cli.preview import run_preview
+        from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
+        from stemsplit.engine.options import SeparationOptions
 
     set_up_logging(verbose=verbose, debug=debug)
     encoding = Encoding(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from stemsplit.engine.blend import Blend, Part, coarsest
 from stemsplit.engine.chain import Chain, Step, first_parents, parse_step
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
-from stemsplit.engine.memory import give_back_freed_memory, keep_freed_memory
+from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import CheckpointError
@@ -45,7 +45,7 @@ def load_blend(
         UnknownStemError: `options` name a stem that the model does not have.
         UsageError: the models do not go together.
     """
-    give_back_freed_memory()
+    keep_freed_memory()
     loaders = [_Loader(model) for model in source.models]
     shares = source.shares([loader.stems for loader in loaders])
     stems = tuple(shares)
@@ -56,7 +56,6 @@ def load_blend(
         wanted = [stem for stem in needed if stem in own_shares]
         if wanted:
             parts.append(Part(ensemble=loader.load(wanted, runtime), shares=own_shares))
-    keep_freed_memory()
     return Blend(name=source.name, stems=stems, parts=tuple(parts))
 
 

@@ -18,6 +18,7 @@ from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.engine.chain import Chain
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
@@ -25,7 +26,7 @@ from stemsplit.engine.separate import Progress
 from stemsplit.models.spec import Model
 from tests.audio.songs import tone, write_sndfile
 from tests.batch.batch_runs import tree
-from tests.engine.toy_models import GainModel, ensemble_of
+from tests.engine.toy_models import GainModel, model_of
 
 WAIT_SECONDS = 60
 LENGTHS = (9_000, 2_000, 3_000, 500)
@@ -33,9 +34,8 @@ LENGTHS = (9_000, 2_000, 3_000, 500)
 
 def session_of(model: Model) -> Session:
     return Session(
-        ensemble=ensemble_of(model),
+        chain=Chain(model=model_of(model), options=SeparationOptions()),
         runtime=choose_runtime(device="cpu"),
-        options=SeparationOptions(),
     )
 
 
@@ -186,7 +186,7 @@ def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
 
     models = Meets(), Meets()
     first, second = map(session_of, models)
-    both = replace(first, others=((second.ensemble, second.runtime),))
+    both = replace(first, others=((second.chain, second.runtime),))
     results = list(run_jobs(jobs, both))
     assert {result.status for result in results} == {"done"}
     assert all(model.lengths for model in models)
@@ -197,11 +197,11 @@ def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
 
 def test_a_session_of_several_devices_keeps_its_options_on_each() -> None:
     first, second = session_of(GainModel()), session_of(GainModel())
-    both = replace(first, others=((second.ensemble, second.runtime),))
+    both = replace(first, others=((second.chain, second.runtime),))
     options = SeparationOptions(start_seconds=1.0)
-    on_first, on_second = replace(both, options=options).on_each_device()
-    assert on_first.ensemble is first.ensemble
-    assert on_second.ensemble is second.ensemble
+    on_first, on_second = replace(both, chain=replace(both.chain, options=options)).on_each_device()
+    assert on_first.model is first.model
+    assert on_second.model is second.model
     assert on_second.runtime is second.runtime
     assert on_first.options == on_second.options == options
 

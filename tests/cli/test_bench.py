@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from stemsplit.batch.local import DEFAULT_MODEL
-from stemsplit.cli import bench, bench_worker
+from stemsplit.cli import bench, bench_process, bench_worker
+from stemsplit.cli.bench_process import SLACK_SECONDS
 from stemsplit.cli.bench_results import (
     Measurement,
     best_of,
@@ -29,7 +30,8 @@ from stemsplit.cli.bench_results import (
 )
 from stemsplit.cli.bench_worker import Request
 from stemsplit.errors import StemsplitError, UsageError
-from stemsplit.hub.catalog import list_models
+from stemsplit.hub.catalog import list_models, load_catalog
+from stemsplit.hub.source import ModelSource
 from stemsplit.version import __version__
 from tests.cli.conftest import Stemsplit
 from tests.models.random_models import htdemucs, write_safetensors
@@ -231,6 +233,23 @@ def test_the_defaults_are_measured_and_listed(stemsplit: Stemsplit) -> None:
     assert f"speed here          {cells['speed']}" in stemsplit("models", "show", "spectral").stdout
 
 
+@pytest.mark.usefixtures("children")
+@pytest.mark.parametrize("name", list_models())
+def test_every_model_is_listed_with_its_speed(
+    stemsplit: Stemsplit, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    entry = load_catalog()[name]
+    source = ModelSource(  # as if it were on this machine
+        name=name, entry=entry, origin="somewhere@1", revision="1", stems=entry.stems, members=()
+    )
+    monkeypatch.setattr(bench, "resolve", lambda *_, **__: source)
+    assert stemsplit("bench", "-m", name, "-d", "cpu").exit_code == 0
+    assert speeds_listed(stemsplit)[name] == "10.0 x"
+    entries = json.loads(stemsplit("models", "list", "--json").stdout)
+    measured = {entry["name"]: entry["measured"] for entry in entries if entry["measured"]}
+    assert measured == {name: replace(MEASUREMENT, model=name).as_json()}
+
+
 def test_a_checkpoint_by_its_relative_path(stemsplit: Stemsplit, workplace: Path) -> None:
     # What lies in the user's folder is never imported, though the child is started with -m.
     for name in ("json", "torch", "stemsplit"):
@@ -270,16 +289,21 @@ class FakeChildren:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.requests: list[Request] = []
+        self.timeouts: list[float | None] = []
+        self.stopped: dict[str, bytes | None] = {}
         monkeypatch.setattr("subprocess.run", self._run)
 
-    def _run(self, *_: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    def _run(self, *_: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
         wanted = Request(**json.loads(options["input"]))
         self.requests.append(wanted)
+        self.timeouts.append(options["timeout"])
+        if wanted.device in self.stopped:
+            raise subprocess.TimeoutExpired([], 1, output=self.stopped[wanted.device])
         if wanted.device == "cuda:1":
-            return subprocess.CompletedProcess([], -signal.SIGKILL, stdout="")
+            return subprocess.CompletedProcess([], -signal.SIGKILL, stdout=b"")
         measured = replace(MEASUREMENT, model=wanted.model, device=wanted.device)
         answer = self.answers.get(wanted.device, {"measurement": measured.as_json()})
-        return subprocess.CompletedProcess([], 0, stdout=f"noise\n{json.dumps(answer)}\n")
+        return subprocess.CompletedProcess([], 0, stdout=f"noise\n{json.dumps(answer)}\n".encode())
 
 
 @pytest.fixture
@@ -295,6 +319,53 @@ def test_the_time_is_shared(stemsplit: Stemsplit, children: FakeChildren) -> Non
     # The first child took no time, so the second one may have all of it.
     assert second.until - first.launched == pytest.approx(60, abs=2)
     assert "spectral on cpu: about 30 seconds" in result.stderr
+    # The slack after the budget is shared in the same way.
+    assert children.timeouts == pytest.approx([(60 + SLACK_SECONDS) / 2, 60 + SLACK_SECONDS], abs=2)
+    stemsplit("bench", "-m", "spectral", "-d", "cpu", "--seconds", 5)
+    assert children.timeouts[-1] is None  # what was asked for is played
+
+
+def test_what_is_stopped_tells_what_it_has(stemsplit: Stemsplit, children: FakeChildren) -> None:
+    began = {"first_chunk": {"started": time.time() - 50, "chunk_seconds": 6.0}}
+    done = {"measurement": replace(MEASUREMENT, device="mps").as_json()}
+    lines = [json.dumps(answer).encode() + b"\n" for answer in (began, done)]
+    children.stopped = {
+        "cpu": None,
+        "cuda": lines[0] + b'{"measurement": {"mo',  # killed as it spoke
+        "mps": b"".join(lines),
+    }
+    devices = [argument for name in children.stopped for argument in ("-d", name)]
+    result = stemsplit("bench", "-m", "spectral", *devices, "--json")
+    assert result.exit_code == 1
+    not_loaded, slow, measured = events(result.stdout)
+    assert not_loaded["error"] == (
+        "spectral was not loaded on cpu within 0 s. "
+        "Give it more time with --budget, or measure a smaller model."
+    )
+    assert not_loaded["slower_than"] is None
+    assert slow["event"] == "failed"
+    assert "One chunk of spectral (6.0 s of music) takes longer than 5" in slow["error"]
+    assert "on cuda: slower than 0.12 x real time." in slow["error"]
+    assert 0.1 < slow["slower_than"] <= 0.12
+    assert (measured["event"], measured["device"]) == ("measured", "mps")
+    assert [each.device for each in read_measurements()] == ["mps"]  # a bound is no measurement
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_a_chunk_without_end_is_stopped(
+    stemsplit: Stemsplit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid_file, interpreter = tmp_path / "pid", tmp_path / "endless"
+    began = json.dumps({"first_chunk": {"started": time.time(), "chunk_seconds": 6.0}})
+    interpreter.write_text(f"#!/bin/sh\necho $$ > '{pid_file}'\necho '{began}'\nexec sleep 600\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(interpreter))
+    monkeypatch.setattr(bench_process, "SLACK_SECONDS", 0.5)
+    result = stemsplit("bench", "-m", "spectral", "-d", "cpu", "--budget", 1)
+    assert result.exit_code == 1
+    assert "One chunk of spectral (6.0 s of music) takes longer than" in result.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +422,7 @@ def test_a_child_reports_what_went_wrong(
     message: str,
     exit_code: int,
 ) -> None:
-    def fail(_: Request) -> Measurement:
+    def fail(_: Request) -> Iterator[Measurement]:
         raise error
 
     monkeypatch.setattr(bench_worker, "measure", fail)

@@ -116,9 +116,7 @@ def agreement_db(found: Tensor, expected: Tensor) -> float:
 
 def _find_swaps(module: nn.Module, dtype: torch.dtype) -> Iterator[_Swap]:
     for name, child in module.named_children():
-        rule = next(
-            (rule for rule in _RULES if type(child) is rule.kind and rule.fits(child)), None
-        )
+        rule = _rule_for(child)
         if rule is None:
             yield from _find_swaps(child, dtype)
         else:
