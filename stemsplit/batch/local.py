@@ -26,12 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 def open_session(
-    model: str | None, options: SeparationOptions, runtime: Runtime, *, offline: bool, quiet: bool
+    model: str | None,
+    options: SeparationOptions,
+    runtime: Runtime,
+    *,
+    offline: bool,
+    quiet: bool,
+    reason: str = "",
 ) -> Session:
     """The loaded model with everything that the jobs of a run share.
 
-    A model that was named is that model or an error. If none was named and the default can be
-    neither found nor downloaded, the built-in one takes its place, and `Session.notes` says so.
+    A model that was named is that model or an error; so is one that was chosen, for a `reason` that
+    becomes one of `Session.notes`. If none was, and the default can be neither found nor
+    downloaded, the built-in one takes its place, and `Session.notes` says so.
 
     Raises:
         ModelError: the named model could not be had.
@@ -52,6 +59,12 @@ def open_session(
         )
         return Session(ensemble=ensemble, runtime=runtime, options=options)
 
+    if model is not None and reason:
+        try:
+            return replace(load(model), notes=(reason,))
+        except ModelError as error:
+            error.hint = f"{error.hint} {reason} Name another one with --model.".strip()
+            raise
     if model is not None:
         return load(model)
     try:

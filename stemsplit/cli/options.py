@@ -62,6 +62,16 @@ class PrecisionName(str, Enum):
     fp16 = "fp16"
 
 
+class QualityName(str, Enum):
+    fast = "fast"
+    balanced = "balanced"
+    best = "best"
+
+
+class LicenceName(str, Enum):
+    permissive = "permissive"
+
+
 class ComplementName(str, Enum):
     """`minus` and `add` are demucs' words for `subtract` and `sum`."""
 
@@ -86,6 +96,20 @@ Models = Annotated[
         metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
         help="The model to run; `stemsplit models list` shows names. Default: htdemucs. May be "
         "given several times with --preview.",
+    ),
+]
+Quality = Annotated[
+    QualityName | None,
+    typer.Option(
+        help="Choose the model for the wanted stems and this device, and say which: fast, the best "
+        "that a CPU bears (balanced), or the best there is.",
+        show_default=False,
+    ),
+]
+Licence = Annotated[
+    LicenceName | None,
+    typer.Option(
+        help="Only models whose weights allow any use, as far as is known.", show_default=False
     ),
 ]
 OutputDir = Annotated[

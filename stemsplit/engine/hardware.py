@@ -42,6 +42,16 @@ def num_usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory_bytes(device: torch.device) -> int | None:
+    """All memory that the device has, in use or not; None where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if not hasattr(os, "sysconf"):  # Windows
+        return None
+    # MPS shares the machine's memory.
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 in hardware, and not by a detour through fp32."""
     if platform.machine().lower() in ("x86_64", "amd64"):

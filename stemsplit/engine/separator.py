@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stemsplit.engine.checks import Checks
+from stemsplit.engine.choice import Preference, pick_model
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.load import load_ensemble
 from stemsplit.engine.mixture import Mixture
@@ -19,7 +21,10 @@ from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 from stemsplit.errors import UsageError
+from stemsplit.hub.choose import Quality
 from stemsplit.hub.resolve import resolve
+
+_DEFAULT_MODEL = "htdemucs"
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
@@ -53,8 +58,9 @@ class Separator:
     """A loaded model that separates any number of songs.
 
     `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
-    the other arguments are the command line's options of the same name (`mixes` are its `--mix`;
-    `start` and `end` are in seconds). Only the networks that the outputs need are loaded.
+    htdemucs unless `quality` or `licence` choose another; the other arguments are the command
+    line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds).
+    Only the networks that the outputs need are loaded.
 
     Raises:
         ModelError: the model could not be had.
@@ -63,8 +69,10 @@ class Separator:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "htdemucs",
+        model: str | os.PathLike[str] | None = None,
         *,
+        quality: Quality | None = None,
+        licence: Literal["permissive"] | None = None,
         stems: tuple[str, ...] | list[str] | None = None,
         two_stems: str | None = None,
         complement: Complement = "subtract",
@@ -99,7 +107,14 @@ class Separator:
             segment_seconds=segment,
         )
         self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
-        source = resolve(os.fspath(model), offline=offline)
+        choice = pick_model(
+            None if model is None else os.fspath(model),
+            Preference(quality=quality, permissive=licence is not None),
+            self._options,
+            self._runtime,
+            offline=offline,
+        )
+        source = resolve(_DEFAULT_MODEL if choice is None else choice.model, offline=offline)
         self._ensemble = load_ensemble(source, self._options, self._runtime)
 
     @property
