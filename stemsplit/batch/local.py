@@ -40,15 +40,17 @@ def open_session(
     options: SeparationOptions,
     runtimes: Sequence[Runtime],
     *,
-    then: Sequence[str] = (),
+    then: Sequence[tuple[str, str]] = (),
     offline: bool,
     quiet: bool,
+    reason: str = "",
 ) -> Session:
     """The loaded models with everything that the jobs of a run share.
 
-    A model that was named is that model or an error. If none was named and the default can be
-    neither found nor downloaded, the built-in one takes its place, and `Session.notes` says so.
-    Each runtime gets networks of its own.
+    A model that was named is that model or an error; so is one that was chosen, for a `reason` that
+    becomes one of `Session.notes`. If none was, and the default can be neither found nor
+    downloaded, the built-in one takes its place, and `Session.notes` says so. Each runtime gets
+    networks of its own.
 
     Raises:
         ModelError: the named model could not be had.
@@ -74,6 +76,12 @@ def open_session(
         (chain, runtime), *others = loaded
         return Session(chain=chain, runtime=runtime, others=others)
 
+    if model is not None and reason:
+        try:
+            return replace(load(model), notes=(reason,))
+        except ModelError as error:
+            error.hint = f"{error.hint} {reason} Name another one with --model.".strip()
+            raise
     if model is not None:
         return load(model)
     try:

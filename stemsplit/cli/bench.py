@@ -39,7 +39,8 @@ from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.hub.resolve import resolve
+from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.presence import files_of
 
 DEFAULT_BUDGET_SECONDS = 90.0
 
@@ -145,9 +146,13 @@ def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[T
     """
     targets = []
     for reference in references:
-        source = resolve(reference, offline=offline, quiet=quiet)
-        for member in source.members:
-            member.fetch()
+        blend = resolve_blend(reference, offline=offline, quiet=quiet)
+        for file in (each for source in blend.models for each in files_of(source)):
+            file.fetch()
+        source, *others = blend.models
+        if others:
+            targets.append(Target(reference, blend.name))
+            continue
         name = source.entry.name if source.entry else source.origin
         is_path = source.entry is None and not reference.startswith("hf://")
         targets.append(Target(source.origin if is_path else reference, name))

@@ -10,15 +10,16 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from stemsplit.cli import options as opt
 from stemsplit.cli.bench_results import Measurement, best_of, read_measurements, shown_speed
 from stemsplit.cli.console import say
 from stemsplit.cli.tables import print_table
-from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, UnknownModelError
+from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
-from stemsplit.hub.resolve import resolve
-from stemsplit.hub.source import ModelFile, ModelSource
-
-Presence = Literal["built in", "yes", "partly", "no"]
+from stemsplit.hub.choose import PERMISSIVE
+from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.presence import files_of, presence
+from stemsplit.hub.source import ModelSource
 
 _USUAL_STEMS = {"drums", "bass", "other", "vocals"}
 _MOST_USED = "S"
@@ -44,9 +45,11 @@ def models(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(as_json: JsonOption = False) -> None:
+def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> None:
     """Lists all models that have a name, and whether they are on this machine."""
-    entries = load_catalog().values()
+    entries = [
+        entry for entry in load_catalog().values() if licence is None or entry.licence in PERMISSIVE
+    ]
     measurements = read_measurements()
     if as_json:
         objects = [_as_json(entry, measurements) for entry in entries]
@@ -122,13 +125,14 @@ def pull(
 ) -> None:
     """Downloads models, or their newer versions, and verifies every file."""
     for reference in references:
-        source = resolve(reference, offline=offline, quiet=quiet, refresh=not offline)
-        files = _files(source)
-        for file in files:
-            file.fetch()
-        if not quiet:
-            _say_licence(source)
-        typer.echo(f"{reference}\t{source.origin}\t{len(files)} files verified")
+        blend = resolve_blend(reference, offline=offline, quiet=quiet, refresh=not offline)
+        for source in blend.models:
+            files = files_of(source)
+            for file in files:
+                file.fetch()
+            if not quiet:
+                _say_licence(source)
+            typer.echo(f"{reference}\t{source.origin}\t{len(files)} files verified")
 
 
 @app.command("verify")
@@ -158,39 +162,24 @@ def verify(
 @app.command("path")
 def path(reference: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """Prints where the files of a downloaded model are, one per line."""
-    source = resolve(reference, offline=True)
-    paths = [file.local_path() for file in _files(source)]
-    for local in paths:
-        if local is not None:
-            typer.echo(str(local))
-    if not source.members:
-        say(f"{escape(source.name)} is built in and has no files.")
-    elif None in paths:
-        say(f"{paths.count(None)} of {len(paths)} files are not downloaded.")
-
-
-def presence(name: str) -> Presence:
-    """How much of a model is on this machine, going by which files are there."""
-    try:
-        source = resolve(name, offline=True)
-    except ModelError:
-        return "no"
-    if not source.members:
-        return "built in"
-    files = _files(source)
-    num_here = sum(file.local_path() is not None for file in files)
-    if num_here == len(files):
-        return "yes"
-    return "partly" if num_here else "no"
+    for source in resolve_blend(reference, offline=True).models:
+        paths = [file.local_path() for file in files_of(source)]
+        for local in paths:
+            if local is not None:
+                typer.echo(str(local))
+        if not source.members:
+            say(f"{escape(source.name)} is built in and has no files.")
+        elif None in paths:
+            say(f"{paths.count(None)} of {len(paths)} files are not downloaded.")
 
 
 def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing"]]]:
     try:
-        source = resolve(reference, offline=True)
+        models = resolve_blend(reference, offline=True).models
     except HubUnreachableError:
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []
-    for file in _files(source):
+    for file in (each for source in models for each in files_of(source)):
         try:
             file.fetch()
         except HubUnreachableError:
@@ -200,10 +189,6 @@ def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing
         else:
             states.append((file.name, "ok"))
     return states
-
-
-def _files(source: ModelSource) -> list[ModelFile]:
-    return [file for member in source.members for file in member.files]
 
 
 def _as_json(entry: CatalogEntry, measurements: Sequence[Measurement]) -> dict[str, Any]:

@@ -62,6 +62,16 @@ class PrecisionName(str, Enum):
     fp16 = "fp16"
 
 
+class QualityName(str, Enum):
+    fast = "fast"
+    balanced = "balanced"
+    best = "best"
+
+
+class LicenceName(str, Enum):
+    permissive = "permissive"
+
+
 class ComplementName(str, Enum):
     """`minus` and `add` are demucs' words for `subtract` and `sum`."""
 
@@ -96,6 +106,20 @@ Then = Annotated[
         metavar="STEM: MODEL",
         help='Take a stem apart as well: "vocals: karaoke", "drums: drumsep". May be given several '
         "times, also for what an earlier one made.",
+    ),
+]
+Quality = Annotated[
+    QualityName | None,
+    typer.Option(
+        help="Choose the model for the wanted stems and this device, and say which: fast, the best "
+        "that a CPU bears (balanced), or the best there is.",
+        show_default=False,
+    ),
+]
+Licence = Annotated[
+    LicenceName | None,
+    typer.Option(
+        help="Only models whose weights allow any use, as far as is known.", show_default=False
     ),
 ]
 OutputDir = Annotated[

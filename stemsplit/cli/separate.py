@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery, Song
     from stemsplit.batch.job import Job, JobResult, Session
     from stemsplit.engine.runtime import Runtime
+    from stemsplit.hub.choose import Choice
 
 
 def separate(
     ctx: typer.Context,
     inputs: opt.Inputs,
     models: opt.Models = None,
+    quality: opt.Quality = None,
+    licence: opt.Licence = None,
     then: opt.Then = None,
     output: opt.OutputDir = Path("separated"),
     template: opt.Template = DEFAULT_TEMPLATE,
@@ -84,6 +87,8 @@ def separate(
         from stemsplit.batch.template import check_template
         from stemsplit.cli.preview import run_preview
         from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
+        from stemsplit.engine.chain import parse_step
+        from stemsplit.engine.choice import Preference, check_permissive, pick_model
         from stemsplit.engine.options import SeparationOptions
 
     set_up_logging(verbose=verbose, debug=debug)
@@ -136,6 +141,18 @@ def separate(
             hint="Add --report or --preview.",
         )
     runtimes = make_runtimes(device, precision, batch_size, threads)
+    preference = Preference(
+        quality=None if quality is None else quality.value,
+        permissive=licence is not None,
+    )
+    steps = [parse_step(text) for text in then or ()]
+    if preference.permissive:
+        for _, model in steps:
+            check_permissive(model)
+    picked = [
+        pick_model(name, preference, wanted, runtimes[0], offline=offline)
+        for name in models or (None,)
+    ]
     to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
     reporter = make_reporter(as_json=json, quiet=quiet, lists_files=not to_stdout)
     inputs, output = ctx.with_resource(connected(inputs, output))
@@ -145,9 +162,15 @@ def separate(
     found = discover(inputs)
     _note_passed_over(found, reporter, quiet=quiet)
 
-    def open_model(name: str | None) -> Session:
+    def open_model(choice: Choice | None) -> Session:
         session = open_session(
-            name, wanted, runtimes, then=then or (), offline=offline, quiet=quiet or json
+            None if choice is None else choice.model,
+            wanted,
+            runtimes,
+            then=steps,
+            offline=offline,
+            quiet=quiet or json,
+            reason="" if choice is None else choice.reason,
         )
         for note in session.notes:
             reporter.note(note)
@@ -166,9 +189,9 @@ def separate(
         for song in found.songs
     ]
     if preview:
-        results, records = run_preview(jobs, map(open_model, models or (None,)), reporter)
+        results, records = run_preview(jobs, map(open_model, picked), reporter)
     else:
-        session = open_model(models[0] if models else None)
+        session = open_model(picked[0])
         check_collisions(jobs, session)
         if to_stdout:
             check_single(jobs, session)

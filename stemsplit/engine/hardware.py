@@ -102,6 +102,14 @@ def cpu_memory() -> Memory | None:
     return Memory(total_bytes, free_bytes)
 
 
+def memory_bytes(device: torch.device) -> int | None:
+    """All memory that the device has, in use or not; None where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    memory = cpu_memory()  # MPS shares it
+    return None if memory is None else memory.total_bytes
+
+
 def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 in hardware, and not by a detour through fp32."""
     if platform.machine().lower() in ("x86_64", "amd64"):

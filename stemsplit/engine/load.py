@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from stemsplit.engine.blend import Blend, Part, coarsest
-from stemsplit.engine.chain import Chain, Step, first_parents, parse_step
+from stemsplit.engine.chain import Chain, Step, first_parents
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
 from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
@@ -61,7 +61,7 @@ def load_blend(
 
 def load_chain(
     reference: str,
-    then: Sequence[str],
+    then: Sequence[tuple[str, str]],
     options: SeparationOptions,
     runtime: Runtime,
     *,
@@ -70,18 +70,17 @@ def load_chain(
 ) -> Chain:
     """The model that `reference` names (`resolve_blend`), and the steps after it.
 
-    `then` has one text for each step, such as "vocals: karaoke". All models are found before any
-    network is fetched.
+    `then` has the parent and the model of each step. All models are found before any network is
+    fetched.
 
     Raises:
-        UsageError: a text cannot be understood, or the models or the steps do not go together.
+        UsageError: the models or the steps do not go together.
         ModelError, UnknownStemError: as `resolve_blend` and `load_blend`.
     """
-    parsed = [parse_step(text) for text in then]
-    parents = first_parents([parent for parent, _ in parsed])
+    parents = first_parents([parent for parent, _ in then])
     source, *step_sources = (
         resolve_blend(each, offline=offline, quiet=quiet)
-        for each in (reference, *(model for _, model in parsed))
+        for each in (reference, *(model for _, model in then))
     )
     model = load_blend(source, options, runtime, parents=parents)
     steps = [
@@ -90,7 +89,7 @@ def load_chain(
             model=load_blend(step_source, SeparationOptions(), runtime),
             child_names=step_source.child_names,
         )
-        for (parent, _), step_source in zip(parsed, step_sources, strict=True)
+        for (parent, _), step_source in zip(then, step_sources, strict=True)
     ]
     return Chain(model=model, options=options, steps=tuple(steps))
 

@@ -9,20 +9,25 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stemsplit.engine.blend import Blend
-from stemsplit.engine.chain import ChainSeparation
+from stemsplit.engine.chain import ChainSeparation, parse_step
 from stemsplit.engine.checks import Checks
+from stemsplit.engine.choice import Preference, check_permissive, pick_model
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.errors import UsageError
+from stemsplit.hub.choose import Quality
+
+_DEFAULT_MODEL = "htdemucs"
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
@@ -56,8 +61,9 @@ class Separator:
     """A loaded model that separates any number of songs.
 
     `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
-    the other arguments are the command line's options of the same name (`mixes` are its `--mix`;
-    `start` and `end` are in seconds). Only the networks that the outputs need are loaded.
+    htdemucs unless `quality` or `licence` choose another; the other arguments are the command
+    line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds).
+    Only the networks that the outputs need are loaded.
 
     Raises:
         ModelError: the model could not be had.
@@ -66,8 +72,10 @@ class Separator:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "htdemucs",
+        model: str | os.PathLike[str] | None = None,
         *,
+        quality: Quality | None = None,
+        licence: Literal["permissive"] | None = None,
         stems: tuple[str, ...] | list[str] | None = None,
         two_stems: str | None = None,
         complement: Complement = "subtract",
@@ -103,8 +111,23 @@ class Separator:
             segment_seconds=segment,
         )
         self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
+        steps = [parse_step(text) for text in then]
+        if licence is not None:
+            for _, step_model in steps:
+                check_permissive(step_model)
+        choice = pick_model(
+            None if model is None else os.fspath(model),
+            Preference(quality=quality, permissive=licence is not None),
+            self._options,
+            self._runtime,
+            offline=offline,
+        )
         self._chain = load_chain(
-            os.fspath(model), then, self._options, self._runtime, offline=offline
+            _DEFAULT_MODEL if choice is None else choice.model,
+            steps,
+            self._options,
+            self._runtime,
+            offline=offline,
         )
 
     @property

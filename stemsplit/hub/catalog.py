@@ -76,9 +76,10 @@ class CatalogEntry:
     `size_bytes`: approximate, None when not known. `giga_operations`: multiplications and
     additions for a second of music, in 10^9, None when not known. `trained_on_test_set` (of
     MUSDB18) None: nobody has said. `unverified`: nobody who writes this catalogue has seen that
-    the files are where it says. `aliases`: shorter names that mean this model too. `child_names`:
-    what its stems are called where it takes a stem of another model apart, such as `lead` for the
-    `vocals` of a karaoke network; a name for each of its stems, or empty.
+    the files are where it says. `one_network_per_stem`: each stem has a network of its own, so that
+    one stem costs its share of `giga_operations`. `aliases`: shorter names that mean this model
+    too. `child_names`: what its stems are called where it takes a stem of another model apart, such
+    as `lead` for the `vocals` of a karaoke network; a name for each of its stems, or empty.
     """
 
     name: str
@@ -96,6 +97,7 @@ class CatalogEntry:
     unverified: bool
     networks: tuple[PublishedNetwork, ...]
     scores: tuple[Score, ...]
+    one_network_per_stem: bool = False
     aliases: tuple[str, ...] = ()
     child_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -170,7 +172,8 @@ def _parse_entry(
 ) -> CatalogEntry:
     required = {"description", "family", "stems", "cost", "licence"}
     optional = {"repo_id", "revision", "size_bytes", "scores", "trained_on_test_set"}
-    optional |= {"giga_operations", "unverified", "networks", "aliases", "child_names"}
+    optional |= {"giga_operations", "unverified", "networks", "one_network_per_stem"}
+    optional |= {"aliases", "child_names"}
     _check_keys(name, table, required, optional)
     stems = tuple(table["stems"])
     if len(set(stems)) != len(stems) or not stems:
@@ -198,6 +201,7 @@ def _parse_entry(
             for protocol, values in table.get("scores", {}).items()
             for stem, value in values.items()
         ),
+        one_network_per_stem=table.get("one_network_per_stem", False),
         aliases=tuple(table.get("aliases", ())),
         child_names=_parse_child_names(name, table.get("child_names", {}), stems),
     )

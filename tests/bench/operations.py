@@ -27,32 +27,48 @@ _DEMUCS = {"sources": list(_FOUR)}
 _HTDEMUCS = {"bottom_channels": 512, "dconv_mode": 3, "segment": Fraction(39, 5)}
 _MDXNET = {"num_blocks": 11, "l": 3, "g": 32, "bn": 8, "dim_f": 2048}
 _UVR = {**_MDXNET, "target_name": "vocals", "g": 48, "dim_f": 3072, "dim_t": 256, "n_fft": 7680}
+_UVR |= {"hann_overlap": 0.25}
 
 _LONGEST_SAMPLES = 441_000
 """Chunks are counted up to this length: networks without attention cost the same per second."""
 
 
-def _roformer(stems: tuple[str, ...], chunk_samples: int, **model: Any) -> dict[str, Any]:
+def _roformer(
+    stems: tuple[str, ...], chunk_samples: int, num_overlap: int = 2, **model: Any
+) -> dict[str, Any]:
     common = {"stereo": True, "time_transformer_depth": 1, "freq_transformer_depth": 1}
     return {
         "audio": {"chunk_size": chunk_samples, "sample_rate": 44100},
         "model": {**common, "num_stems": len(stems), **model},
         "training": {"instruments": list(stems)},
-        "inference": {"num_overlap": 2},
+        "inference": {"num_overlap": num_overlap},
     }
+
+
+def _mdx23c(stems: tuple[str, ...], num_overlap: int, **audio: int) -> dict[str, Any]:
+    return {
+        "audio": {"sample_rate": 44100, "num_channels": 2, **audio},
+        "model": {"act": "gelu", "bottleneck_factor": 4, "growth": 128, "norm": "InstanceNorm"}
+        | {"num_blocks_per_scale": 2, "num_channels": 128, "num_scales": 5, "num_subbands": 4}
+        | {"scale": [2, 2]},
+        "training": {"instruments": list(stems)},
+        "inference": {"num_overlap": num_overlap},
+    }
+
+
+def _fine_tune(stems: tuple[str, ...], chunk_samples: int, num_overlap: int) -> dict[str, Any]:
+    """Of the Mel-Band RoFormer for vocals."""
+    sizes = {"dim": 384, "depth": 6, "num_bands": 60, "stft_hop_length": 441}
+    return _roformer(stems, chunk_samples, num_overlap, **sizes)
 
 
 _EP317 = _roformer(("vocals",), 352_800, dim=512, depth=12, stft_hop_length=441)
 _EP17 = _roformer(_FOUR, 485_100, dim=384, depth=8, mlp_expansion_factor=2)
-_INSTVOC = {
-    "audio": {"chunk_size": 261_120, "sample_rate": 44100}
-    | {"n_fft": 8192, "hop_length": 1024, "dim_f": 4096, "num_channels": 2},
-    "model": {"act": "gelu", "bottleneck_factor": 4, "growth": 128, "norm": "InstanceNorm"}
-    | {"num_blocks_per_scale": 2, "num_channels": 128, "num_scales": 5, "num_subbands": 4}
-    | {"scale": [2, 2]},
-    "training": {"instruments": ["vocals", "instrumental"]},
-    "inference": {"num_overlap": 4},
-}
+_INSTVOC = _mdx23c(
+    ("vocals", "instrumental"), 8, chunk_size=261_120, n_fft=8192, hop_length=1024, dim_f=4096
+)
+_KIT = ("kick", "snare", "toms", "hh", "ride", "crash")
+_DRUMSEP = _mdx23c(_KIT, 4, chunk_size=130_560, n_fft=2048, hop_length=512, dim_f=1024)
 
 # Of models whose description lies on the Hub: what is known of it.
 _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
@@ -63,11 +79,21 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         [{**_HTDEMUCS, "bottom_channels": 0, "sources": [*_FOUR, "guitar", "piano"]}],
     ),
     "hdemucs_mmi": ("demucs.hdemucs.HDemucs", [_DEMUCS | {"segment": 44}]),
+    "mdx_extra": ("demucs.hdemucs.HDemucs", [_DEMUCS | {"segment": 44}] * 4),
     "bs_roformer_ep317": ("bs_roformer", [_EP317]),
     "bs_roformer_ep17": ("bs_roformer", [_EP17]),
+    "melband_karaoke": (
+        "mel_band_roformer",
+        [_fine_tune(("vocals", "instrumental"), 485_100, 8)],
+    ),
+    "melband_dereverb": ("mel_band_roformer", [_fine_tune(("noreverb",), 352_800, 2)]),
+    "melband_denoise": ("mel_band_roformer", [_fine_tune(("dry",), 352_800, 4)]),
     "mdx23c_instvoc_hq": ("mdx23c", [_INSTVOC]),
+    "mdx23c_drumsep": ("mdx23c", [_DRUMSEP]),
     "uvr_kim_vocal_2": ("mdxnet", [_UVR]),
     "uvr_voc_ft": ("mdxnet", [_UVR]),
+    "uvr_inst_hq_5": ("mdxnet", [_UVR | {"dim_f": 2560, "n_fft": 5120}]),
+    "uvr_kara_2": ("mdxnet", [_UVR | {"dim_f": 2048, "n_fft": 5120}]),
 }
 
 

@@ -69,6 +69,11 @@ _MODELS: Mapping[str, Mapping[str, Any]] = {
         "scale": [2, 2],
     },
 }
+_SECOND_GENERATION: Mapping[str, Mapping[str, Any]] = {
+    "demucs.model.Demucs": {"channels": 4, "depth": 3, "segment_length": _CHUNK_SAMPLES},
+    "demucs.tasnet.ConvTasNet": {"X": 2, "R": 2, "N": 16, "B": 8, "H": 16}
+    | {"segment_length": _CHUNK_SAMPLES},
+}
 _MDXNET: Mapping[str, Any] = {
     "num_blocks": 5,
     "l": 2,
@@ -155,6 +160,8 @@ def _network(
         return _mdxnet(entry, network, files, folder)
     if entry.family == "openunmix":
         return _openunmix(network, files)
+    if entry.family in _SECOND_GENERATION:
+        return _second_generation(entry, network, files)
     settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
     tensors = tensors_of(entry.family, settings, masked="masked" in entry.name)
     weights = _add(files, network.weights[0], _saved(tensors, network.weights[0].file))
@@ -185,6 +192,21 @@ def _mdxnet(
     return replace(network, weights=(weights,), settings=described)
 
 
+def _second_generation(
+    entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes]
+) -> PublishedNetwork:
+    """Tensors alone, in a file whose name ends in its checksum."""
+    settings = {"sources": list(entry.stems), **_SECOND_GENERATION[entry.family]}
+    (file,) = network.weights
+    content = _saved(tensors_of(entry.family, settings), file.file)
+    weights = _add(files, replace(file, file=_with_checksum(file.file, content)), content)
+    return replace(network, weights=(weights,), settings=settings)
+
+
+def _with_checksum(name: str, content: bytes) -> str:
+    return re.sub(r"-[0-9a-f]{8}\.", f"-{hashlib.sha256(content).hexdigest()[:8]}.", name)
+
+
 def _openunmix(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedNetwork:
     stems = [file.part for file in network.weights]
     separator = {"sample_rate": _SAMPLE_RATE, "nfft": 256, "nhop": 64, "nb_channels": 2}
@@ -197,8 +219,7 @@ def _openunmix(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedN
         with torch.no_grad():
             nn.init.constant_(reference.output_mean, 0.3)
         content = _saved(reference.state_dict(), file.file)
-        digest = hashlib.sha256(content).hexdigest()
-        name = re.sub(r"-[0-9a-f]{8}\.", f"-{digest[:8]}.", file.file)
+        name = _with_checksum(file.file, content)
         weights.append(_add(files, replace(file, file=name), content))
     settings = {"separator": separator, "targets": dict.fromkeys(stems, target)}
     return replace(network, weights=tuple(weights), settings=settings)

@@ -47,7 +47,7 @@ def test_weights_with_a_disputed_licence_are_not_called_permissive() -> None:
             assert entry.licence == "restricted"
             assert "scientific purposes" in entry.licence_note
     permissive = {n for n, entry in catalog.items() if "permissive" in entry.licence}
-    assert permissive == {"umxhq", "spectral"}
+    assert permissive == {"scnet", "scnet_large_starrytong", "umxhq", "spectral"}
 
 
 def test_what_was_seen_of_a_file_is_pinned() -> None:

@@ -78,6 +78,13 @@ def test_a_model_is_fetched_verified_and_splits_a_song(
     )
 
 
+def test_a_model_is_chosen_by_its_licence(published: Publish) -> None:
+    published("scnet")
+    separator = Separator(licence="permissive", device="cpu")
+    assert separator.model.name == "scnet"
+    assert separator.model.ensembles[0].licence == "permissive-confirmed"
+
+
 def test_a_short_name_runs_the_model(published: Publish) -> None:
     entry = published("melband_karaoke")
     separator = Separator("karaoke", device="cpu")
@@ -124,6 +131,8 @@ def test_a_network_with_other_stems_than_the_catalogue_says_is_refused(
     ("name", "num_values"),
     [
         ("melband_kim", 228_203_172),
+        ("scnet", 10_578_768),
+        ("scnet_large_starrytong", 42_181_232),
         ("scnet_large", 42_181_232),
         ("scnet_xl_masked", 53_485_316),
     ],

@@ -59,6 +59,15 @@ def test_list_as_json(hub: Hub) -> None:
     assert hub.requests == []
 
 
+def test_list_of_the_permissive(hub: Hub) -> None:
+    rows = lines(models("list", "--licence", "permissive"))[1:]
+    assert [row[0] for row in rows] == ["scnet", "scnet_large_starrytong", "umxhq", "spectral"]
+    entries = json.loads(models("list", "--licence", "permissive", "--json").stdout)
+    assert {entry["licence"] for entry in entries} == {"permissive-confirmed", "stated-permissive"}
+    assert len(entries) == 4
+    assert hub.requests == []
+
+
 def test_show_says_everything(hub: Hub) -> None:
     text = models("show", "htdemucs").stdout
     assert "restricted" in text

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from stemsplit.batch.local import DEFAULT_MODEL, FALLBACK_MODEL
 from stemsplit.cli.doctor_checks.finding import Finding, Status
-from stemsplit.cli.models import Presence, presence
 from stemsplit.errors import ModelError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.download import HubRepo, list_files, offline_by_environment
+from stemsplit.hub.presence import Presence, presence
 
 CACHE, HUB, MODEL = "cache", "Hub", "model"
 

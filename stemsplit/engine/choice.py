@@ -1,0 +1,99 @@
+"""What someone who names no model has to do with the catalogue: stems, device, memory, licence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stemsplit.audio.stem_mp4 import STEMS
+from stemsplit.engine.hardware import memory_bytes
+from stemsplit.engine.mix import parse_mix
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import Runtime
+from stemsplit.errors import UsageError
+from stemsplit.hub.catalog import find_entry, load_catalog
+from stemsplit.hub.choose import PERMISSIVE, Choice, Quality, Wish, choose
+from stemsplit.hub.download import offline_by_environment
+from stemsplit.hub.expression import model_references
+from stemsplit.hub.presence import presence
+
+_USUAL_STEMS = ("drums", "bass", "other", "vocals")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """What someone has to say about models without naming one; by itself it asks for nothing."""
+
+    quality: Quality | None = None
+    permissive: bool = False
+
+
+def pick_model(
+    model: str | None,
+    preference: Preference,
+    options: SeparationOptions,
+    runtime: Runtime,
+    *,
+    offline: bool,
+) -> Choice | None:
+    """The model that was named, without a reason, or the one that is chosen; else None.
+
+    Permissive alone means a balanced quality. Offline, one of the models on this machine is chosen
+    if any of them will do. Nothing is downloaded.
+
+    Raises:
+        UsageError: a model was named as well as a quality, or one whose licence is not permissive.
+        UnknownStemError: no model has all of the stems that `options` name.
+        UnknownModelError: none of those that have them may or can be used.
+    """
+    if model is not None:
+        if preference.quality is not None:
+            raise UsageError(
+                f"The quality {preference.quality} and the model {model} exclude each other.",
+                hint="--quality chooses the model itself.",
+            )
+        if preference.permissive:
+            check_permissive(model)
+        return Choice(model, "")
+    if preference == Preference():
+        return None
+    catalog = load_catalog()
+    stays_here = offline or offline_by_environment()
+    wish = Wish(
+        quality=preference.quality or "balanced",
+        stems=_named_stems(options),
+        device=runtime.device.type,
+        memory_bytes=memory_bytes(runtime.device),
+        permissive=preference.permissive,
+        here=[name for name in catalog if presence(name) == "yes"] if stays_here else None,
+    )
+    return choose(wish, catalog.values())
+
+
+def check_permissive(reference: str) -> None:
+    """Raises UsageError unless all weights in `reference` are known to be permissive."""
+    for name in model_references(reference):
+        entry = find_entry(name, load_catalog())
+        if entry is None:
+            raise UsageError(
+                f"--licence permissive: nothing is known about the licence of {name}.",
+                hint="Leave out --licence if you know it to be permissive.",
+            )
+        if entry.licence not in PERMISSIVE:
+            raise UsageError(
+                f"--licence permissive: that of the weights of {entry.name} is {entry.licence}. "
+                f"{entry.licence_note}",
+                hint="`stemsplit models list --licence permissive` shows those that are.",
+            )
+
+
+def _named_stems(options: SeparationOptions) -> tuple[str, ...]:
+    """The stems that the outputs are made of as far as they are named; else the usual four."""
+    named: Sequence[str] = options.stems or ()
+    if options.two_stems is not None:
+        named = (options.two_stems,)
+    if options.stem_file:
+        named = STEMS
+    mixed = [stem for mix in options.mixes for stem in parse_mix(mix).stem_gains]
+    lfe = [] if options.lfe is None else [options.lfe]
+    return tuple(dict.fromkeys((*(named or (() if mixed else _USUAL_STEMS)), *mixed, *lfe)))

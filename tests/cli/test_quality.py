@@ -1,0 +1,104 @@
+"""`--quality` and `--licence`: which model runs, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Stemsplit
+from tests.hub.loopback import Hub
+
+CHOSEN = "htdemucs was chosen (fast): of "
+
+
+def test_the_model_is_chosen_and_the_choice_is_told(
+    stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    result = stemsplit(song, "--quality", "fast", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert CHOSEN in " ".join(result.stderr.split())
+    record = json.loads(Path("separated/htdemucs/song/stemsplit.json").read_text())
+    (warning,) = record["warnings"]
+    assert warning.startswith(CHOSEN)
+    assert "for drums, bass, other, vocals of up to 60 Gop/s" in warning
+    assert "dB (SDR (whole track), MVSep Multisong)" in warning
+    assert hub.requests
+
+
+@pytest.mark.usefixtures("hub")
+def test_json_has_the_choice_as_a_note(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, "--quality", "fast", "--device", "cpu", "--json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    (note,) = [event for event in events if event["event"] == "note"]
+    assert CHOSEN in str(note)
+
+
+def test_a_quality_and_a_model_exclude_each_other(
+    stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    result = stemsplit(song, "--quality", "best", "-m", "htdemucs")
+    assert result.exit_code == 2
+    assert "The quality best and the model htdemucs exclude each other." in result.stderr
+    assert hub.requests == []
+    assert stemsplit(song, "--quality", "worst").exit_code == 2
+
+
+def test_a_chosen_model_that_cannot_be_had_is_never_replaced(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    result = stemsplit(song, "--quality", "best", "--two-stems", "vocals", "--device", "cpu")
+    assert result.exit_code == 3
+    message = " ".join(result.stderr.split())
+    assert "melband_kim was chosen (best): of " in message
+    assert "Name another one with --model." in message
+    assert not Path("separated").exists()
+
+
+def test_offline_it_is_one_of_those_on_this_machine(
+    stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    assert stemsplit("models", "pull", "htdemucs", "-q").exit_code == 0
+    hub.forget_requests()
+    result = stemsplit(song, "--quality", "best", "--offline", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    message = " ".join(result.stderr.split())
+    assert "htdemucs was chosen (best): the only model on this machine for drums" in message
+    assert hub.requests == []
+
+
+def test_stems_that_no_model_has_are_found_before_any_work(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    result = stemsplit(song, "--quality", "best", "--stems", "vocals,tuba")
+    assert result.exit_code == 2
+    assert "has all of the stems vocals, tuba" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("htdemucs", "that of the weights of htdemucs is restricted. Disputed: the card"),
+        ("karaoke", "that of the weights of melband_karaoke is unknown. The author"),
+        ("hf://someone/something", "nothing is known about the licence of hf://someone"),
+    ],
+)
+def test_a_model_whose_licence_is_not_permissive_is_refused(
+    model: str, known: str, stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    result = stemsplit(song, "--licence", "permissive", "-m", model)
+    assert result.exit_code == 2
+    assert known in " ".join(result.stderr.split())
+    assert hub.requests == []
+
+
+def test_what_is_permissive_runs(stemsplit: Stemsplit, song: Path) -> None:
+    assert stemsplit(song, "--licence", "permissive", "-m", "spectral").exit_code == 0
+
+
+def test_permissive_alone_chooses_among_the_permissive(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, "--licence", "permissive", "--device", "cpu")
+    assert result.exit_code == 3  # it is not here, and this process is offline
+    message = " ".join(result.stderr.split())
+    assert "scnet was chosen (balanced): the only permissive model for drums" in message
