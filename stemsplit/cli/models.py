@@ -67,11 +67,18 @@ def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> Non
     if any(speeds):
         columns["speed"] = [speed or "-" for speed in speeds]
     columns["here"] = [presence(entry.name) for entry in entries]
-    print_table(list(columns), list(zip(*columns.values(), strict=True)), right=("MB", "Gop/s"))
-    say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or")
-    say("else of the first; measured as `show` says, so compare only those with the same letter:")
+    print_table(
+        list(columns),
+        list(zip(*columns.values(), strict=True)),
+        right=("MB", "Gop/s"),
+        wraps=("stems",),
+    )
+    say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or else")
+    say("of the first. Compare only those with the same letter:")
+    shown = {figure[-1] for figure in columns["SDR"]}
     for short, dataset in _protocols(entries).items():
-        say(f"    {short}  {dataset}")
+        if short in shown:
+            say(f"    {short}  {dataset}")
     say("Gop/s: 10^9 operations for a second of music. Licence: of the weights; `stated` is")
     say("permissive by the repository's word. `stemsplit models show NAME` says more.")
     if any(speeds):
@@ -213,12 +220,14 @@ def _size(entry: CatalogEntry) -> str:
 
 
 def _stems(entry: CatalogEntry) -> str:
-    """The stems; the usual four, which most models have, as a number."""
+    """The stems, in 16 columns; the usual four, which most models have, as a number."""
     if set(entry.stems) == _USUAL_STEMS:
         return "usual 4"
     if set(entry.stems) > _USUAL_STEMS:
         return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
-    return ", ".join(entry.stems)
+    if len(entry.stems) > 3:
+        return f"{', '.join(entry.stems[:2])}, +{len(entry.stems) - 2}"
+    return ", ".join(entry.stems).replace("instrumental", "instrum.")
 
 
 def _protocols(entries: Collection[CatalogEntry]) -> dict[str, str]:
@@ -246,17 +255,15 @@ def _operations_clause(entry: CatalogEntry) -> str:
 
 def _headline(entry: CatalogEntry) -> str:
     """The figure that most models have one of: for all stems, or for the first one."""
-    by_use = sorted(
-        entry.scores,
-        key=lambda score: (
-            score.stem is not None,
-            score.short != _MOST_USED,
-            score.stem != entry.stems[0],
-        ),
-    )
-    if not by_use:
-        return "-"
-    return f"{by_use[0].value:.2f} {by_use[0].short}"
+    shorts = sorted({score.short for score in entry.scores}, key=lambda short: short != _MOST_USED)
+    for short in shorts:
+        values = {score.stem: score.value for score in entry.scores if score.short == short}
+        if None not in values and set(entry.stems) <= values.keys():
+            values[None] = sum(values[stem] for stem in entry.stems) / len(entry.stems)
+        for stem in (None, entry.stems[0]):
+            if stem in values:
+                return f"{values[stem]:.2f} {short}"
+    return "-"
 
 
 def _print_scores(entry: CatalogEntry) -> None:

@@ -11,12 +11,16 @@ from rich.table import Table
 
 
 def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    wraps: Collection[str] | None = None,
 ) -> None:
     """A table on a terminal; tab-separated lines for other programs.
 
-    The first column has the names: they are shown whole, and the others make room for them. Columns
-    in `right` have figures.
+    Columns in `right` have figures. Where the terminal is too narrow, those in `wraps` make room
+    for the others: all but the first, which has the names, if there is no telling (None).
     """
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
@@ -26,7 +30,8 @@ def print_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, title in enumerate(header):
         justify: JustifyMethod = "right" if title in right else "left"
-        table.add_column(title, no_wrap=index == 0, overflow="fold", justify=justify)
+        whole = index == 0 if wraps is None else title not in wraps
+        table.add_column(title, no_wrap=whole, overflow="fold", justify=justify)
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)

@@ -132,7 +132,7 @@ def test_a_network_with_other_stems_than_the_catalogue_says_is_refused(
     [
         ("melband_kim", 228_203_172),
         ("scnet", 10_578_768),
-        ("scnet_large_starrytong", 42_181_232),
+        ("scnet_large_mit", 42_181_232),
         ("scnet_large", 42_181_232),
         ("scnet_xl_masked", 53_485_316),
     ],

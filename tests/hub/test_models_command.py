@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
+from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub
 
@@ -59,9 +61,23 @@ def test_list_as_json(hub: Hub) -> None:
     assert hub.requests == []
 
 
+def test_on_a_narrow_terminal_the_list_breaks_stems_only_and_between_words(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("COLUMNS", "80")
+    table = re.sub(r"\x1b\[[0-9;]*m", "", models("list").stdout).splitlines()
+    assert max(map(len, table)) <= 80
+    assert len(table) == 1 + len(load_catalog())
+    for entry, line in zip(load_catalog().values(), table[1:], strict=True):
+        assert line.split()[0] == entry.name
+        assert entry.licence.partition("-")[0] in line
+    assert hub.requests == []
+
+
 def test_list_of_the_permissive(hub: Hub) -> None:
     rows = lines(models("list", "--licence", "permissive"))[1:]
-    assert [row[0] for row in rows] == ["scnet", "scnet_large_starrytong", "umxhq", "spectral"]
+    assert [row[0] for row in rows] == ["scnet", "scnet_large_mit", "umxhq", "spectral"]
     entries = json.loads(models("list", "--licence", "permissive", "--json").stdout)
     assert {entry["licence"] for entry in entries} == {"permissive-confirmed", "stated-permissive"}
     assert len(entries) == 4
