@@ -3,11 +3,12 @@
     python tests/bench/against_demucs.py --family htdemucs --seconds 60 --runs 5 --threads 2
 
 Each side lives in a process of its own that loads the network once; then they take turns, so that a
-machine that gets slower gets slower for both. What is timed is array in, stems out, on the CPU:
-track statistics, chunks, network and overlap-add. demucs runs with shifts=0, which is in its
-favour: its own default is a random shift. Also printed: the signal-to-difference of the two results
-and the peak memory of each process. `htdemucs_ft` is a bag of one network per stem, of which the
-vocals are wanted: `--two-stems vocals`.
+machine that gets slower gets slower for both. What is timed is array in, stems out, from the CPU's
+memory and back to it, on the CPU or a GPU (--device cuda): track statistics, chunks, network and
+overlap-add. demucs runs with shifts=0, which is in its favour: its own default is a random shift.
+Also printed: the signal-to-difference of the two results, and the peak memory of each process, on
+the GPU if there is one. `htdemucs_ft` is a bag of one network per stem, of which the vocals are
+wanted: `--two-stems vocals`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,18 +48,19 @@ FAMILIES: dict[str, Callable[[], Sequence[Reference]]] = {
     "htdemucs_ft": lambda: [full_htdemucs(seed) for seed in range(4)],
     "hdemucs": lambda: [random_models.hdemucs(small=False, segment=44)],
     "demucs": lambda: [random_models.demucs(small=False, segment=44, normalize=False)],
+    "small": lambda: [random_models.htdemucs()],  # to try these scripts with
 }
 
 Split = Callable[[torch.Tensor], torch.Tensor]
 
 
-def load_stemsplit(bag: Path, precision: str) -> Split:
+def load_stemsplit(bag: Path, device: str, precision: str) -> Split:
     from stemsplit import Separator
 
     separator = Separator(
         bag,
         stems=_only(bag),
-        device="cpu",
+        device=device,
         precision=precision,  # type: ignore[arg-type]
     )
 
@@ -68,7 +71,7 @@ def load_stemsplit(bag: Path, precision: str) -> Split:
     return split
 
 
-def load_demucs(bag: Path) -> Split:
+def load_demucs(bag: Path, device: str) -> Split:
     from demucs.apply import BagOfModels, apply_model
     from demucs.hf import load_safetensors_model
 
@@ -81,8 +84,9 @@ def load_demucs(bag: Path) -> Split:
     def split(mixture: torch.Tensor) -> torch.Tensor:
         mono = mixture.mean(0)
         mean, std = mono.mean(), mono.std() + 1e-8
-        stems = apply_model(model, ((mixture - mean) / std)[None], shifts=0, overlap=0.25)
-        return (stems[0] * std + mean)[rows]
+        scaled = ((mixture - mean) / std)[None]
+        stems = apply_model(model, scaled, shifts=0, overlap=0.25, device=device)
+        return (stems[0].cpu() * std + mean)[rows]
 
     return split
 
@@ -91,66 +95,98 @@ def _only(bag: Path) -> list[str] | None:
     return ["vocals"] if bag.stem == "htdemucs_ft" else None
 
 
+def make_song(seconds: int, seed: int = 0) -> torch.Tensor:
+    """A mixture [2, T] at SAMPLE_RATE."""
+    return torch.stack(list(make_demo_song(duration_seconds=seconds, seed=seed).values())).sum(0)
+
+
+def peak_mib(device: str) -> float:
+    """The most memory that this process has had on the device."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def work(arguments: argparse.Namespace) -> None:
     """The child: answers each line on stdin with the seconds that one song took."""
     torch.set_num_threads(arguments.threads)
-    bag = Path(arguments.bag)
+    bag, device = Path(arguments.bag), arguments.device
     ours = arguments.worker == "stemsplit"
-    split = load_stemsplit(bag, arguments.precision) if ours else load_demucs(bag)
-    mixture = torch.stack(list(make_demo_song(duration_seconds=arguments.seconds).values())).sum(0)
+    split = load_stemsplit(bag, device, arguments.precision) if ours else load_demucs(bag, device)
+    mixture = make_song(arguments.seconds)
     stems = split(mixture[:, : 8 * SAMPLE_RATE])  # first-time costs are not the song's
     for _ in sys.stdin:
         started = time.perf_counter()
         stems = split(mixture)
         print(time.perf_counter() - started, flush=True)
     np.save(arguments.save, stems.numpy())
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    print(peak_mib(device), flush=True)
 
 
-def compare(arguments: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        models = FAMILIES[arguments.family]()
-        # Each network of the bag is for one stem, as in the published one.
-        weights = torch.eye(4).tolist() if len(models) > 1 else None
-        bag = random_models.write_bag(Path(folder), arguments.family, models, weights)
-        saved = {side: Path(folder, f"{side}.npy") for side in ("stemsplit", "demucs")}
-        command = [sys.executable, __file__, *sys.argv[1:]]
-        children = {
-            side: subprocess.Popen(
-                [*command, "--worker", side, "--bag", bag, "--save", path],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for side, path in saved.items()
-        }
-        seconds: dict[str, list[float]] = {side: [] for side in children}
-        for _ in range(arguments.runs):
-            for side, child in children.items():
-                print("go", file=child.stdin, flush=True)
-                seconds[side].append(float(child.stdout.readline()))  # type: ignore[union-attr]
-        peaks = {side: float(child.communicate()[0]) for side, child in children.items()}
-        print_table(arguments, seconds, peaks)
-        ours, theirs = (torch.from_numpy(np.load(path)) for path in saved.values())
-        print(f"signal-to-difference: {signal_to_difference_db(theirs, ours):.1f} dB")
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Seconds of each run and peak memory of both sides, and how far apart their stems are."""
+
+    seconds: dict[str, list[float]]
+    peak_mib: dict[str, float]
+    difference_db: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as demucs."""
+        medians = {side: statistics.median(times) for side, times in self.seconds.items()}
+        return medians["demucs"] / medians["stemsplit"]
 
 
-def print_table(
-    arguments: argparse.Namespace, seconds: dict[str, list[float]], peaks: dict[str, float]
-) -> None:
+def compare(arguments: argparse.Namespace, bag: Path) -> Comparison:
+    """Both sides with the networks in `bag`, turn by turn."""
+    saved = {side: bag.with_name(f"{side}.npy") for side in ("stemsplit", "demucs")}
+    settings = [
+        f"--{name}={getattr(arguments, name)}"
+        for name in ("device", "precision", "seconds", "threads")
+    ]
+    children = {
+        side: subprocess.Popen(
+            [sys.executable, __file__, *settings, "--worker", side, "--bag", bag, "--save", path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for side, path in saved.items()
+    }
+    seconds: dict[str, list[float]] = {side: [] for side in children}
+    for _ in range(arguments.runs):
+        for side, child in children.items():
+            print("go", file=child.stdin, flush=True)
+            seconds[side].append(float(child.stdout.readline()))  # type: ignore[union-attr]
+    peaks = {side: float(child.communicate()[0]) for side, child in children.items()}
+    ours, theirs = (torch.from_numpy(np.load(path)) for path in saved.values())
+    return Comparison(seconds, peaks, signal_to_difference_db(theirs, ours))
+
+
+def write_bag(folder: Path, family: str) -> Path:
+    """The family's random networks in their published layout."""
+    models = FAMILIES[family]()
+    # Each network of the bag is for one stem, as in the published one.
+    weights = torch.eye(4).tolist() if len(models) > 1 else None
+    return random_models.write_bag(folder, family, models, weights)
+
+
+def print_table(arguments: argparse.Namespace, comparison: Comparison) -> None:
     print(
-        f"{arguments.family}, {arguments.seconds} s of music, {arguments.threads} threads, "
-        f"{arguments.runs} runs, torch {torch.__version__}, Python {sys.version.split()[0]}"
+        f"{arguments.family}, {arguments.seconds} s of music, {arguments.device}, "
+        f"{arguments.threads} threads, {arguments.runs} runs, torch {torch.__version__}, "
+        f"Python {sys.version.split()[0]}"
     )
     print("            median s   (min - max)      x real time   peak MiB")
-    for side, times in seconds.items():
+    for side, times in comparison.seconds.items():
         median = statistics.median(times)
         print(
             f"{side:10} {median:9.2f}   ({min(times):.2f} - {max(times):.2f})"
-            f"{arguments.seconds / median:15.2f}{peaks[side]:11.0f}"
+            f"{arguments.seconds / median:15.2f}{comparison.peak_mib[side]:11.0f}"
         )
-    medians = {side: statistics.median(times) for side, times in seconds.items()}
-    print(f"stemsplit is {medians['demucs'] / medians['stemsplit']:.2f} x as fast as demucs")
+    print(f"stemsplit is {comparison.ratio:.2f} x as fast as demucs")
+    print(f"signal-to-difference: {comparison.difference_db:.1f} dB")
 
 
 def main() -> None:
@@ -159,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--bag", help=argparse.SUPPRESS)
@@ -166,8 +203,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         work(arguments)
-    else:
-        compare(arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        bag = write_bag(Path(folder), arguments.family)
+        print_table(arguments, compare(arguments, bag))
 
 
 if __name__ == "__main__":
