@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from stemsplit.evaluate.demo_song import make_demo_song
+from stemsplit.hub.catalog import load_catalog
 from tests.audio.songs import tone, write_pyav, write_sndfile
 from tests.hub.loopback import Hub, serve
+from tests.hub.published_layouts import as_yaml, small_settings, tensors_of
 from tests.models.random_models import htdemucs, write_bag
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +43,20 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             models = [htdemucs(seed) for seed in range(count)]
             write_bag(folder, name, models, identity if count == 4 else None)
             running.add_folder(f"adefossez/{repo}", folder)
+        running.add_folder(*published_karaoke(tmp_path_factory.mktemp("karaoke")))
         yield running
+
+
+def published_karaoke(folder: Path) -> tuple[str, Path]:
+    """The repository of the model that is called karaoke for short, with a small random network."""
+    entry = load_catalog()["melband_karaoke"]
+    (network,) = entry.networks
+    assert entry.repo_id is not None
+    assert network.config is not None
+    settings = small_settings(entry.family, entry.stems, single=True)
+    torch.save(tensors_of(entry.family, settings), folder / network.weights[0].file)
+    (folder / network.config.file).write_bytes(as_yaml(settings))
+    return entry.repo_id, folder
 
 
 @pytest.fixture
