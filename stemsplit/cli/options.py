@@ -111,15 +111,17 @@ Then = Annotated[
 Quality = Annotated[
     QualityName | None,
     typer.Option(
-        help="Choose the model for the wanted stems and this device, and say which: fast, the best "
-        "that a CPU bears (balanced), or the best there is.",
+        help="Choose the model for the wanted stems and this device, and say which: about as fast "
+        "as the music or faster, the best that a CPU bears (balanced), or the best there is.",
         show_default=False,
     ),
 ]
 Licence = Annotated[
     LicenceName | None,
     typer.Option(
-        help="Only models whose weights allow any use, as far as is known.", show_default=False
+        help="Only models whose weights allow any use, as far as is known; alone, it chooses a "
+        "balanced one.",
+        show_default=False,
     ),
 ]
 OutputDir = Annotated[

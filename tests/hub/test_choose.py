@@ -187,7 +187,7 @@ def test_what_the_catalogue_comes_to() -> None:
     assert pick("balanced", "cpu", *FOUR, permissive=True) == "scnet"
     assert pick("best", "cpu", "vocals") == "melband_kim"
     assert pick("fast", "cuda", "vocals") == "melband_kim"
-    assert pick("best", "cuda", *FOUR) == "bs_roformer_ep17"
+    assert pick("best", "cuda", *FOUR) == "scnet_xl"
     assert pick("best", "cuda", *FOUR, permissive=True) == "scnet_large_mit"
     assert pick("balanced", "cpu", "guitar") == "htdemucs_6s"
     assert pick("balanced", "cpu", "instrumental") == "uvr_kim_vocal_2"
