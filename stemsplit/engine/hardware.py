@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of cgroup v2, as the container sees it
 
 
 def device_name(device: torch.device) -> str:
@@ -40,6 +42,28 @@ def num_usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Memory(NamedTuple):
+    """Bytes of memory: all that this process may have, and what of it nobody uses now."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+def cpu_memory() -> Memory | None:
+    """The machine's memory, or the container's where that is less; None where no one tells."""
+    if sys.platform != "linux":
+        return None
+    info = Path("/proc/meminfo").read_text(encoding="ascii")
+    fields = {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", info, re.M)}
+    total_bytes = fields["MemTotal"]
+    free_bytes = fields.get("MemAvailable", fields["MemFree"])
+    limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.exists() else "max"
+    if limit.isdecimal() and int(limit) < total_bytes:
+        # What is in use there counts files that would make room, so the limit is all that is known.
+        return Memory(int(limit), min(int(limit), free_bytes))
+    return Memory(total_bytes, free_bytes)
 
 
 def cpu_has_bf16() -> bool:

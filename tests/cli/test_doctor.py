@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from stemsplit.cli import doctor as doctor_command
 from stemsplit.cli.doctor_checks import codecs, devices, versions
 from stemsplit.cli.doctor_checks import models as model_checks
 from stemsplit.cli.doctor_checks.finding import Finding
+from stemsplit.engine import hardware
 from stemsplit.engine.hardware import architecture_support
 from stemsplit.hub.resolve import resolve
 from tests.cli.conftest import Stemsplit
@@ -229,13 +230,13 @@ class FakeCuda:
     """A machine with CUDA devices of these compute capabilities, as torch would report it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
-        properties = SimpleNamespace(total_memory=24 << 30)
+        self.free_bytes = 20 << 30
         for name, value in {
             "is_available": lambda: True,
             "device_count": lambda: len(capabilities),
             "get_device_capability": lambda index: capabilities[index],
             "get_device_name": lambda index: f"Card {index}",
-            "get_device_properties": lambda _: properties,
+            "mem_get_info": lambda _: (self.free_bytes, 24 << 30),
             "get_arch_list": lambda: ["sm_80", "sm_90"],
         }.items():
             monkeypatch.setattr(torch.cuda, name, value)
@@ -246,10 +247,43 @@ class FakeCuda:
 
 def test_cards_that_torch_is_built_for(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeCuda(monkeypatch, (9, 0), (8, 6))
-    first, second = devices.check_cuda()
+    first, memory, second, _ = devices.check_cuda()
     assert (first.name, first.status) == ("cuda:0", "ok")
-    assert first.value == "Card 0, 24 GiB, compute capability 9.0, bf16"
+    assert first.value == "Card 0, compute capability 9.0, bf16"
+    assert (memory.name, memory.status) == ("cuda:0 memory", "ok")
+    assert memory.value == "24 GiB, 20.0 GiB free"
     assert (second.name, second.status) == ("cuda:1", "ok")
+
+
+def test_a_card_whose_memory_others_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeCuda(monkeypatch, (9, 0)).free_bytes = 1 << 30
+    _, memory = devices.check_cuda()
+    assert (memory.name, memory.status) == ("cuda:0 memory", "note")
+    assert memory.value == "24 GiB, 1.0 GiB free; htdemucs takes 1.5 GiB"
+    assert "nvidia-smi" in (memory.fix or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where Linux tells")
+def test_the_memory_that_a_container_may_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(hardware, "_CONTAINER_LIMIT", limit)
+    whole = hardware.cpu_memory()
+    assert whole is not None
+    assert 0 < whole.free_bytes < whole.total_bytes
+    for text, total_bytes in (
+        ("max\n", whole.total_bytes),
+        (f"{1 << 60}\n", whole.total_bytes),
+        (f"{1 << 20}\n", 1 << 20),
+    ):
+        limit.write_text(text)
+        memory = hardware.cpu_memory()
+        assert memory is not None
+        assert memory.total_bytes == total_bytes
+        assert 0 < memory.free_bytes <= total_bytes
+    small = {finding.name: finding for finding in devices.check_cpu()}["CPU memory"]
+    assert (small.status, small.fix) == ("note", "Close other programs.")
 
 
 def test_a_card_that_torch_is_not_built_for(

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import torch
 
+from stemsplit.batch.local import DEFAULT_MODEL
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.engine.hardware import (
+    Memory,
     architecture_support,
     cpu_has_bf16,
+    cpu_memory,
     cpu_name,
     num_usable_cores,
 )
@@ -23,6 +26,9 @@ from stemsplit.engine.hardware import (
 TOPIC = "devices"
 
 _GIB = 1 << 30
+_ENOUGH_BYTES = 3 * _GIB // 2
+"""For the default model, the whole process on a CPU."""
+
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -34,7 +40,7 @@ def check_devices() -> Iterator[Finding]:
 
 
 def check_cpu() -> Iterator[Finding]:
-    """Name, cores, threads and instructions."""
+    """Name, cores, threads, instructions and memory."""
     num_cores, num_threads = num_usable_cores(), torch.get_num_threads()
     cores = f"{num_cores} logical cores"
     total = os.cpu_count()
@@ -46,8 +52,20 @@ def check_cpu() -> Iterator[Finding]:
     yield Finding(
         topic=TOPIC,
         name="CPU bf16",
-        value="in hardware" if cpu_has_bf16() else "not in hardware: use --precision fp32",
+        value="in hardware" if cpu_has_bf16() else "not in hardware: --precision auto is fp32",
     )
+    memory = cpu_memory()
+    if memory is not None:
+        yield check_memory("CPU memory", memory, "Close other programs.")
+
+
+def check_memory(name: str, memory: Memory, fix: str) -> Finding:
+    """Whether the default model fits into what is free now."""
+    value = f"{memory.total_bytes / _GIB:.0f} GiB, {memory.free_bytes / _GIB:.1f} GiB free"
+    if memory.free_bytes >= _ENOUGH_BYTES:
+        return Finding(topic=TOPIC, name=name, value=value)
+    value += f"; {DEFAULT_MODEL} takes {_ENOUGH_BYTES / _GIB:.1f} GiB"
+    return Finding(topic=TOPIC, name=name, value=value, status="note", fix=fix)
 
 
 def check_threads(num_threads: int, num_cores: int) -> Finding:
@@ -88,7 +106,15 @@ def check_cuda() -> Iterator[Finding]:
     if not num_devices:
         yield missing_cuda(str(caught[0].message) if caught else "")
     for index in range(num_devices):
-        yield check_cuda_device(index)
+        finding = check_cuda_device(index)
+        yield finding
+        if finding.status == "ok":  # it answers
+            free_bytes, total_bytes = torch.cuda.mem_get_info(index)
+            yield check_memory(
+                f"{finding.name} memory",
+                Memory(total_bytes, free_bytes),
+                "End what uses it, which `nvidia-smi` shows, or use another --device.",
+            )
 
 
 def missing_cuda(warning: str) -> Finding:
@@ -111,13 +137,11 @@ def missing_cuda(warning: str) -> Finding:
 
 
 def check_cuda_device(index: int) -> Finding:
-    """Name, memory, abilities, and whether a computation really comes back right."""
+    """Name, abilities, and whether a computation really comes back right."""
     capability = torch.cuda.get_device_capability(index)
-    memory = torch.cuda.get_device_properties(index).total_memory / _GIB
     is_bf16 = capability >= (8, 0)  # torch's own answer counts emulation in
     facts = [
         torch.cuda.get_device_name(index),
-        f"{memory:.0f} GiB",
         f"compute capability {capability[0]}.{capability[1]}",
         "bf16" if is_bf16 else "no bf16",
     ]
