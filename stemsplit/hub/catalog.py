@@ -75,8 +75,8 @@ class CatalogEntry:
     `repo_id` None: built in, no files. `networks` empty: a bag in the repository names them.
     `size_bytes`: approximate, None when not known. `giga_operations`: multiplications and
     additions for a second of music, in 10^9, None when not known. `trained_on_test_set` (of
-    MUSDB18) None: nobody has said. `unverified`: nobody who writes this catalogue has seen that
-    the files are where it says. `one_network_per_stem`: each stem has a network of its own, so that
+    MUSDB18) None: nobody has said. `unverified`: that the files are where it says is the
+    word of one source. `one_network_per_stem`: each stem has a network of its own, so that
     one stem costs its share of `giga_operations`. `aliases`: shorter names that mean this model
     too. `child_names`: what its stems are called where it takes a stem of another model apart, such
     as `lead` for the `vocals` of a karaoke network; a name for each of its stems, or empty.

@@ -16,8 +16,8 @@ plays, measured), PyTorch as it comes through 95 to 150 with RoFormers and SCNet
 * on a GPU both may cost twenty times as much. That is reasoned from peak rates, and not measured;
 * `best` is the best, and takes the time that it takes.
 
-Not chosen are models whose files nobody here has seen, those that take stems of other models apart
-(`CatalogEntry.child_names`), and what is built in, which needs nobody to choose it.
+Not chosen are `unverified` models, those that take stems of other models apart (they have
+`child_names`), and what is built in, which needs nobody to choose it.
 """
 
 from __future__ import annotations

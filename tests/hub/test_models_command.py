@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from stemsplit.cli.bench_results import Measurement, store
 from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import load_catalog
@@ -19,6 +21,25 @@ FILES = {
     "one.safetensors": b"1" * 100,
     "two.safetensors": b"2" * 100,
 }
+
+MEASUREMENT = Measurement(
+    model="htdemucs",
+    device="cpu",
+    device_name="a CPU",
+    precision="fp32",
+    num_threads=2,
+    torch_version="2",
+    stemsplit_version="1",
+    date="2026-01-01T00:00:00Z",
+    realtime_factor=4.71,
+    num_passes=3,
+    music_seconds=20.0,
+    import_seconds=1.0,
+    load_seconds=1.0,
+    first_chunk_seconds=1.0,
+    peak_bytes=None,
+    device_peak_bytes=None,
+)
 
 
 @pytest.fixture
@@ -61,17 +82,24 @@ def test_list_as_json(hub: Hub) -> None:
     assert hub.requests == []
 
 
-def test_on_a_narrow_terminal_the_list_breaks_stems_only_and_between_words(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("measured", [False, True])
+def test_on_a_narrow_terminal_stems_alone_make_room(
+    measured: bool, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("STEMSPLIT_CACHE", str(tmp_path))
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
     monkeypatch.setenv("COLUMNS", "80")
+    if measured:
+        store([MEASUREMENT])
     table = re.sub(r"\x1b\[[0-9;]*m", "", models("list").stdout).splitlines()
     assert max(map(len, table)) <= 80
-    assert len(table) == 1 + len(load_catalog())
-    for entry, line in zip(load_catalog().values(), table[1:], strict=True):
-        assert line.split()[0] == entry.name
-        assert entry.licence.partition("-")[0] in line
+    rows = [line.split() for line in table if not line.startswith(" ")][1:]
+    assert (len(rows) < len(table) - 1) == measured  # else no row needs a second line
+    for entry, row in zip(load_catalog().values(), rows, strict=True):
+        assert row[0] == entry.name
+        assert entry.licence.partition("-")[0] in row
+        assert row[-1] in ("no", "in")  # "built in"
+    assert ("4.7" in rows[0]) == measured
     assert hub.requests == []
 
 
