@@ -55,10 +55,10 @@ class DeviceQueue:
 
     **The same input gives the same bytes.** A network may round otherwise in a batch of another
     size, so who shares a batch must not decide about its size. Its size is that of the `Call`,
-    which follows from the track alone (`engine.lanes`); chunks with equal calls and equal lengths
-    share batches, and silence takes the place of those that are missing. What stands in the other
-    rows of a batch does not matter: a model promises that they do not influence each other. After
-    the device ran out of memory batches come in parts, and only then may the rounding differ.
+    which follows from the track alone (`Runtime.call_for`). Chunks with equal calls and equal
+    lengths share batches, and silence takes the place of those that are missing. What stands in the
+    other rows of a batch does not matter: a model promises that they do not influence each other.
+    After the device ran out of memory batches come in parts, and only then may the rounding differ.
 
     All calls come from a single thread because OpenMP keeps a team of threads for each thread that
     calls it. The thread ends with the queue, or with the program.
