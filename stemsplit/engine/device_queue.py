@@ -71,6 +71,7 @@ class DeviceQueue:
         self._turns = itertools.count()
         self._lock = threading.Lock()
         self._waiting: list[_Request] = []
+        self._num_threads = torch.get_num_threads()  # of who has submitted last
         self._started: deque[_Batch] = deque()
         self._in_network: tuple[threading.Thread, _Batch] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
@@ -96,7 +97,8 @@ class DeviceQueue:
         requests = [_Request(call, chunk, turn) for chunk in chunks]
         with self._lock:
             self._waiting += requests
-        self._executor.submit(self._work, torch.get_num_threads())
+            self._num_threads = torch.get_num_threads()
+        self._executor.submit(self._work)
         return [request.result for request in requests]
 
     def abandon(self, results: Collection[Future[Tensor]] | None = None) -> None:
@@ -114,10 +116,8 @@ class DeviceQueue:
                     self._in_network = None  # once is enough
                     interrupt(thread)
 
-    def _work(self, num_threads: int) -> None:
+    def _work(self) -> None:
         """Runs what waits until nothing is left."""
-        if torch.get_num_threads() != num_threads:  # each thread has a count of its own
-            torch.set_num_threads(num_threads)
         while (requests := self._next_requests()) or self._started:
             if requests:
                 self._start(_Batch(requests))
@@ -149,6 +149,8 @@ class DeviceQueue:
             self._started.append(batch)
 
     def _launch(self, batch: _Batch) -> Callable[[], Tensor]:
+        if torch.get_num_threads() != self._num_threads:  # each thread has a count of its own
+            torch.set_num_threads(self._num_threads)
         call = batch.requests[0].call
         chunks = [request.chunk for request in batch.requests]
         with torch.inference_mode():
