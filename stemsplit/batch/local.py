@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -236,7 +237,10 @@ def _missing_folders(jobs: Sequence[Job], session: Session) -> list[Path]:
         for path in (plan_record(job, session), *plan_outputs(job, session).values())
     }
     missing = {
-        parent for folder in folders for parent in (folder, *folder.parents) if not parent.exists()
+        parent
+        for folder in folders
+        for parent in (folder, *folder.parents)
+        if not os.path.exists(parent)  # noqa: PTH110 - a name that is too long raises nothing yet
     }
     return sorted(missing, key=lambda path: len(path.parts))
 

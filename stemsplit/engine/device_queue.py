@@ -55,10 +55,10 @@ class DeviceQueue:
 
     **The same input gives the same bytes.** A network may round otherwise in a batch of another
     size, so who shares a batch must not decide about its size. Its size is that of the `Call`,
-    which follows from the track alone (`engine.lanes`); chunks with equal calls and equal lengths
-    share batches, and silence takes the place of those that are missing. What stands in the other
-    rows of a batch does not matter: a model promises that they do not influence each other. After
-    the device ran out of memory batches come in parts, and only then may the rounding differ.
+    which follows from the track alone (`Runtime.call_for`). Chunks with equal calls and equal
+    lengths share batches, and silence takes the place of those that are missing. What stands in the
+    other rows of a batch does not matter: a model promises that they do not influence each other.
+    After the device ran out of memory batches come in parts, and only then may the rounding differ.
 
     All calls come from a single thread because OpenMP keeps a team of threads for each thread that
     calls it. The thread ends with the queue, or with the program.
@@ -71,6 +71,7 @@ class DeviceQueue:
         self._turns = itertools.count()
         self._lock = threading.Lock()
         self._waiting: list[_Request] = []
+        self._num_threads = torch.get_num_threads()  # of who has submitted last
         self._started: deque[_Batch] = deque()
         self._in_network: tuple[threading.Thread, _Batch] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
@@ -96,7 +97,8 @@ class DeviceQueue:
         requests = [_Request(call, chunk, turn) for chunk in chunks]
         with self._lock:
             self._waiting += requests
-        self._executor.submit(self._work, torch.get_num_threads())
+            self._num_threads = torch.get_num_threads()
+        self._executor.submit(self._work)
         return [request.result for request in requests]
 
     def abandon(self, results: Collection[Future[Tensor]] | None = None) -> None:
@@ -114,10 +116,8 @@ class DeviceQueue:
                     self._in_network = None  # once is enough
                     interrupt(thread)
 
-    def _work(self, num_threads: int) -> None:
+    def _work(self) -> None:
         """Runs what waits until nothing is left."""
-        if torch.get_num_threads() != num_threads:  # each thread has a count of its own
-            torch.set_num_threads(num_threads)
         while (requests := self._next_requests()) or self._started:
             if requests:
                 self._start(_Batch(requests))
@@ -149,6 +149,8 @@ class DeviceQueue:
             self._started.append(batch)
 
     def _launch(self, batch: _Batch) -> Callable[[], Tensor]:
+        if torch.get_num_threads() != self._num_threads:  # each thread has a count of its own
+            torch.set_num_threads(self._num_threads)
         call = batch.requests[0].call
         chunks = [request.chunk for request in batch.requests]
         with torch.inference_mode():
