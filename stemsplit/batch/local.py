@@ -18,7 +18,7 @@ from stemsplit.batch.job import Job, JobResult, Session, plan_outputs, plan_reco
 from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.track import run_job
 from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.hardware import available_bytes, num_usable_cores
+from stemsplit.engine.hardware import cpu_memory, num_usable_cores
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
@@ -223,8 +223,8 @@ def _attempt_all(
 
 def _workers(sessions: Sequence[Session], num_jobs: int) -> list[Session]:
     """The session of each thread; the devices take turns, so that few jobs are shared out too."""
-    num_cores, free_bytes = num_usable_cores() // len(sessions), available_bytes()
-    share = None if free_bytes is None else free_bytes // len(sessions)
+    num_cores, memory = num_usable_cores() // len(sessions), cpu_memory()
+    share = None if memory is None else memory.free_bytes // len(sessions)
     rounds = max(tracks_at_once(each, num_cores, share) for each in sessions)
     return [session for _ in range(rounds) for session in sessions][:num_jobs]
 

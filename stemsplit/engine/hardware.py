@@ -50,15 +50,6 @@ class DeviceMemory:
         return torch.cuda.max_memory_allocated(self._device) - before
 
 
-def available_bytes() -> int | None:
-    """How much memory the system could still give to programs; None where it does not tell."""
-    info = Path("/proc/meminfo")
-    match = info.exists() and re.search(
-        r"^MemAvailable:\s+(\d+) kB$", info.read_text(), re.MULTILINE
-    )
-    return int(match[1]) * 1024 if match else None
-
-
 def cpu_name() -> str:
     """The CPU's name as its maker has it, or the architecture where the system does not tell."""
     if sys.platform == "darwin":
