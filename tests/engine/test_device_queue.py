@@ -19,7 +19,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from tests.engine.test_separate import noise
-from tests.engine.toy_models import EdgeModel, GainModel, ensemble_of
+from tests.engine.toy_models import EdgeModel, GainModel, model_of
 
 CPU = torch.device("cpu")
 WAIT_SECONDS = 60
@@ -200,7 +200,7 @@ def test_the_thread_ends_with_the_queue() -> None:
 def separation(model: GainModel, length: int, runtime: object) -> Callable[[], Tensor]:
     track = TrackSeparation(
         Mixture.from_array(noise(length), 44100),
-        ensemble_of(model),
+        model_of(model),
         runtime,  # type: ignore[arg-type]
         SeparationOptions(),
     )
@@ -264,7 +264,7 @@ def test_a_track_that_is_left_early_leaves_nothing_to_run() -> None:
     runtime = choose_runtime(device="cpu")
     track = TrackSeparation(
         Mixture.from_array(noise(100_000), 44100),
-        ensemble_of(model),
+        model_of(model),
         runtime,
         SeparationOptions(),
     )
