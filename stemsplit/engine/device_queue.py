@@ -47,7 +47,13 @@ class Call:
 
 
 class DeviceQueue:
-    """Runs networks on one device, in one thread, for any number of tracks at once.
+    """Runs networks on one device, one at a time, for any number of tracks at once.
+
+    On a CPU they run in the thread that submits them. There is nothing to win by another one: its
+    cores are busy anyway, and with a second team of threads, which OpenMP keeps for each thread
+    that computes, all of them together are more than the cores, and it lets none of them spin any
+    more: that made HTDemucs a fifth slower on two cores (measured). Other devices have a thread
+    that waits for them (`threaded`), so that tracks go on meanwhile.
 
     As soon as the device is free it gets what waits for the same network, whichever track it is of.
     The track that came first goes first, and later ones fill up its batches: tracks are finished
@@ -60,12 +66,14 @@ class DeviceQueue:
     other rows of a batch does not matter: a model promises that they do not influence each other.
     After the device ran out of memory batches come in parts, and only then may the rounding differ.
 
-    All calls come from a single thread because OpenMP keeps a team of threads for each thread that
-    calls it. The thread ends with the queue, or with the program.
+    The thread ends with the queue, or with the program.
     """
 
-    def __init__(self, device: torch.device, limit: BatchLimit) -> None:
+    def __init__(
+        self, device: torch.device, limit: BatchLimit, *, threaded: bool | None = None
+    ) -> None:
         self.device = device
+        self._threaded = device.type != "cpu" if threaded is None else threaded
         self._limit = limit
         self._transfers = choose_transfers(device)
         self._turns = itertools.count()
@@ -74,7 +82,11 @@ class DeviceQueue:
         self._num_threads = torch.get_num_threads()  # of who has submitted last
         self._started: deque[_Batch] = deque()
         self._in_network: tuple[threading.Thread, _Batch] | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
+        self._executor = (
+            ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
+            if self._threaded
+            else _Here()
+        )
 
     @property
     def num_in_flight(self) -> int:
@@ -83,7 +95,7 @@ class DeviceQueue:
         One is with the track, which adds it up; one is being computed; and where copies take time
         of their own, one is being copied.
         """
-        return 2 + self._transfers.num_ahead
+        return 2 + self._transfers.num_ahead if self._threaded else 1
 
     def next_turn(self) -> int:
         """A place in the order of tracks, behind all that were given out before."""
@@ -110,7 +122,7 @@ class DeviceQueue:
             for result in results:
                 result.cancel()
             self._waiting = [request for request in self._waiting if not request.is_abandoned]
-            if self._in_network is not None:
+            if self._in_network is not None and self._threaded:
                 thread, batch = self._in_network
                 if all(request.is_abandoned for request in batch.requests):
                     self._in_network = None  # once is enough
@@ -157,6 +169,17 @@ class DeviceQueue:
             mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
             estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)
             return self._transfers.fetch(estimates)
+
+
+class _Here:
+    """Does what is submitted at once, in the thread that submits it; one thing at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def submit(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            call()
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,7 @@ from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.engine.batches import BatchLimit
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.options import SeparationOptions
@@ -33,14 +34,23 @@ WAIT_SECONDS = 60
 # A thread can be interrupted between opening a file and what would close it. Python closes it then,
 # and says so, which is of no interest here: what lies on the disk is.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+CPU = torch.device("cpu")
 LENGTHS = (9_000, 2_000, 3_000, 500)
 
 
 def session_of(model: Model) -> Session:
     return Session(
         chain=Chain(model=model_of(model), options=SeparationOptions()),
-        runtime=choose_runtime(device="cpu"),
+        # As on a GPU: on a CPU one track comes after the other.
+        runtime=replace(
+            choose_runtime(device="cpu"), queue=DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
+        ),
     )
+
+
+@pytest.fixture(autouse=True)
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemsplit.batch.local.tracks_at_once", lambda *_: 2)
 
 
 @pytest.fixture
@@ -213,9 +223,9 @@ def test_a_session_of_several_devices_keeps_its_options_on_each() -> None:
     assert on_first.options == on_second.options == options
 
 
-def test_a_cpu_has_two_tracks_and_a_gpu_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_has_one_track_and_a_gpu_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
     session = session_of(GainModel())
-    assert tracks_at_once(session, 64, None) == 2
+    assert tracks_at_once(session, 64, None) == 1
     on_gpu = replace(session, runtime=replace(session.runtime, device=torch.device("cuda:0")))
     assert tracks_at_once(on_gpu, 64, None) == 64
     assert tracks_at_once(on_gpu, 1, 10**12) == 2

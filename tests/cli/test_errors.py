@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -214,9 +214,11 @@ def test_a_defect_of_ours_is_one_line_and_takes_no_other_song_with_it(
     assert nothing_left()
 
 
-def run_process(*arguments: str, **options: object) -> subprocess.Popen[str]:
+def run_process(
+    *arguments: str, program: Sequence[str] = ("-m", "stemsplit"), **options: object
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "stemsplit", *arguments],
+        [sys.executable, *program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

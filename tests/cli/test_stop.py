@@ -67,6 +67,20 @@ def test_a_reader_that_has_had_enough_ends_the_run_quietly(workplace: Path) -> N
     assert nothing_left()
 
 
+SIDE_BY_SIDE = """
+import functools
+
+from stemsplit.__main__ import main
+from stemsplit.batch import local
+from stemsplit.engine import runtime
+
+# As on a GPU: on a CPU one song comes after the other.
+local.tracks_at_once = lambda *_: 2
+runtime.DeviceQueue = functools.partial(runtime.DeviceQueue, threaded=True)
+main()
+"""
+
+
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
 )
@@ -75,7 +89,9 @@ def test_with_two_songs_under_way_both_are_cleaned_up(
 ) -> None:
     for name in ("a.wav", "b.wav", "c.wav"):
         write_sndfile(workplace / name, tone(44_100 * 300), subtype="PCM_16")
-    process = run_process("a.wav", "b.wav", "c.wav", "-m", "spectral", "--json")
+    process = run_process(
+        *("a.wav", "b.wav", "c.wav", "-m", "spectral", "--json"), program=("-c", SIDE_BY_SIDE)
+    )
     assert process.stdout is not None
     started = 0
     while started < 2:  # both have their locks

@@ -234,7 +234,7 @@ def test_the_next_batch_is_begun_before_the_last_one_is_waited_for(
 ) -> None:
     streams = Streams(monkeypatch)
     monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
-    queue = DeviceQueue(CPU, BatchLimit(CPU))
+    queue = DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
     call = Call(network=GainModel((1,)), rows=(0,), batch_size=2)
     chunks = [torch.full((2, 3), float(value)) for value in range(6)]
     results = queue.submit(call, chunks, turn=0)

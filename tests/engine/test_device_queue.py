@@ -48,7 +48,7 @@ class Gate(GainModel):
 
 @pytest.fixture
 def queue() -> DeviceQueue:
-    return DeviceQueue(CPU, BatchLimit(CPU))
+    return DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
 
 
 def chunk(value: float, num_samples: int = 10) -> Tensor:
@@ -180,7 +180,7 @@ def test_the_thread_has_as_many_threads_as_who_submits(queue: DeviceQueue) -> No
 
 
 def test_the_thread_ends_with_the_queue() -> None:
-    queue = DeviceQueue(CPU, BatchLimit(CPU))
+    queue = DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
     network = Gate()
     network.open()
     queue.submit(call_of(network), [chunk(1)], turn=0)[0].result(WAIT_SECONDS)
