@@ -23,8 +23,8 @@ def keep_freed_memory() -> None:
     Large pieces do go back one by one, since the holes that they would leave are soon cut up by
     smaller ones: to keep those up to 64 MiB made HTDemucs 1 to 2 % faster and 130 MiB larger.
 
-    From here on, too, all threads share one arena: the rest holds only for the first one, and
-    networks are run in threads of their own (`engine.device_queue`).
+    From here on, too, all threads share one arena, because what is said here holds for the first
+    arena only, and each would keep what it has.
     """
     function = _find_mallopt()
     if function is not None:
