@@ -101,7 +101,7 @@ class Listeners:
     """Who hears what happens to the jobs; all of them are called in the thread of `run_jobs`.
 
     `on_start`: work on a track begins. `on_progress`: more of it is done. `on_busy`: another
-    process is at work on it. Tracks are worked on side by side, so what they tell interleaves.
+    process is at work on it. What is told of tracks that are worked on side by side interleaves.
     """
 
     on_start: Callable[[Job], None] = lambda _job: None

@@ -173,8 +173,8 @@ def evaluate(
     store = RecordFile(output)
     models = list(dict.fromkeys(model or []))
     if not force:
-        for each in (name for model_ in models for name in model_references(model_)):
-            check_unheard(each, found)
+        for name in (name for each in models for name in model_references(each)):
+            check_unheard(name, found)
     sources = [resolve_blend(each, offline=offline, quiet=quiet or json) for each in models]
     every_model = [each for source in sources for each in source.models]
     for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):

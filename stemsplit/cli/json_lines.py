@@ -40,17 +40,17 @@ class JsonReporter(Reporter):
         page      page error
 
     `note`: something that the user must not miss; it also goes to stderr. `start`: work on a song
-    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. Several
-    songs are worked on at once, so their lines interleave: `input` says which one is meant. `busy`:
-    another process is at work on the song, which is looked at again later. Each song ends in
-    exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else it
-    is null). `outputs` maps names to files; `redone` says that an earlier run had begun or finished
-    the song. `checks` is what stemsplit.json has under this name, or null: levels of the mixture
-    and of each output before the gain, correlations of the stems, and as `suspicions` why the
-    separation has probably failed. `summary` is the last line, apart from `page`, and counts the
-    songs; those `redone` are among those `done`, and `suspicious` lists the inputs of those with
-    suspicions. `page`: with --report or --preview, a page that was written, or the `error` that
-    prevented it.
+    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. On a GPU
+    several songs are worked on at once and their lines interleave: `input` says which one is meant.
+    `busy`: another process is at work on the song, which is looked at again later. Each song ends
+    in exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else
+    it is null). `outputs` maps names to files; `redone` says that an earlier run had begun or
+    finished the song. `checks` is what stemsplit.json has under this name, or null: levels of the
+    mixture and of each output before the gain, correlations of the stems, and as `suspicions` why
+    the separation has probably failed. `summary` is the last line, apart from `page`, and counts
+    the songs; those `redone` are among those `done`, and `suspicious` lists the inputs of those
+    with suspicions. `page`: with --report or --preview, a page that was written, or the `error`
+    that prevented it.
 
     With --dry-run there are only `note`, one `planned` for each song, with what would be done as
     `action` (new, redo, skip, fail), and at the end `plan`, which counts them and adds up the
