@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stemsplit.models.fast import accelerate, products
+from stemsplit.models.fast import accelerate, attention, convolutions, products
 from stemsplit.models.fast.attention import SCORE_SCALE, attend
+from stemsplit.models.fast.convolutions import TransposedConvolution
 from stemsplit.models.fast.dconv import FastDConv
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.normalization import normalize
@@ -56,6 +57,17 @@ def test_they_give_what_the_plain_layers_give(plain: Any) -> None:
         mixture = noise(num_items, 2, fitted(plain, num_samples))
         with torch.inference_mode():
             assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
+
+
+def test_they_do_so_piece_by_piece(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "_SLAB_VALUES", 3000)
+    monkeypatch.setattr(products, "_TILE_VALUES", 3000)
+    monkeypatch.setattr(attention, "_BLOCK_SCORES", 3000)
+    fast = copy.deepcopy(plain)
+    assert accelerate(fast) == torch.float32
+    mixture = noise(2, 2, fitted(plain, 20_001))
+    with torch.inference_mode():
+        assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
 
 
 def test_they_leave_the_mixture_alone(plain: Any) -> None:
@@ -138,6 +150,21 @@ def test_attention_is_softmax_attention(scale: float) -> None:
         queries * (SCORE_SCALE / 16**0.5), keys, values.transpose(1, 2).contiguous()
     )  # [T, H * D]
     assert agreement_db(expected.transpose(0, 1).flatten(1), attended) > 80
+
+
+@pytest.mark.parametrize("gelu", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(8, 4, 2), (8, 4, 0), (7, 3, 1), (2, 4, 0), (5, 1, 2)]
+)
+def test_transposed_convolutions_of_any_geometry(
+    kernel: int, stride: int, padding: int, gelu: bool
+) -> None:
+    grid, weight, bias = noise(2, 3, 9, 6), noise(6, 5, 1, kernel, seed=1), noise(5, seed=2)
+    expected = nn.functional.conv_transpose2d(
+        grid.permute(0, 3, 1, 2), weight, bias, (1, stride), (0, padding)
+    ).permute(0, 2, 3, 1)
+    fast = TransposedConvolution(weight, bias, stride=stride, padding=padding, gelu=gelu)
+    assert agreement_db(nn.functional.gelu(expected) if gelu else expected, fast(grid)) > 100
 
 
 def test_normalisation_is_exact_far_from_zero() -> None:

@@ -114,7 +114,7 @@ class HybridUNet(nn.Module):
                 merging = waveform if level == self._merging_level else None
             x = encode(x, merging)
             if level == 0 and self.freq_emb is not None:
-                x = x + self.config.embedding_weight * self.freq_emb(x.shape[2])
+                x += self.config.embedding_weight * self.freq_emb(x.shape[2])
             skips.append(x)
 
         x, waveform = self.bottom(x, waveform)

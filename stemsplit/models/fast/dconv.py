@@ -72,7 +72,7 @@ class _Layer:
         torch.mul(hidden, std_inverse, out=features[..., :width])
         features[..., width : width + 1] = std_inverse
         features[..., width + 1 :] = mean * std_inverse
-        for rows, inputs in zip(tiles(grid), tiles(features, like=grid), strict=True):
+        for rows, inputs in zip(tiles(grid), tiles(features, width=grid.shape[-1]), strict=True):
             rows.addcmul_(self._values(inputs), self._gates.sigmoid(inputs))
 
     def _hidden(self, grid: Tensor) -> Tensor:

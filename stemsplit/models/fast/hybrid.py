@@ -70,20 +70,24 @@ class FastDecoderLayer(nn.Module):
             _bias(layer.conv_tr),
             stride=layer.config.stride,
             padding=layer.config.padding,
+            gelu=not layer.config.outermost,
         )
 
     def forward(self, x: Tensor, skip: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """As the plain layer, but that x is overwritten with the sum of x and skip."""
+        """As the plain layer, but that both x and skip are overwritten."""
         config = self.config
         if config.on_frequency and x.ndim == 3:
             x = x[:, :, None]  # [B, D, 1, N]
-        y = self._rewrite(_to_grid(x.add_(skip)))
+        y = _to_grid(x.add_(skip))
+        if isinstance(self._rewrite, GatedConvolution):
+            # At the bottom of a network without a transformer, x and skip are one.
+            y = self._rewrite(y, out=None if x.data_ptr() == skip.data_ptr() else _to_grid(skip))
+        else:
+            y = self._rewrite(y)
         y = _over_time(self._dconv, y, config)
         z = self._lengthen(y)
         if not config.on_frequency:
             z = z[:, :, :length]
-        if not config.outermost:
-            z = torch.ops.aten.gelu_(z)
         return _from_grid(z, x.ndim), _from_grid(y, x.ndim)
 
 

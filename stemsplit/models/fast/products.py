@@ -69,29 +69,34 @@ class Product:
 
 
 class GatedProduct:
-    """x [..., I] -> GLU of a product [..., O]: one half times the logistic function of the other.
+    """The GLU of a product, one half times the logistic function of the other, in place.
 
-    `weight` [2 O, I] and `bias` [2 O] hold the values first, then the gates, as `torch.nn.GLU`
+    `weight` [2 O, O] and `bias` [2 O] hold the values first, then the gates, as `torch.nn.GLU`
     expects.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         values, gates = weight.chunk(2)
         values_bias, gates_bias = bias.chunk(2)
-        self.values = Product(values, values_bias)
-        self.gates = Product(gates, gates_bias)
+        self._values = Product(values, values_bias)
+        self._gates = Product(gates, gates_bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.values.times(x, self.gates.sigmoid(x))
+        """Overwrites contiguous x [..., O] piece by piece: new memory would take most of the time.
+
+        What is returned is x.
+        """
+        for rows in tiles(x):
+            rows.copy_(self._values.times(rows, self._gates.sigmoid(rows)))
+        return x
 
 
-def tiles(x: Tensor, *, like: Tensor | None = None) -> tuple[Tensor, ...]:
+def tiles(x: Tensor, *, width: int | None = None) -> tuple[Tensor, ...]:
     """Views [rows, D] of x [..., D], cut such that what is made of one stays in the cache.
 
-    With `like`, cut where that tensor is cut, whose features may be more or fewer.
+    With `width`, cut where a tensor of so many features is cut.
     """
-    width = (x if like is None else like).shape[-1]
-    return torch.split(x.view(-1, x.shape[-1]), max(1, _TILE_VALUES // width))
+    return torch.split(x.view(-1, x.shape[-1]), max(1, _TILE_VALUES // (width or x.shape[-1])))
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from stemsplit.models.blocks.dconv import LayerScale
 from stemsplit.models.fast.attention import SCORE_SCALE, attend
 from stemsplit.models.fast.normalization import normalize
-from stemsplit.models.fast.products import Product, multiply
+from stemsplit.models.fast.products import Product, multiply, tiles
 from stemsplit.models.htdemucs.transformer import (
     Attention,
     CrossLayer,
@@ -69,6 +69,7 @@ class _FastFeedForward:
         self._norm_out = layer.norm_out
         self._dtype = dtype
         self._has_gelu = layer.activation is F.gelu
+        self._num_hidden = layer.linear1.out_features
         self._widen = Product(layer.linear1.weight, layer.linear1.bias, dtype=dtype)
         self._narrow = Product(
             layer.linear2.weight.detach() * gain[:, None],
@@ -78,9 +79,12 @@ class _FastFeedForward:
 
     def __call__(self, x: Tensor) -> Tensor:
         normed = self._norm(x).to(self._dtype)
-        hidden = self._widen.gelu(normed) if self._has_gelu else self._widen(normed).relu_()
-        x = self._narrow.plus(hidden, x) if x.dtype == hidden.dtype else x + self._narrow(hidden)
-        return _norm_over_time(self._norm_out, x)
+        y = torch.empty_like(x)
+        pieces = (tiles(tensor, width=self._num_hidden) for tensor in (normed, x, y))
+        for rows, x_rows, y_rows in zip(*pieces, strict=True):
+            hidden = self._widen.gelu(rows) if self._has_gelu else self._widen(rows).relu_()
+            torch.add(x_rows, self._narrow(hidden), out=y_rows)
+        return _norm_over_time(self._norm_out, y)
 
 
 class FastSelfLayer(nn.Module):

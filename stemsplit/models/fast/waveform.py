@@ -20,7 +20,10 @@ Step = Callable[[Tensor], Tensor]
 
 
 class FastChain(nn.Module):
-    """What a `Sequential` of convolutions, activations and DConv branches computes."""
+    """What a `Sequential` of convolutions, activations and DConv branches computes.
+
+    It may overwrite what it is given.
+    """
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ def _steps(layers: list[nn.Module]) -> Iterator[Step]:
 
 def _gated(layer: nn.Conv1d) -> Step:
     assert layer.bias is not None
-    if layer.kernel_size == (1,):
+    if layer.kernel_size == (1,) and layer.out_channels == 2 * layer.in_channels:
         return GatedProduct(layer.weight[..., 0], layer.bias)
     return GatedConvolution(layer.weight[:, :, None], layer.bias)
 
@@ -74,6 +77,7 @@ def _step(layer: nn.Module) -> Step:
         weight = layer.weight[:, :, None]
         return Convolution(weight, layer.bias, stride=(1, stride), padding=(0, padding))
     if isinstance(layer, nn.ConvTranspose1d):
+        assert layer.bias is not None
         weight, stride = layer.weight[:, :, None], layer.stride[0]
         return TransposedConvolution(weight, layer.bias, stride=stride, padding=0)
     if isinstance(layer, nn.GELU):

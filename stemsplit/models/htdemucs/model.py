@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -48,12 +49,16 @@ class HTDemucs(HybridUNet):
         """The transformer, between changes of width if it has one of its own."""
         if self.crosstransformer is None:
             return x, waveform
-        grid = x.shape[2:]
-        x = self.channel_upsampler(x.flatten(2)).unflatten(2, grid)  # [B, D, F, N]
+        x = _over_bins(self.channel_upsampler, x)
         waveform = self.channel_upsampler_t(waveform)
         x, waveform = self.crosstransformer(x, waveform)
-        x = self.channel_downsampler(x.flatten(2)).unflatten(2, grid)  # [B, D, F, N]
-        return x, self.channel_downsampler_t(waveform)
+        return _over_bins(self.channel_downsampler, x), self.channel_downsampler_t(waveform)
+
+
+def _over_bins(pointwise: nn.Module, x: Tensor) -> Tensor:
+    """[B, D, F, N] to [B, D', F, N], bins of a frame together, as they lie in the transformer."""
+    y: Tensor = pointwise(x.transpose(2, 3).flatten(2))  # [B, D', N * F]
+    return torch.unflatten(y, 2, (x.shape[3], x.shape[2])).transpose(2, 3)
 
 
 def _bridge(width: int, bottom: int) -> tuple[nn.Module, nn.Module]:
