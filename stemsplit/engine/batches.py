@@ -56,7 +56,7 @@ def batch_that_fits(run_chunk: Callable[[], object], memory: Memory) -> int:
     try:
         chunk_bytes = memory.peak_bytes_of(run_chunk)
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return 1  # there may be a shorter one
     return largest_batch(chunk_bytes, free_bytes=memory.free_bytes, total_bytes=memory.total_bytes)
@@ -85,7 +85,7 @@ class BatchLimit:
                 parts = [network(part) for part in torch.split(batch, num_chunks)]
                 return torch.cat(parts) if len(parts) > 1 else parts[0]
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 _log.debug("%s", error)
             # Only here, after the handler, has the error let go of the network's activations.
@@ -93,10 +93,9 @@ class BatchLimit:
 
     def _halve(self, num_chunks: int) -> None:
         if num_chunks == 1:
-            instead = "close other programs" if self._device.type == "cpu" else "--device cpu"
             raise DeviceMemoryError(
                 f"The memory of {self._device} is too small for a single chunk.",
-                hint=f"Use shorter chunks (--segment 4, say), or {instead}.",
+                hint="Use shorter chunks (--segment 4, say), or close other programs.",
             )
         self._num_chunks = num_chunks // 2
         _log.warning(
@@ -111,7 +110,8 @@ class BatchLimit:
             torch.mps.empty_cache()
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether the error says that a device, or the CPU's allocator, has no memory left."""
     # CUDA has a class for it; MPS only says so, and so does the CPU's allocator, in other words.
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or (

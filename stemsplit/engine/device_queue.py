@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 from collections import deque
@@ -14,36 +13,11 @@ import torch
 from torch import Tensor
 
 from stemsplit.engine.batches import BatchLimit
+from stemsplit.engine.call import Call
 from stemsplit.engine.interrupt import interrupt
+from stemsplit.engine.rescue import CpuRescue
 from stemsplit.engine.transfers import choose_transfers
-from stemsplit.models.spec import Model
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
-    """How a network that is on the device is called.
-
-    `rows`: the positions of the stems that are wanted. `batch_size`: of all batches, which are
-    filled up with silence if fewer chunks wait. `dtype`: what autocast may use; float32 for none.
-    """
-
-    network: Model
-    rows: tuple[int, ...]
-    batch_size: int
-    dtype: torch.dtype = torch.float32
-
-    def __call__(self, mixture: Tensor) -> Tensor:
-        """The wanted estimates [B, rows, C, T], float32, for a mixture [B, C, T] on the device."""
-        with torch.inference_mode(), self._precision(mixture.device):
-            estimates = self.network(mixture)  # [B, S, C, T]
-            if self.rows != tuple(range(estimates.shape[1])):
-                estimates = estimates[:, list(self.rows)]
-            return estimates.float()
-
-    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
-        if self.dtype == torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(device.type, dtype=self.dtype)
+from stemsplit.errors import DeviceMemoryError
 
 
 class DeviceQueue:
@@ -64,7 +38,8 @@ class DeviceQueue:
     which follows from the track alone (`Runtime.call_for`). Chunks with equal calls and equal
     lengths share batches, and silence takes the place of those that are missing. What stands in the
     other rows of a batch does not matter: a model promises that they do not influence each other.
-    After the device ran out of memory batches come in parts, and only then may the rounding differ.
+    After the device ran out of memory batches come in parts, or chunks are computed on the CPU, and
+    only then may the rounding differ.
 
     The thread ends with the queue, or with the program.
     """
@@ -76,6 +51,7 @@ class DeviceQueue:
         self._threaded = device.type != "cpu" if threaded is None else threaded
         self._limit = limit
         self._transfers = choose_transfers(device)
+        self._rescue = CpuRescue(device)
         self._turns = itertools.count()
         self._lock = threading.Lock()
         self._waiting: list[_Request] = []
@@ -167,8 +143,14 @@ class DeviceQueue:
         chunks = [request.chunk for request in batch.requests]
         with torch.inference_mode():
             mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
-            estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)
-            return self._transfers.fetch(estimates)
+            try:
+                estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)
+                return self._transfers.fetch(estimates)
+            except DeviceMemoryError:
+                if self.device.type == "cpu":
+                    raise
+            rescued = self._rescue(call, mixture)
+            return lambda: rescued
 
 
 class _Here:

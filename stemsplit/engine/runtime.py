@@ -11,10 +11,16 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from stemsplit.engine.batches import BatchLimit, batch_that_fits, next_power_of_two
-from stemsplit.engine.device_queue import Call, DeviceQueue
+from stemsplit.engine.batches import (
+    BatchLimit,
+    batch_that_fits,
+    is_out_of_memory,
+    next_power_of_two,
+)
+from stemsplit.engine.call import Call
+from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
-from stemsplit.errors import UsageError
+from stemsplit.errors import DeviceMemoryError, UsageError
 from stemsplit.models.fast import Probed, accelerate, agreement_db
 from stemsplit.models.spec import Model
 
@@ -61,12 +67,23 @@ class Runtime:
         is torch's autocast, which keeps norms, softmax and all sums in fp32; on CUDA, `auto` is
         fp16 for networks that agree with themselves to 50 dB when they try it, and fp32 for all
         others. fp32 is fp32 everywhere: TF32 is off.
+
+        Raises:
+            DeviceMemoryError: the device has no room even for the weights.
         """
         if not isinstance(model, nn.Module):
             return "fp32"
         if self.device.type == "cpu":
             return self._accelerate(model)
-        model.to(self.device)
+        try:
+            model.to(self.device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceMemoryError(
+                f"The network does not fit into the memory of {self.device}.",
+                hint="Close other programs, or use --device cpu.",
+            ) from None
         precision = self.precision
         if precision == "auto":
             tries = self.device.type == "cuda"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+_log = logging.getLogger(__name__)
 
 
 class Transfers(Protocol):
@@ -69,7 +72,7 @@ class CudaTransfers:
         self._outward = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def gather(self, chunks: Sequence[Tensor], batch_size: int) -> Tensor:
-        return _fill(torch.empty(batch_size, *chunks[0].shape, pin_memory=True), chunks)
+        return _fill(_pinned((batch_size, *chunks[0].shape)), chunks)
 
     def load(self, batch: Tensor) -> Tensor:
         with torch.cuda.stream(self._inward):
@@ -80,7 +83,7 @@ class CudaTransfers:
         return loaded
 
     def fetch(self, estimates: Tensor) -> Callable[[], Tensor]:
-        fetched = torch.empty(estimates.shape, dtype=estimates.dtype, pin_memory=True)
+        fetched = _pinned(estimates.shape)
         self._outward.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._outward):
             fetched.copy_(estimates, non_blocking=True)
@@ -93,6 +96,18 @@ class CudaTransfers:
             return fetched
 
         return wait
+
+
+def _pinned(shape: Sequence[int]) -> Tensor:
+    """Memory that the device reads and writes by itself; other memory where that is used up.
+
+    Copies from and to the other kind wait for their end, and are as right.
+    """
+    try:
+        return torch.empty(shape, pin_memory=True)
+    except RuntimeError as error:
+        _log.debug("%s", error)
+        return torch.empty(shape)
 
 
 def _fill(batch: Tensor, chunks: Sequence[Tensor]) -> Tensor:

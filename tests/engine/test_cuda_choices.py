@@ -18,10 +18,11 @@ from stemsplit.engine.batches import (
     largest_batch,
     next_power_of_two,
 )
-from stemsplit.engine.device_queue import Call, DeviceQueue
+from stemsplit.engine.call import Call
+from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.runtime import choose_runtime, choose_runtimes
 from stemsplit.engine.transfers import CudaTransfers
-from stemsplit.errors import UsageError
+from stemsplit.errors import DeviceMemoryError, UsageError
 from tests.engine.toy_models import GainModel
 
 CPU = torch.device("cpu")
@@ -89,6 +90,65 @@ def test_a_device_that_shrinks_meanwhile_ends_no_track() -> None:
 def test_a_device_too_small_for_one_chunk_is_found_out_with_the_song() -> None:
     device = CappedDevice(GIB // 2, GIB)
     assert batch_that_fits(lambda: device.run(torch.zeros(1, 2)), device) == 1
+
+
+class NoRoom(nn.Module):
+    """Stands in for a network on a GPU that is full. Copies of it are elsewhere."""
+
+    spec = GainModel((1,)).spec
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((1,), 3.0), requires_grad=False)
+        self.offset: Tensor
+        self.register_buffer("offset", torch.ones(1))
+        self.original = id(self)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        if self.original == id(self):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        assert len(mixture) == 1
+        return mixture[:, None] * self.gain + self.offset
+
+
+def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Streams(monkeypatch)
+    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
+    monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: tensor)
+    gpu = torch.device("cuda:0")
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
+    queue = DeviceQueue(gpu, BatchLimit(gpu))
+    network = NoRoom()
+    call = Call(network=network, rows=(0,), batch_size=2)
+    results = queue.submit(call, [torch.full((2, 3), float(value)) for value in range(4)], turn=0)
+    assert [result.result(60)[0, 0, 0].item() for result in results] == [1, 4, 7, 10]
+    notes = [record.getMessage() for record in caplog.records]
+    assert notes == [
+        "cuda:0 ran out of memory with 2 chunks at once: going on with 1.",
+        "The memory of cuda:0 is too small for a single chunk: such chunks are computed on the "
+        "CPU. --segment 4, say, makes them shorter.",
+    ]
+    twin = queue._rescue._copies[network]
+    assert isinstance(twin, NoRoom)
+    for there, here in ((network.gain, twin.gain), (network.offset, twin.offset)):
+        # From the CPU to the CPU nothing is copied, and nowhere else would anything have been.
+        assert there.data_ptr() == here.data_ptr()
+
+
+def test_a_network_that_does_not_fit_is_an_error_with_a_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", lambda _: None)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    network = NoRoom()
+    monkeypatch.setattr(network, "to", fail)
+    with pytest.raises(DeviceMemoryError, match=r"does not fit into the memory of cuda:0\. Close"):
+        choose_runtime(device="cuda").prepare(network)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
@@ -166,6 +226,8 @@ class Streams:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log: list[str] = []
+        self.num_pinned = 0
+        self.no_pinned_memory = False
         self.current = Stream(self, "compute")
         names = iter(("inward", "outward"))
         self._empty = torch.empty
@@ -178,8 +240,11 @@ class Streams:
             Tensor, "record_stream", lambda _tensor, stream: self.log.append(f"kept for {stream}")
         )
 
-    def empty(self, *shape: Any, **more: Any) -> Tensor:
-        more.pop("pin_memory", None)  # takes a device
+    def empty(self, *shape: Any, pin_memory: bool = False, **more: Any) -> Tensor:
+        if pin_memory:  # takes a device
+            self.num_pinned += 1
+            if self.no_pinned_memory:
+                raise RuntimeError("CUDA error: out of memory")
         return self._empty(*shape, **more)
 
     @contextmanager
@@ -227,6 +292,18 @@ def test_copies_wait_for_what_they_copy(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     assert torch.equal(wait(), batch)
     assert streams.log[-1] == "waited for the event"
+
+
+@pytest.mark.parametrize("no_pinned_memory", [False, True])
+def test_pinned_memory_is_used_as_long_as_there_is_some(
+    no_pinned_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = Streams(monkeypatch)
+    streams.no_pinned_memory = no_pinned_memory
+    transfers = CudaTransfers(CPU)
+    batch = transfers.gather([torch.ones(2, 3)], 2)
+    assert torch.equal(transfers.fetch(batch)(), torch.stack([torch.ones(2, 3), torch.zeros(2, 3)]))
+    assert streams.num_pinned == 2
 
 
 def test_the_next_batch_is_begun_before_the_last_one_is_waited_for(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from stemsplit.engine.batches import BatchLimit
-from stemsplit.engine.device_queue import Call, DeviceQueue
+from stemsplit.engine.call import Call
+from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime

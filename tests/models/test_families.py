@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.engine.device_queue import Call
+from stemsplit.engine.call import Call
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
 from stemsplit.models.families import FAMILIES, Arguments
