@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.batches import (
     BatchLimit,
     batch_that_fits,
@@ -21,7 +22,7 @@ from stemsplit.engine.call import Call
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
 from stemsplit.errors import DeviceMemoryError, UsageError
-from stemsplit.models.fast import Probed, accelerate, agreement_db
+from stemsplit.models.fast import Probed, accelerate
 from stemsplit.models.spec import Model
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -193,7 +194,7 @@ def _bears_fp16(network: nn.Module, device: torch.device) -> bool:
         expected = network.probe(device)
         with torch.autocast(device.type, dtype=torch.float16):
             found = network.probe(device)
-    reached_db = agreement_db(found.float(), expected)
+    reached_db = signal_to_difference_db(expected, found)
     _log.info("In fp16 the network agrees with fp32 to %.0f dB", reached_db)
     return reached_db >= _REQUIRED_DB  # not a number, after an overflow, is no agreement
 

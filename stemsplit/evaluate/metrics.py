@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from stemsplit.dsp.difference import check_shapes, energies
+
 _EPSILON = 1e-7
 """The challenge's own `delta`: keeps silence against silence at 0 dB instead of undefined."""
 
@@ -25,8 +27,8 @@ def sdr(reference: Tensor, estimate: Tensor) -> float:
     Raises:
         ValueError: the shapes differ.
     """
-    signal, difference = _energies(reference, estimate)
-    return 10 * math.log10((signal + _EPSILON) / (difference + _EPSILON))
+    signal, difference = energies(reference, estimate)
+    return float(10 * torch.log10((signal + _EPSILON) / (difference + _EPSILON)))
 
 
 def si_sdr(reference: Tensor, estimate: Tensor) -> float:
@@ -43,7 +45,7 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> float:
     Raises:
         ValueError: the shapes differ, or the reference is silent.
     """
-    _check_shapes(reference, estimate)
+    check_shapes(reference, estimate)
     truth, heard = reference.double().flatten(), estimate.double().flatten()
     energy = truth.dot(truth)
     if energy == 0:
@@ -53,32 +55,3 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> float:
     if not target.any():
         return -math.inf
     return float(10 * torch.log10(target.dot(target) / noise.dot(noise)))
-
-
-def signal_to_difference_db(reference: Tensor, other: Tensor) -> float:
-    """Level in dB of a signal over its difference to another: `sdr` without the epsilon.
-
-    For parity: infinite where the two are equal, minus infinite where only the reference is silent.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    signal, difference = _energies(reference, other)
-    if difference == 0:
-        return math.inf
-    return 10 * math.log10(signal / difference) if signal > 0 else -math.inf
-
-
-def _energies(reference: Tensor, other: Tensor) -> tuple[float, float]:
-    """Energies of the reference and of the difference, summed in float64."""
-    _check_shapes(reference, other)
-    exact = reference.double()
-    return exact.square().sum().item(), (exact - other.double()).square().sum().item()
-
-
-def _check_shapes(reference: Tensor, other: Tensor) -> None:
-    if reference.shape != other.shape:
-        raise ValueError(
-            f"cannot compare a signal of shape {tuple(reference.shape)} "
-            f"with one of shape {tuple(other.shape)}"
-        )

@@ -30,8 +30,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it runs as a script, too
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.evaluate.demo_song import make_demo_song
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from tests.models import random_models
 
 SAMPLE_RATE = 44100

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from stemsplit.models.cac_tdc.config import read_cac_tdc_config
 from stemsplit.models.cac_tdc.model import CacTdc
 from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config

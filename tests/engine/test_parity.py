@@ -18,7 +18,7 @@ from demucs.apply import BagOfModels, apply_model
 from torch import Tensor
 
 from stemsplit import Separator
-from stemsplit.evaluate.metrics import signal_to_difference_db
+from stemsplit.dsp.difference import signal_to_difference_db
 from tests.models.random_models import (
     PUBLISHED_HTDEMUCS,
     SIX_STEMS,

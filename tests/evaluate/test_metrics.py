@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.evaluate.metrics import sdr, si_sdr, signal_to_difference_db
+from stemsplit.dsp.difference import signal_to_difference_db
+from stemsplit.evaluate.metrics import sdr, si_sdr
 
 
 def _noise(seed: int) -> Tensor:
@@ -50,6 +51,8 @@ def test_parity_has_no_epsilon() -> None:
     nearly = reference.double() * (1 + 1e-12)
     assert signal_to_difference_db(reference.double(), nearly) == pytest.approx(240, abs=0.01)
     assert signal_to_difference_db(torch.zeros(2, 1000), reference) == -math.inf
+    assert signal_to_difference_db(reference, reference * math.inf) == -math.inf
+    assert math.isnan(signal_to_difference_db(reference, reference * math.nan))
 
 
 @pytest.mark.parametrize(

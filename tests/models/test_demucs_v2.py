@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from stemsplit.models.conv_tasnet.config import ConvTasNetConfig
 from stemsplit.models.conv_tasnet.model import ConvTasNet
 from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config

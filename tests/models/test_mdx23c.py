@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from stemsplit.models.blocks.batch_norm import fold_batch_norms
 from stemsplit.models.mdx23c.config import read_mdx23c_config
 from stemsplit.models.mdx23c.model import Mdx23c

@@ -9,9 +9,9 @@ import torch
 from openunmix import model as reference
 from torch import Tensor
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from stemsplit.models.openunmix.adapter import merge_networks
 from stemsplit.models.openunmix.config import read_openunmix_config
 from stemsplit.models.openunmix.model import OpenUnmix

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.evaluate.metrics import signal_to_difference_db
 from stemsplit.models.scnet.bands import divide_levels
 from stemsplit.models.scnet.config import read_scnet_config
 from stemsplit.models.scnet.model import SCNet, has_masks

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPlan
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.dsp.overlap_add import OverlapAdd
 from stemsplit.evaluate.demo_song import make_demo_song
-from stemsplit.evaluate.metrics import sdr, signal_to_difference_db
+from stemsplit.evaluate.metrics import sdr
 from stemsplit.models.spec import Model
 from stemsplit.models.spectral.model import SpectralSeparator
 from tests.audio.songs import SHARED_AUDIO

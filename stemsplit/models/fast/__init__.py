@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.models.blocks.dconv import DConv
 from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer
 from stemsplit.models.demucs.model import Chain
@@ -108,12 +109,6 @@ def accelerate(network: object, dtype: torch.dtype = torch.float32) -> torch.dty
     return None
 
 
-def agreement_db(found: Tensor, expected: Tensor) -> float:
-    """How far the difference lies below what is expected, in dB."""
-    difference = (found - expected).double().square().sum()
-    return float(10 * torch.log10(expected.double().square().sum() / difference))
-
-
 def _find_swaps(module: nn.Module, dtype: torch.dtype) -> Iterator[_Swap]:
     for name, child in module.named_children():
         rule = _rule_for(child)
@@ -135,7 +130,7 @@ def _try(network: nn.Module, swaps: list[_Swap], expected: Tensor) -> float:
     for swap in swaps:
         setattr(swap.parent, swap.name, swap.fast)
     try:
-        return agreement_db(network.probe(), expected)
+        return signal_to_difference_db(expected, network.probe())
     except (RuntimeError, AttributeError) as error:
         # The operators are not public: another release of torch may not take what this one takes.
         _log.info("Fast layers failed: %s", error)
