@@ -15,8 +15,9 @@ def main() -> None:
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed by whoever started the command
+                stream.flush()
         # All that is ours is closed. To take torch down piece by piece takes a quarter of a second
         # and 100 MiB on top of the most memory that a song needs.
         os._exit(end.code)

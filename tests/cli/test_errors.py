@@ -228,6 +228,15 @@ def run_process(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+@pytest.mark.skipif(os.name == "nt", reason="no such shell")
+def test_streams_that_were_closed_before_the_start_are_no_error(workplace: Path) -> None:
+    script = 'exec "$0" -m stemsplit models list >&- 2>&-'
+    process = subprocess.run(
+        ["sh", "-c", script, sys.executable], cwd=workplace, timeout=60, check=False
+    )
+    assert process.returncode == 0
+
+
 def test_ctrl_c_is_exit_code_130_and_leaves_nothing(workplace: Path) -> None:
     write_sndfile(workplace / "long.wav", tone(44_100 * 600), subtype="PCM_16")
     process = run_process("long.wav", "-m", "spectral")

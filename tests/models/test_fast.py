@@ -15,9 +15,11 @@ from stemsplit.models.fast.convolutions import TransposedConvolution
 from stemsplit.models.fast.dconv import FastDConv
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.normalization import normalize
+from stemsplit.models.fast.roformer import FastRotaryAttention
 from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.waveform import FastChain
-from tests.models import random_models
+from stemsplit.models.roformer import axial
+from tests.models import random_models, test_roformer
 from tests.models.parity import agreement_db, build, noise
 
 pytestmark = pytest.mark.skipif(not products.are_available(), reason="this torch has no oneDNN")
@@ -68,6 +70,23 @@ def test_they_do_so_piece_by_piece(plain: Any, monkeypatch: pytest.MonkeyPatch) 
     mixture = noise(2, 2, fitted(plain, 20_001))
     with torch.inference_mode():
         assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
+
+
+@pytest.mark.parametrize("tile_tokens", [100, 4096])  # few sequences at once, and many
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+def test_roformers_give_what_they_give_with_plain_layers(
+    kind: str, tile_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = test_roformer.small(kind)
+    fast = copy.deepcopy(plain)
+    assert accelerate(fast) == torch.float32
+    assert not any(isinstance(module, nn.Linear) for module in fast.modules())
+    assert any(isinstance(module, FastRotaryAttention) for module in fast.modules())
+    monkeypatch.setattr(axial, "_TILE_TOKENS", tile_tokens)
+    for num_samples, num_items in ((50_001, 1), (900, 2)):
+        mixture = noise(num_items, 2, num_samples)
+        with torch.inference_mode():
+            assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
 
 
 def test_they_leave_the_mixture_alone(plain: Any) -> None:

@@ -23,9 +23,11 @@ from stemsplit.models.fast import products
 from stemsplit.models.fast.dconv import FastDConv
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.hybrid import fits as _fits
+from stemsplit.models.fast.roformer import FastFeedForward, FastRotaryAttention
 from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.waveform import FastChain, FastPointwise, is_pointwise
 from stemsplit.models.htdemucs.transformer import CrossLayer, SelfLayer
+from stemsplit.models.roformer.attention import Attention, FeedForward
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +51,10 @@ _RULES = (
     _Rule(CrossLayer, FastCrossLayer, bears_bfloat16=True),
     _Rule(Chain, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
+    _Rule(Attention, lambda layer, _: FastRotaryAttention(layer)),
+    _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),
+    _Rule(nn.Linear, lambda layer, _: products.FastLinear(layer)),
 )
 
 

@@ -9,7 +9,7 @@ that torch's own compiler emits on a CPU. They are not public, so nothing here i
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _TILE_VALUES = 1 << 20
 _TYPICAL_ROWS = 2048  # what packing optimises for; any number of rows works
@@ -66,6 +66,17 @@ class Product:
             x, other, self._weight, self._bias, name
         )
         return y
+
+
+class FastLinear(nn.Module):
+    """What an `nn.Linear` computes."""
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        self._product = Product(plain.weight, plain.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._product(x)
 
 
 class GatedProduct:

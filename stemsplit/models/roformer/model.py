@@ -57,6 +57,16 @@ class _RoFormer(nn.Module):
         ]
         return torch.stack(estimates, dim=1)[..., :num_samples]  # [B, S, C, T]
 
+    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+        """What all layers together make of a short noise, always the same.
+
+        `device` is the one that the network is on.
+        """
+        noise = torch.Generator().manual_seed(0)
+        mixture = torch.randn(1, self.config.num_channels, self.config.n_fft, generator=noise)
+        estimates: Tensor = self(mixture.to(device))
+        return estimates
+
     def _analyze(self, mixture: Tensor) -> Tensor:
         """Spectrogram [B, N, F, C]; the networks do not care for its scale."""
         spectrogram = stft(
