@@ -104,6 +104,9 @@ def peak_mib(device: str) -> float:
     """The most memory that this process has had on the device."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # of this program alone; `ru_maxrss` begins with that of who started it
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -115,6 +118,7 @@ def work(arguments: argparse.Namespace) -> None:
     split = load_stemsplit(bag, device, arguments.precision) if ours else load_demucs(bag, device)
     mixture = make_song(arguments.seconds)
     stems = split(mixture[:, : 8 * SAMPLE_RATE])  # first-time costs are not the song's
+    print("ready", flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         stems = split(mixture)
@@ -154,6 +158,8 @@ def compare(arguments: argparse.Namespace, bag: Path) -> Comparison:
         )
         for side, path in saved.items()
     }
+    for child in children.values():
+        child.stdout.readline()  # type: ignore[union-attr]
     seconds: dict[str, list[float]] = {side: [] for side in children}
     for _ in range(arguments.runs):
         for side, child in children.items():
