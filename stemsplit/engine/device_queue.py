@@ -149,7 +149,7 @@ class DeviceQueue:
             except DeviceMemoryError:
                 if self.device.type == "cpu":
                     raise
-            rescued = self._rescue(call, mixture)
+            rescued = self._rescue(call, mixture[: len(chunks)])  # not the silence
             return lambda: rescued
 
 

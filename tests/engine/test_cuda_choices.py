@@ -103,26 +103,46 @@ class NoRoom(nn.Module):
         self.offset: Tensor
         self.register_buffer("offset", torch.ones(1))
         self.original = id(self)
+        self.num_calls = 0
 
     def forward(self, mixture: Tensor) -> Tensor:
         if self.original == id(self):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         assert len(mixture) == 1
+        self.num_calls += 1
         return mixture[:, None] * self.gain + self.offset
 
 
-def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def gpu_queue(monkeypatch: pytest.MonkeyPatch) -> DeviceQueue:
+    """That of a GPU that is none."""
     Streams(monkeypatch)
     monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
     monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: tensor)
-    gpu = torch.device("cuda:0")
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
-    queue = DeviceQueue(gpu, BatchLimit(gpu))
+    gpu = torch.device("cuda:0")
+    return DeviceQueue(gpu, BatchLimit(gpu))
+
+
+def test_the_silence_that_fills_a_batch_up_is_not_computed_on_the_cpu(
+    gpu_queue: DeviceQueue,
+) -> None:
+    network = NoRoom()
+    call = Call(network=network, rows=(0,), batch_size=8)
+    for result in gpu_queue.submit(call, [torch.ones(2, 3)] * 3, turn=0):
+        assert torch.equal(result.result(60), torch.full((1, 2, 3), 4.0))
+    twin = gpu_queue._rescue._copies[network]
+    assert isinstance(twin, NoRoom)
+    assert twin.num_calls == 3
+
+
+def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
+    gpu_queue: DeviceQueue, caplog: pytest.LogCaptureFixture
+) -> None:
     network = NoRoom()
     call = Call(network=network, rows=(0,), batch_size=2)
-    results = queue.submit(call, [torch.full((2, 3), float(value)) for value in range(4)], turn=0)
+    chunks = [torch.full((2, 3), float(value)) for value in range(4)]
+    results = gpu_queue.submit(call, chunks, turn=0)
     assert [result.result(60)[0, 0, 0].item() for result in results] == [1, 4, 7, 10]
     notes = [record.getMessage() for record in caplog.records]
     assert notes == [
@@ -130,7 +150,7 @@ def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
         "The memory of cuda:0 is too small for a single chunk: such chunks are computed on the "
         "CPU. --segment 4, say, makes them shorter.",
     ]
-    twin = queue._rescue._copies[network]
+    twin = gpu_queue._rescue._copies[network]
     assert isinstance(twin, NoRoom)
     for there, here in ((network.gain, twin.gain), (network.offset, twin.offset)):
         # From the CPU to the CPU nothing is copied, and nowhere else would anything have been.
