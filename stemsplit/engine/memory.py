@@ -22,7 +22,7 @@ def keep_freed_memory() -> None:
     Otherwise the system takes back every tensor at once and clears each page before it gives it
     out again: a tenth of the time of a chunk, and a third of the time it takes to load HTDemucs.
     Large pieces do go back one by one, since the holes that they would leave are soon cut up by
-    smaller ones. None of HTDemucs are: to give back those from 16 MiB on made it 4 % slower.
+    smaller ones. HTDemucs has none so large: to give back those from 16 MiB on made it 4 % slower.
 
     From here on, too, all threads share one arena, because what is said here holds for the first
     arena only, and each would keep what it has.

@@ -8,7 +8,7 @@ memory and back to it, on the CPU or a GPU (--device cuda): track statistics, ch
 overlap-add. demucs runs with shifts=0, which is in its favour: its own default is a random shift.
 Also printed: the signal-to-difference of the two results, and the peak memory of each process, on
 the GPU if there is one. `htdemucs_ft` is a bag of one network per stem, of which the vocals are
-wanted: `--two-stems vocals`.
+wanted, as with `stemsplit --two-stems vocals`.
 """
 
 from __future__ import annotations
