@@ -21,6 +21,7 @@ LEVELS = {
     "models": 2,
     "audio": 2,
     "dsp": 1,
+    "durable": 0,
     "errors": 0,
     "version": 0,
 }
