@@ -55,7 +55,7 @@ def test_stream_equals_one_shot(
     torch.testing.assert_close(streamed, expected, rtol=0, atol=2e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(block_samples=st.integers(1, 2500), num_samples=st.integers(0, 2000))
 def test_block_size_makes_no_difference(block_samples: int, num_samples: int) -> None:
     audio = torch.rand(1, num_samples, generator=torch.Generator().manual_seed(1))

@@ -435,6 +435,7 @@ def test_a_child_reports_what_went_wrong(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.usefixtures("usual_signals")
 def test_interrupting_leaves_no_process_behind(cache: Path) -> None:
     command = [sys.executable, "-m", "stemsplit", "bench", "-m", "spectral", "--budget", "60"]
     env = {**os.environ, "STEMSPLIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}

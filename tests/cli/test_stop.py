@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,14 +15,39 @@ from stemsplit.cli.stop import Stopped, stoppable
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.test_errors import nothing_left, run_process
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
+    pytest.mark.usefixtures("usual_signals"),
+]
 
 
 def wait_for_parts(folder: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(folder.rglob(".stemsplit-*.part")) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
+
+
+def ignore_and_block_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+@pytest.mark.slow
+def test_these_tests_do_not_depend_on_signals_that_the_caller_ignores() -> None:
+    files = ["tests/cli/test_stop.py", "tests/cli/test_errors.py", "tests/cli/test_bench.py"]
+    names = "exception_and_back or sigterm or ctrl_c or interrupting"
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", names, *files],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        preexec_fn=ignore_and_block_signals,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "5 passed" in result.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -46,7 +72,7 @@ def test_sigterm_is_exit_code_143_and_leaves_nothing(workplace: Path) -> None:
     process = run_process("long.wav", "-m", "spectral")
     wait_for_parts(workplace, process)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 143, stderr
     assert "Interrupted" in stderr
     assert nothing_left()
@@ -62,7 +88,7 @@ def test_a_reader_that_has_had_enough_ends_the_run_quietly(workplace: Path) -> N
         assert '"start"' in process.stdout.readline()
         process.stdout.close()
         stderr = process.stderr.read()
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=300) == 1
     assert stderr == ""
     assert nothing_left()
 
@@ -98,7 +124,7 @@ def test_with_two_songs_under_way_both_are_cleaned_up(
         started += '"start"' in process.stdout.readline()
     wait_for_parts(workplace, process)
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == exit_code, stderr
     assert "Interrupted" in stderr
     assert stdout.splitlines()[-1].count('"summary"') == 1

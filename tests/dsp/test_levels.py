@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -79,7 +79,6 @@ def test_channels_clip_on_their_own() -> None:
     samples=st.lists(st.sampled_from([1.0, -1.0, 1.5, 0.2]), max_size=40),
     block_samples=st.integers(1, 41),
 )
-@settings(deadline=None)
 def test_runs_are_those_that_one_would_count_by_hand(
     samples: list[float], block_samples: int
 ) -> None:

@@ -68,7 +68,7 @@ def community_policy(chunk: int, num_overlaps: int) -> ChunkPolicy:
     length=st.integers(1, 500),
     batch_size=st.sampled_from([1, 3]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_tracks_of_any_length_are_cut_as_the_community_cuts_them(
     chunk: int, num_overlaps: int, length: int, batch_size: int
 ) -> None:
@@ -85,7 +85,7 @@ def test_tracks_of_any_length_are_cut_as_the_community_cuts_them(
 
 
 @given(chunk=st.integers(1, 60), trim=st.integers(0, 40), length=st.integers(1, 300))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_chunks_side_by_side_are_heard_with_what_surrounds_them(
     chunk: int, trim: int, length: int
 ) -> None:
@@ -231,7 +231,7 @@ def test_mdx_net_and_cac_tdc_run_by_the_trim_rule(num_samples: int) -> None:
     length=st.integers(1, 500),
     batch_size=st.sampled_from([1, 3]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_tracks_of_any_length_are_blended_under_hann_windows(
     chunk: int, trim: int, overlap: float, length: int, batch_size: int
 ) -> None:

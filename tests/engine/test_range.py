@@ -38,7 +38,7 @@ def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -
         lambda bounds: bounds[0] < bounds[1]
     ),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_range_is_that_range_of_the_whole(
     source_rate: int, output_rate: int | str, shifts: int, bounds: tuple[int, int]
 ) -> None:

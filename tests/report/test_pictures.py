@@ -118,7 +118,7 @@ def read_mask(png: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(pieces[b"tRNS"], np.uint8)[indices]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_a_mask_is_a_png(height: int, width: int, seed: int) -> None:
     levels = np.random.default_rng(seed).integers(0, 32, (height, width), dtype=np.uint8)
