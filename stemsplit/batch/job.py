@@ -15,7 +15,8 @@ from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_mp4 import STEM_FILE
 from stemsplit.batch.discover import Song
-from stemsplit.batch.record import fingerprint, is_finished
+from stemsplit.batch.fingerprint import Change, changes, fingerprint
+from stemsplit.batch.record import missing_outputs
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
@@ -192,13 +193,21 @@ class TrackPlan:
 
     def action(self, record: Mapping[str, Any] | None) -> Action:
         """What there is to do if `record` is what earlier runs left."""
+        if record is None:
+            return "new"
+        is_finished = not self.changes(record) and not self.missing(record)
+        return "skip" if is_finished and not self.job.overwrite else "redo"
+
+    def changes(self, record: Mapping[str, Any]) -> list[Change]:
+        """In what the outputs of `record` differ from what is wanted."""
+        found = record.get("fingerprint")
         # Who left the precision to us has what was wanted, whatever an earlier run computed in.
-        wanted = dict(self.wanted)
-        if self.any_precision:
-            del wanted["precision"]
-        if not self.job.overwrite and is_finished(record, wanted, self.folder):
-            return "skip"
-        return "new" if record is None else "redo"
+        ignored = ["precision"] if self.any_precision else []
+        return changes(found if isinstance(found, dict) else {}, self.wanted, ignored=ignored)
+
+    def missing(self, record: Mapping[str, Any]) -> list[str]:
+        """The names of the outputs that are not where they should be, or not as we left them."""
+        return missing_outputs(record, self.outputs, self.folder)
 
     def check_input(self) -> None:
         """Finds out that the input was written to since the plan was made.

@@ -8,7 +8,6 @@ that differs between two runs of the same command is in `measured`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,28 +17,10 @@ from typing import Any
 from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
 from stemsplit.engine.blend import Blend
-from stemsplit.engine.chain import Chain
 from stemsplit.errors import AudioReadError
 from stemsplit.version import __version__
 
 SCHEMA = 1
-
-
-def fingerprint(*, input_sha256: str, chain: Chain, encoding: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that decides how the outputs sound: equal fingerprints, equal outputs."""
-    wanted: dict[str, Any] = {
-        "input_sha256": input_sha256,
-        "model": _identity(chain.model),
-        "options": dataclasses.asdict(chain.options),
-        "precision": chain.precision,
-        "encoding": dict(encoding),
-    }
-    if chain.steps:
-        wanted["then"] = [
-            {"parent": step.parent, "children": step.children, **_identity(step.model)}
-            for step in chain.steps
-        ]
-    return wanted
 
 
 def describe_model(model: Blend) -> dict[str, Any]:
@@ -58,27 +39,6 @@ def describe_model(model: Blend) -> dict[str, Any]:
         return {"name": model.name, "parts": parts}
     del parts[0]["shares"]
     return {**parts[0], "name": model.name}
-
-
-def _identity(model: Blend) -> dict[str, Any]:
-    """Which networks there are and what they count."""
-    parts = [
-        {
-            "name": ensemble.name,
-            "family": ensemble.family,
-            # A model without files changes with the program.
-            "networks": {
-                member.signature: member.sha256 or f"stemsplit {__version__}"
-                for member in ensemble.members
-            },
-            **({"mixer": ensemble.mixer.sha256} if ensemble.mixer else {}),
-        }
-        for ensemble in model.ensembles
-    ]
-    if len(parts) == 1:
-        return {**parts[0], "name": model.name}
-    shares = [dict(part.shares) for part in model.parts]
-    return {"name": model.name, "parts": parts, "shares": shares}
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
@@ -106,26 +66,27 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
 
 
-def is_finished(record: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder: Path) -> bool:
-    """Whether `record` is of the wanted outputs and all of them are intact.
-
-    `wanted`: a fingerprint, or those parts of one that matter.
+def missing_outputs(
+    record: Mapping[str, Any], outputs: Mapping[str, Path], folder: Path
+) -> list[str]:
+    """The names of those `outputs` that are not there, or not as the record at `folder` has them.
 
     A file whose size and time of change are those that were recorded is not read again: hashing
     the stems of ten thousand songs takes most of an hour.
     """
-    found = record.get("fingerprint") if record is not None else None
-    if record is None or not isinstance(found, dict):
-        return False
-    if any(found.get(key) != value for key, value in json.loads(json.dumps(wanted)).items()):
-        return False
     measured = record.get("measured")
     times = measured.get("modified_ns") if isinstance(measured, dict) else None
     times = times if isinstance(times, dict) else {}
-    return all(
-        _is_intact(output, folder, times.get(output["file"]))
-        for output in _entries(record, "outputs")
-    )
+    intact = {
+        (entry.get("stem"), entry["file"])
+        for entry in _entries(record, "outputs")
+        if _is_intact(entry, folder, times.get(entry["file"]))
+    }
+    return [
+        name
+        for name, path in outputs.items()
+        if (name, os.path.relpath(path, folder)) not in intact
+    ]
 
 
 def owns(record: Mapping[str, Any] | None, folder: Path, path: Path) -> bool:

@@ -33,6 +33,8 @@ class ModelSpec:
     residual_stem: str | None = None
     """The name of what its stems leave over, where that is a stem worth having: the mixture minus
     all of them is what a network for vocals alone has to say about the instruments."""
+    revision: int = 1
+    """Of a model without files: counted up when it sounds different. It redoes finished songs."""
 
     @property
     def offered_stems(self) -> tuple[str, ...]:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
 from stemsplit.batch.discover import Song, discover
-from stemsplit.batch.record import SCHEMA, is_finished, read_record, recorded_outputs, write_record
+from stemsplit.batch.record import (
+    SCHEMA,
+    missing_outputs,
+    read_record,
+    recorded_outputs,
+    write_record,
+)
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 
@@ -99,18 +104,20 @@ def test_a_record_that_cannot_be_understood_is_no_record(tmp_path: Path, content
     assert recorded_outputs(path) == set()
 
 
-def test_a_record_tells_a_finished_track_from_a_changed_one(tmp_path: Path) -> None:
+def test_a_record_tells_outputs_that_are_there_from_others(tmp_path: Path) -> None:
     stem = make_song(tmp_path / "bass.wav")
     from stemsplit.audio.source import hash_file
 
-    output = {"file": "bass.wav", "bytes": stem.stat().st_size, "sha256": hash_file(stem)}
-    write_record(tmp_path / "r.json", {"fingerprint": {"a": 1}, "outputs": [output]})
+    size, sha256 = stem.stat().st_size, hash_file(stem)
+    output = {"stem": "bass", "file": "bass.wav", "bytes": size, "sha256": sha256}
+    write_record(tmp_path / "r.json", {"outputs": [output]})
     record = read_record(tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text())["schema"] == SCHEMA
-    assert is_finished(record, {"a": 1}, tmp_path)
-    assert not is_finished(record, {"a": 2}, tmp_path)
-    assert not is_finished(None, {"a": 1}, tmp_path)
+    assert record is not None
+    assert record["schema"] == SCHEMA
+    assert missing_outputs(record, {"bass": stem}, tmp_path) == []
+    assert missing_outputs(record, {"bass": tmp_path / "Bass.wav"}, tmp_path) == ["bass"]
+    assert missing_outputs(record, {"drums": stem}, tmp_path) == ["drums"]
     stem.write_bytes(stem.read_bytes()[:-1] + b"x")
-    assert not is_finished(record, {"a": 1}, tmp_path)
+    assert missing_outputs(record, {"bass": stem}, tmp_path) == ["bass"]
     stem.unlink()
-    assert not is_finished(record, {"a": 1}, tmp_path)
+    assert missing_outputs(record, {"bass": stem}, tmp_path) == ["bass"]

@@ -1,0 +1,182 @@
+"""What decides how a track's outputs sound, and in what an earlier run differs from it.
+
+A fingerprint holds every option, but only what differs from the usual counts, so that a finished
+library stays finished:
+
+* An option that the record does not know is taken to have been as if it were not there: at its
+  default. One that has come since and is not used redoes nothing.
+* An option that only the record knows counts if it said anything: null, false, 0, "" and [] do not.
+* An option without which another one says nothing does not count (a seed without random shifts).
+* Whose default changes keeps its finished tracks if the new default was asked for, and no others.
+* An option means the same for ever. If the value that stands for "as if it were not there" is
+  neither the default nor nothing, it goes into `_NEUTRAL`.
+
+Of the program only what is audible counts. A network is its digest, whatever version runs it: a
+release that computes the same sums in another order, or reads damaged files better, redoes nothing.
+So does a model without files: it carries a number of its own (`ModelSpec.revision`), which is
+counted up when it sounds different. Songs that should be redone all the same need `--overwrite`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stemsplit.audio.encode import Encoding
+from stemsplit.engine.blend import Blend
+from stemsplit.engine.chain import Chain
+from stemsplit.engine.options import SeparationOptions
+
+Values = Mapping[str, Any]
+
+_OPTIONS: Mapping[str, type] = {"options": SeparationOptions, "encoding": Encoding}
+"""The parts of a fingerprint that are options, and where their defaults are."""
+
+_NEUTRAL: Mapping[str, Values] = {"options": {}, "encoding": {"clip": "common", "tags": True}}
+
+_ONLY_WITH = {"seed": "shifts", "complement": "two_stems"}
+
+_CHOICE_OF_OUTPUTS = ("stems", "two_stems", "complement", "residual", "mixes", "then")
+
+# Until 0.4 the built-in model was known by the program's version. It never changed in that time.
+_BY_VERSION = re.compile(r"stemsplit [\w.]+")
+
+_WORDS = {
+    "input_sha256": "song",
+    "subtype": "bit depth",
+    "container": "format",
+    "start_seconds": "start",
+    "end_seconds": "end",
+    "segment_seconds": "segment",
+}
+
+
+def fingerprint(*, input_sha256: str, chain: Chain, encoding: Values) -> dict[str, Any]:
+    """Everything that decides how the outputs sound: equal fingerprints, equal outputs."""
+    wanted: dict[str, Any] = {
+        "input_sha256": input_sha256,
+        "model": _identity(chain.model),
+        "options": dataclasses.asdict(chain.options),
+        "precision": chain.precision,
+        "encoding": dict(encoding),
+    }
+    if chain.steps:
+        wanted["then"] = [
+            {"parent": step.parent, "children": step.children, **_identity(step.model)}
+            for step in chain.steps
+        ]
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that an earlier run did otherwise."""
+
+    name: str
+    before: Any
+    now: Any
+
+    @property
+    def is_choice_of_outputs(self) -> bool:
+        """Whether only other outputs are wanted, which sound as they did."""
+        return self.name in _CHOICE_OF_OUTPUTS
+
+    def __str__(self) -> str:
+        """As one would say it: "bit depth 32f -> 24"."""
+        word = _WORDS.get(self.name, self.name.replace("_", " "))
+        if self.name == "input_sha256":
+            return "the song has changed"
+        before, now = _shown(self.before), _shown(self.now)
+        return f"another {word}" if before == now else f"{word} {before} -> {now}"
+
+
+def changes(found: Values, wanted: Values, *, ignored: Collection[str] = ()) -> list[Change]:
+    """In what the fingerprint `found` in a record differs from the one that is `wanted`.
+
+    A record with more steps after the same separation (`then`) has what is wanted.
+    """
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists, as in a record
+    differing: list[Change] = []
+    for key in dict.fromkeys([*wanted, *found]):
+        if key in ignored or (key == "then" and key not in wanted):
+            continue
+        before, now = found.get(key), wanted.get(key)
+        if key in _OPTIONS:
+            differing += _changed_options(key, before, now)
+        elif _comparable(before) != _comparable(now) and (before or now):
+            differing.append(Change(key, before, now))
+    return differing
+
+
+def _changed_options(part: str, before: Any, now: Any) -> Iterator[Change]:
+    before, now = (value if isinstance(value, dict) else {} for value in (before, now))
+    neutral = _neutral_values(part)
+    for name in dict.fromkeys([*now, *before]):
+        condition = _ONLY_WITH.get(name)
+        if condition is not None and not (before.get(condition) or now.get(condition)):
+            continue
+        then = before.get(name, neutral.get(name))
+        today = now.get(name, neutral.get(name))
+        is_known = name in now or name in neutral
+        if then != today and (is_known or then):
+            yield Change(name, then, today)
+
+
+def _neutral_values(part: str) -> dict[str, Any]:
+    """What an option is where nothing is said about it."""
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(_OPTIONS[part])
+        if field.default is not dataclasses.MISSING
+    }
+    values: dict[str, Any] = json.loads(json.dumps({**defaults, **_NEUTRAL[part]}))
+    return values
+
+
+def _comparable(value: Any) -> Any:
+    """A value of a fingerprint without the words that have changed and mean the same."""
+    if isinstance(value, dict):
+        return {key: _comparable(each) for key, each in value.items() if key != "family"}
+    if isinstance(value, list):
+        return [_comparable(each) for each in value]
+    if isinstance(value, str) and _BY_VERSION.fullmatch(value):
+        return _revision(1)
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("name", "other"))
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    if value is None:
+        return "default"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _identity(model: Blend) -> dict[str, Any]:
+    """Which networks there are and what they count."""
+    parts = [
+        {
+            "name": ensemble.name,
+            "family": ensemble.family,
+            "networks": {
+                member.signature: member.sha256 or _revision(member.model.spec.revision)
+                for member in ensemble.members
+            },
+            **({"mixer": ensemble.mixer.sha256} if ensemble.mixer else {}),
+        }
+        for ensemble in model.ensembles
+    ]
+    if len(parts) == 1:
+        return {**parts[0], "name": model.name}
+    shares = [dict(part.shares) for part in model.parts]
+    return {"name": model.name, "parts": parts, "shares": shares}
+
+
+def _revision(number: int) -> str:
+    return f"built in, revision {number}"
