@@ -17,11 +17,17 @@
 
 A message says what happened and the value that was seen; the hint says what to do next. Library
 code raises these and never prints or exits: `cli` turns them into one line and an exit code.
+Values that come from outside go into a message through `quoting`, which keeps them short.
 """
 
 from __future__ import annotations
 
 import re
+
+from stemsplit.quoting import shortened
+
+MAX_MESSAGE = 4000
+"""Characters of a message, and as many of a hint: the last resort, for texts that grew unseen."""
 
 # Control characters, the other line ends of Unicode, and bytes of names that are no text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -44,9 +50,10 @@ class StemsplitError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        message = shortened(message, MAX_MESSAGE)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = shortened(hint, MAX_MESSAGE)
 
     def __str__(self) -> str:
         return one_line(f"{self.message} {self.hint}".strip())

@@ -23,6 +23,8 @@ LEVELS = {
     "dsp": 1,
     "durable": 0,
     "errors": 0,
+    "quoting": 0,
+    "files": 0,
     "version": 0,
 }
 

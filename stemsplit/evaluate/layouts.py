@@ -13,7 +13,6 @@ What names in such files lead to is one file in a known folder: no path is built
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,12 +22,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import yaml
-
 from stemsplit.audio.info import display_path
 from stemsplit.audio.stem_mp4 import MASTER, STEMS
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track
+from stemsplit.files import read_regular
+from stemsplit.hub.plain_data import parse_json, parse_yaml
 
 Layout = Literal["musdb18", "musdb18-hq", "dsd100", "slakh2100", "moisesdb", "folder"]
 Subset = Literal["test", "train", "all"]
@@ -155,7 +154,7 @@ def _has_the_stems_of_musdb(candidate: Candidate) -> bool:
 def _slakh_track(folder: Path) -> Track | None:
     """Instruments as bass, drums and other; one that was not rendered has no file."""
     mixture = _named(_files(folder), "mix")
-    stems = _parsed(folder / "metadata.yaml", yaml.safe_load).get("stems")
+    stems = _parsed(folder / "metadata.yaml", parse_yaml).get("stems")
     if mixture is None or not isinstance(stems, dict):
         return None
     sources: dict[str, tuple[Recording, ...]] = {"bass": (), "drums": (), "other": ()}
@@ -171,7 +170,7 @@ def _slakh_track(folder: Path) -> Track | None:
 
 def _moises_track(folder: Path) -> Track | None:
     """Stems as drums, bass, other and vocals: everything else is `other`, percussion too."""
-    if not isinstance(_parsed(folder / "data.json", json.loads).get("stems"), list):
+    if not isinstance(_parsed(folder / "data.json", parse_json).get("stems"), list):
         return None
     sources: dict[str, tuple[Recording, ...]] = dict.fromkeys(STEMS, ())
     for subfolder in _folders(folder):
@@ -184,12 +183,11 @@ def _moises_track(folder: Path) -> Track | None:
     return Track(name=folder.name, mixture=None, sources=sources)
 
 
-def _parsed(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+def _parsed(path: Path, parse: Callable[[bytes], Any]) -> dict[str, Any]:
     """The object in a small text file; nothing if there is none."""
     try:
-        with path.open(encoding="utf-8") as file:
-            content = parse(file.read(_MAX_TEXT_BYTES))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        content = parse(read_regular(path, _MAX_TEXT_BYTES))
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -6,9 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
-import yaml
-
 from stemsplit.errors import CheckpointError
+from stemsplit.hub.plain_data import parse_yaml
+from stemsplit.quoting import listed, quoted, reason
 
 MAX_BAG_BYTES = 64 * 1024
 MAX_MEMBERS = 64
@@ -41,9 +41,9 @@ def parse_bag(data: bytes, origin: str) -> Bag:
     document = _read_yaml(data, origin)
     if not isinstance(document, dict) or "models" not in document:
         raise CheckpointError(f"{origin} is not a bag of models: it has no `models` list.")
-    unknown = sorted(str(key) for key in document.keys() - {"models", "weights", "segment"})
+    unknown = sorted(document.keys() - {"models", "weights", "segment"})
     if unknown:
-        raise CheckpointError(f"{origin} has keys that no bag has: {', '.join(unknown)[:200]}.")
+        raise CheckpointError(f"{origin} has keys that no bag has: {listed(unknown)}.")
     signatures = _parse_signatures(document["models"], origin)
     return Bag(
         signatures=signatures,
@@ -66,11 +66,10 @@ def describes_bag(data: bytes, origin: str) -> bool:
 
 def _read_yaml(data: bytes, origin: str) -> object:
     try:
-        # BaseLoader knows no tags and leaves every scalar a string: nothing is constructed, and a
-        # signature of digits only, such as 04573012, does not turn into a number.
-        return yaml.load(data, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{origin} is not a readable yaml file.") from error
+        # As texts: a signature of digits only, such as 04573012, must not turn into a number.
+        return parse_yaml(data, only_texts=True)
+    except ValueError as error:
+        raise CheckpointError(f"{origin} is not a readable yaml file ({reason(error)}).") from error
 
 
 def _parse_signatures(value: object, origin: str) -> tuple[str, ...]:
@@ -80,7 +79,7 @@ def _parse_signatures(value: object, origin: str) -> tuple[str, ...]:
         # The signature becomes a file name, so it must not be able to leave its folder.
         if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
             raise CheckpointError(
-                f"{origin}: {str(signature)[:60]!r} is not a signature "
+                f"{origin}: {quoted(signature)} is not a signature "
                 "(letters, digits, `_` and `-` only)."
             )
     return tuple(value)
@@ -120,5 +119,5 @@ def _parse_number(value: object, origin: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise CheckpointError(f"{origin}: {str(value)[:60]!r} is not a finite number.")
+        raise CheckpointError(f"{origin}: {quoted(value)} is not a finite number.")
     return number

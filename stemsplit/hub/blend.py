@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stemsplit.errors import UnknownStemError, UsageError
 from stemsplit.hub.source import ModelSource
+from stemsplit.quoting import listed, quoted
 
 REST = "*"
 """Stands for all stems that are not named."""
@@ -59,8 +60,8 @@ class BlendSource:
             for index in weights:
                 if stem not in stems[index]:
                     raise UnknownStemError(
-                        f"{self.models[index].name} has no stem {stem!r}.",
-                        hint=f"It has {', '.join(stems[index])}.",
+                        f"{self.models[index].name} has no stem {quoted(stem)}.",
+                        hint=f"It has {listed(stems[index])}.",
                     )
             shares[stem] = weights
         return {
@@ -73,7 +74,7 @@ class BlendSource:
         shared = [stem for stem in stems[first] if stem in stems[other]]
         hint = f"Average only {shared[0]}: {shared[0]}={'+'.join(names)}" if shared else ""
         return UsageError(
-            f"{names[0]} has the stems {', '.join(stems[first])}, and {names[1]} has "
-            f"{', '.join(stems[other])}: they cannot be averaged in all of them.",
+            f"{names[0]} has the stems {listed(stems[first])}, and {names[1]} has "
+            f"{listed(stems[other])}: they cannot be averaged in all of them.",
             hint=hint,
         )

@@ -1,37 +1,17 @@
-"""The files beside weights that say how their network is built, read as plain data.
-
-They come from strangers. YAML is read by the safe loader, which knows the types of the YAML
-standard and constructs nothing else, and by one constructor more: training software writes its
-tuples under a tag of Python's.
-"""
+"""The files beside weights that say how their network is built, read as plain data."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from stemsplit.errors import CheckpointError
+from stemsplit.files import open_regular
 from stemsplit.hub.digest import readable
+from stemsplit.hub.plain_data import parse_json, parse_yaml
+from stemsplit.quoting import reason
 
 MAX_CONFIGURATION_BYTES = 1 << 18
-_MAX_VALUES = 1 << 16
 _HINT = "Fetch it again, or use the file that belongs to this checkpoint."
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, and tuples."""
-
-
-def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[object, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        raise yaml.constructor.ConstructorError(None, None, "a tuple without items")
-    return tuple(loader.construct_sequence(node, deep=True))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
 
 
 def read_configuration(path: Path) -> dict[str, object]:
@@ -40,7 +20,7 @@ def read_configuration(path: Path) -> dict[str, object]:
     Raises:
         CheckpointError: it cannot be read, is too large, or holds anything but names and values.
     """
-    with readable(path), path.open("rb") as file:
+    with readable(path), open_regular(path) as file:
         data = file.read(MAX_CONFIGURATION_BYTES + 1)
     return parse_configuration(data, str(path), is_json=path.suffix == ".json")
 
@@ -56,28 +36,11 @@ def parse_configuration(data: bytes, origin: str, *, is_json: bool = False) -> d
             f"{origin} is over {MAX_CONFIGURATION_BYTES} bytes, too large for a configuration."
         )
     try:
-        document = json.loads(data) if is_json else yaml.load(data, Loader=_Loader)
-        _count_values(document)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        document = parse_json(data) if is_json else parse_yaml(data)
+    except ValueError as error:
         raise CheckpointError(
-            f"{origin} is not a readable configuration ({reason}).", hint=_HINT
+            f"{origin} is not a readable configuration ({reason(error)}).", hint=_HINT
         ) from error
     if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
         raise CheckpointError(f"{origin} holds no names with values.", hint=_HINT)
     return document
-
-
-def _count_values(document: object) -> None:
-    """Raises ValueError where aliases of YAML stand for more values than anyone could use."""
-    pending = [document]
-    num_values = 0
-    while pending:
-        value = pending.pop()
-        num_values += 1
-        if num_values > _MAX_VALUES:
-            raise ValueError(f"it has more than {_MAX_VALUES} values")
-        if isinstance(value, Mapping):
-            pending.extend(value.values())
-        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            pending.extend(value)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.errors import CheckpointError
+from stemsplit.files import open_regular
 
 _BLOCK_BYTES = 1 << 20
 
@@ -75,7 +76,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def _hash(path: Path, digest: hashlib._Hash) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()

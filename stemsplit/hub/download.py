@@ -22,6 +22,7 @@ from pathlib import Path
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError
 from stemsplit.hub.digest import VerifiedFile, matches_etag, promised_prefix, sha256_of
 from stemsplit.hub.hub_errors import OFFLINE_HINT, hub_errors
+from stemsplit.quoting import quoted
 
 ANSWER_TIMEOUT_SECONDS = 5
 """How long the Hub may take for a small answer before it counts as unreachable."""
@@ -320,7 +321,7 @@ def _checked_tag(tag: str) -> str:
     """A commit or an etag that may be used as a file name."""
     if not _SAFE_NAME.fullmatch(tag):
         raise HubUnreachableError(
-            f"The Hub sent {tag[:60]!r}, which is neither a commit nor a content tag.",
+            f"The Hub sent {quoted(tag)}, which is neither a commit nor a content tag.",
             hint="Check HF_ENDPOINT.",
         )
     return tag

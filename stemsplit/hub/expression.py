@@ -23,6 +23,7 @@ from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.kuielab import kuielab_system
 from stemsplit.hub.resolve import resolve
 from stemsplit.hub.source import ModelSource
+from stemsplit.quoting import quoted
 
 _EXAMPLE = "Examples: a+b, a*2+b, vocals=a,*=b."
 _WEIGHT = re.compile(r"\d+\.?\d*|\.\d+")
@@ -97,7 +98,8 @@ def parse_expression(text: str) -> dict[str, dict[str, float]]:
             part = f"{stem}{equals}{blend}".strip()
             problem = "comes twice" if name in blends else "does not say for which stem"
             raise UsageError(
-                f"--model {text!r} cannot be understood: {part!r} {problem}.", hint=_EXAMPLE
+                f"--model {quoted(text)} cannot be understood: {quoted(part)} {problem}.",
+                hint=_EXAMPLE,
             )
         blends[name] = {}
         for term in blend.split("+"):
@@ -112,11 +114,11 @@ def _parse_term(term: str, text: str) -> tuple[str, float]:
     models = [factor for factor in factors if factor and not _WEIGHT.fullmatch(factor)]
     if len(models) != 1 or len(factors) != 1 + len(weights) or len(weights) > 1:
         raise UsageError(
-            f"--model {text!r} cannot be understood at {term.strip()!r}.", hint=_EXAMPLE
+            f"--model {quoted(text)} cannot be understood at {quoted(term.strip())}.", hint=_EXAMPLE
         )
     weight = weights[0] if weights else 1.0
     if not 0 < weight < 1e6:
-        raise UsageError(f"--model {text!r}: the weight of {models[0]} is {weight:g}.")
+        raise UsageError(f"--model {quoted(text)}: the weight of {models[0]} is {weight:g}.")
     return models[0], weight
 
 

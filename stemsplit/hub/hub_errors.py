@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from stemsplit.errors import HubUnreachableError, ModelError, NotOnHubError
+from stemsplit.quoting import reason
 
 OFFLINE_HINT = (
     "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
@@ -49,12 +50,12 @@ def hub_errors(what: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         raise _http_error(what, error.response.status_code) from error
     except HFValidationError as error:
-        raise NotOnHubError(f"{what} cannot be on the Hub: {error}") from error
+        raise NotOnHubError(f"{what} cannot be on the Hub: {reason(error)}") from error
     except (OSError, http_error) as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise  # the file that the answer is written to, not the network
         raise HubUnreachableError(
-            f"Cannot fetch {what} from {constants.ENDPOINT} ({_reason(error)}).",
+            f"Cannot fetch {what} from {constants.ENDPOINT} ({reason(error)}).",
             hint=_NETWORK_HINT,
         ) from error
 
@@ -70,8 +71,3 @@ def _http_error(what: str, status: int) -> ModelError:
     return HubUnreachableError(
         f"The Hub answered {status} for {what}.", hint="Try again in a while. " + _NETWORK_HINT
     )
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

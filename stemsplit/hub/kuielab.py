@@ -17,6 +17,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.digest import readable
 from stemsplit.hub.source import Member, ModelFile, ModelSource
+from stemsplit.quoting import listed
 
 _FFT = {"bass": 16384, "drums": 4096, "other": 8192, "vocals": 6144}
 """By stem, in the order of the Mixer's rows."""
@@ -93,7 +94,7 @@ def _stem(name: str) -> str | None:
 def _only(folder: Path, names: Sequence[str]) -> str | None:
     if len(names) > 1:
         raise CheckpointError(
-            f"{folder} has several files for one part: {', '.join(names)}.",
+            f"{folder} has several files for one part: {listed(names)}.",
             hint="Keep set A and set B in folders of their own.",
         )
     return names[0] if names else None

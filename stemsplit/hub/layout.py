@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.digest import promised_prefix
+from stemsplit.quoting import listed
 
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
 _WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx")
@@ -42,7 +43,7 @@ def choose_main_file(files: Sequence[str], *, preferred: str | None = None, orig
     weights = [name for name in files if is_weights(name)]
     if not descriptions and len(weights) == 1:
         return weights[0]
-    found = ", ".join((descriptions or weights)[:8]) or "none"
+    found = listed(descriptions or weights) or "none"
     raise CheckpointError(
         f"{origin} does not hold one model: it needs one .yaml file (a bag, or the configuration "
         "of the network beside it), or one file with weights such as .safetensors or .th "
@@ -63,7 +64,7 @@ def weights_beside(configuration: str, files: Sequence[str], *, origin: str) -> 
     if len(found) != 1:
         raise CheckpointError(
             f"{origin}: {configuration} describes a network, but it is not clear which file has "
-            f"its weights (found: {', '.join(found[:8]) or 'none'}).",
+            f"its weights (found: {listed(found) or 'none'}).",
             hint="Have one file with weights beside it, or one with the same name.",
         )
     return found[0]
@@ -95,7 +96,7 @@ def member_file(signature: str, files: Sequence[str], *, origin: str) -> str | N
     found = [name for name in files if name in plain or legacy.fullmatch(name)]
     if len(found) > 1:
         raise CheckpointError(
-            f"{origin} has several files for {signature}: {', '.join(found)}.",
+            f"{origin} has several files for {signature}: {listed(found)}.",
             hint="Delete all but one.",
         )
     return found[0] if found else None

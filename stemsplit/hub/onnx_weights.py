@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.files import open_regular, read_regular
 from stemsplit.hub.protobuf import DamagedMessageError, Message, float32, integers, nested
+from stemsplit.quoting import reason
 
 MAX_FILE_BYTES = 1 << 30
 _MAX_DIMENSIONS = 8
@@ -66,15 +69,14 @@ def read_onnx(path: Path) -> OnnxGraph:
         CheckpointError: damaged, or with weights that are quantised or in another file.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise CheckpointError(f"it has more than {MAX_FILE_BYTES} bytes.")
-        return _read_model(Message(memoryview(path.read_bytes())))
+        return _read_model(Message(memoryview(read_regular(path, MAX_FILE_BYTES))))
     except DamagedMessageError as error:
         raise CheckpointError(
-            f"{path} is damaged, or no ONNX file ({error}).", hint="Download or copy it again."
+            f"{path} is damaged, or no ONNX file ({reason(error)}).",
+            hint="Download or copy it again.",
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -84,9 +86,10 @@ def fingerprint(path: Path) -> str:
 
     It is no protection against anyone: the file's SHA-256 is.
     """
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _FINGERPRINT_BYTES))
-        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+    with open_regular(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _FINGERPRINT_BYTES))
+        content = file.read(_FINGERPRINT_BYTES)
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _read_model(model: Message) -> OnnxGraph:

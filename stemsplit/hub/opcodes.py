@@ -4,20 +4,33 @@ The stream's opcodes are walked one by one, and only plain values come out: cont
 text, fractions and tensors. Every class or function that the pickle names, and whatever it would
 have built with it, becomes an inert `Opaque` with the dotted name. So a checkpoint that holds the
 class of its network gives us that name to look up, and a hostile one gives us a name and no more.
+
+One byte of a pickle can make an object of two hundred, or a copy of millions of bytes. So its steps
+are counted, and what they copy; what a step hashes or compares is short.
 """
 
 from __future__ import annotations
 
 import pickletools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Any, Protocol
 
 from stemsplit.errors import CheckpointError
+from stemsplit.quoting import quoted, reason
 
 MAX_TENSOR_DIMENSIONS = 8
+MAX_STEPS = 1 << 20
+"""Opcodes of one pickle. A tensor takes 35, so this is enough for thirty thousand."""
+MAX_COPIED = 1 << 24
+"""Items of lists, and characters, that all the calls of a pickle may copy."""
+_MAX_NAME = 1024
+"""Characters of a key, and of the name of a class."""
+_MAX_KEY_PARTS = 16
+_MAX_KEY_BITS = 32
+"""Larger ones could be made to have the same hash, each and every one of them."""
 _MAX_INTEGER_BITS = 256
 # The last: pickletools undoes escapes in names, and Python warns about those that do not exist.
 _DAMAGE = (
@@ -25,6 +38,7 @@ _DAMAGE = (
     DeprecationWarning,
 )
 _SCALARS = (str, int, float, bool, bytes, type(None))
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], object]] = {
     "EMPTY_LIST": list,
@@ -67,12 +81,14 @@ def read_pickle(file: IO[bytes], tensors: TensorSource) -> object:
     """
     walker = _Walker(tensors)
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if opcode.name == "STOP":
                 return walker.result()
+            if number >= MAX_STEPS:
+                raise ValueError(f"it has more than {MAX_STEPS} steps")
             walker.step(opcode.name, argument)
     except _DAMAGE as error:
-        raise CheckpointError(f"its pickle is damaged ({error}).") from error
+        raise CheckpointError(f"its pickle is damaged ({reason(error)}).") from error
     raise CheckpointError("its pickle has no end.")
 
 
@@ -84,6 +100,7 @@ class _Walker:
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
+        self._num_copied = 0
 
     def result(self) -> object:
         if self._marked or len(self._stack) != 1:
@@ -194,12 +211,17 @@ class _Walker:
             raise ValueError(f"items for a {kind.__name__} meet a {type(self._stack[-1]).__name__}")
 
     def _global(self, argument: str) -> None:
-        self._stack.append(Opaque(argument.replace(" ", ".")))
+        self._push_class(*argument.split(" ", 1))
 
     def _stack_global(self, _: Any) -> None:
         module, name = self._pop(2)
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a class has no name")
+        self._push_class(module, name)
+
+    def _push_class(self, module: str, name: str) -> None:
+        if len(module) + len(name) > _MAX_NAME:
+            raise ValueError("the name of a class is absurdly long")
         self._stack.append(Opaque(f"{module}.{name}"))
 
     def _persistent_id(self, _: Any) -> None:
@@ -219,7 +241,12 @@ class _Walker:
         if function.name == "torch._utils._rebuild_parameter":
             return arguments[0]
         describe = _DATA_CALLS.get(function.name)
-        return function if describe is None else describe(*arguments)
+        if describe is None:
+            return function
+        self._num_copied += sum(len(part) for part in arguments if isinstance(part, _SIZED))
+        if self._num_copied > MAX_COPIED:
+            raise ValueError("its calls copy absurdly much")
+        return describe(*arguments)
 
     def _new_object(self, _: Any) -> None:
         self._push(_named(self._pop(2)[0]))
@@ -298,7 +325,7 @@ def _fraction(numerator: Any, denominator: Any = 1) -> Fraction:
     """A fraction from its text (as Python up to 3.11 pickles it) or from two integers (later)."""
     if isinstance(numerator, str):
         if not re.fullmatch(r"-?\d{1,30}(/\d{1,30})?", numerator, re.ASCII):
-            raise ValueError(f"{numerator[:60]!r} is not a fraction")
+            raise ValueError(f"{quoted(numerator)} is not a fraction")
         return Fraction(numerator)
     if not isinstance(numerator, int) or not isinstance(denominator, int):
         raise ValueError("a fraction is made of something else than integers")
@@ -328,8 +355,15 @@ def _checked_literal(value: object) -> object:
 
 
 def _checked_key(key: object) -> object:
-    """A key that hashes at once: hashing nested tuples recurses as deep as the file likes."""
-    parts: Iterator[object] = iter(key) if isinstance(key, tuple) else iter((key,))
-    if not all(isinstance(part, (*_SCALARS, Opaque)) for part in parts):
-        raise ValueError(f"a {type(key).__name__} is used as a key")
+    """A key that hashes and compares at once: tuples hash all that is in them, every time."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if len(parts) > _MAX_KEY_PARTS:
+        raise ValueError("a key has absurdly many parts")
+    for part in parts:
+        if not isinstance(part, (*_SCALARS, Opaque)):
+            raise ValueError(f"a {type(key).__name__} is used as a key")
+        size = len(part) if isinstance(part, str | bytes) else 0
+        bits = part.bit_length() if isinstance(part, int) else 0
+        if size > _MAX_NAME or bits > _MAX_KEY_BITS:
+            raise ValueError("a key is absurdly long")
     return key

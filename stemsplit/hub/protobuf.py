@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 MAX_FIELDS = 1 << 20
 """Of a message and all messages in it: what a reader may be made to look at."""
+MAX_NAME_BYTES = 1024
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -82,7 +83,9 @@ class Message:
             yield number
 
     def text(self) -> str:
-        """The bytes as text."""
+        """The bytes as text, of a length that a name may have."""
+        if len(self.data) > MAX_NAME_BYTES:
+            raise DamagedMessageError(f"a name has {len(self.data)} bytes")
         try:
             return bytes(self.data).decode()
         except UnicodeDecodeError as error:

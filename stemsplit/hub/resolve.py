@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
+from stemsplit.files import open_regular
 from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.digest import readable
@@ -36,6 +37,7 @@ from stemsplit.hub.layout import (
 )
 from stemsplit.hub.published import published_source
 from stemsplit.hub.source import Member, ModelFile, ModelSource
+from stemsplit.quoting import listed, quoted
 
 _HUB_REFERENCE = re.compile(
     r"hf://(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -59,7 +61,7 @@ def resolve(
         ModelError: the model is not to be had, or its files make no sense.
     """
     if not reference.strip() or reference.startswith("-"):
-        raise UsageError(f"{reference!r} is not the name of a model.", hint=_list_hint())
+        raise UsageError(f"{quoted(reference)} is not the name of a model.", hint=_list_hint())
     entry = find_entry(reference, load_catalog())
     if entry is not None and entry.repo_id is None:
         return ModelSource(
@@ -135,7 +137,7 @@ def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
     if not stems or sorted(file.part for file in weights) != sorted(stems):
         raise CheckpointError(
             f"{folder} has the {SPECTROGRAM_FILE} of Open-Unmix, but not one file with weights "
-            f"for each .json (found: {', '.join(files)[:300]}).",
+            f"for each .json (found: {listed(files)}).",
             hint="Each stem needs a .json and a .pth, such as vocals.json and vocals.pth.",
         )
     return Member(
@@ -153,7 +155,7 @@ def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> Mo
     match = _HUB_REFERENCE.fullmatch(reference)
     if match is None or ".." in reference or reference.endswith(".git"):
         raise UsageError(
-            f"{reference!r} is not a model on the Hub.",
+            f"{quoted(reference)} is not a model on the Hub.",
             hint="Write hf://owner/repository or hf://owner/repository@revision.",
         )
     repo = HubRepo(repo_id=match["repo"], revision=match["revision"] or "main")
@@ -287,7 +289,7 @@ def _read_bag(path: Path) -> Bag:
 
 
 def _read_description(path: Path) -> bytes:
-    with readable(path), path.open("rb") as file:
+    with readable(path), open_regular(path) as file:
         return file.read(MAX_BAG_BYTES + 1)
 
 
@@ -313,7 +315,9 @@ def _not_found(reference: str, path: Path) -> UnknownModelError:
         return UnknownModelError(f"There is no file or folder {reference}.", hint=_list_hint())
     suggestions = " or ".join(suggest_names(reference))
     question = f"Did you mean {suggestions}? " if suggestions else ""
-    return UnknownModelError(f"No model is called {reference!r}.", hint=question + _list_hint())
+    return UnknownModelError(
+        f"No model is called {quoted(reference)}.", hint=question + _list_hint()
+    )
 
 
 def _list_hint() -> str:

@@ -8,19 +8,25 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.files import open_regular
 from stemsplit.hub.opcodes import MAX_TENSOR_DIMENSIONS, Opaque, read_pickle
+from stemsplit.quoting import quoted, reason
 
 MAX_PICKLE_BYTES = 32 << 20
+MAX_DIRECTORY_BYTES = 4 << 20
+"""Of a zip file: what says where its entries are, some hundred bytes for each of them."""
+_PIECE_BYTES = 1 << 20
 _ZIP_MAGIC = b"PK\x03\x04"
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _STREAM_PROTOCOL = 1001
@@ -45,17 +51,18 @@ def read_checkpoint(path: Path) -> object:
         CheckpointError: the file is damaged, or is not a PyTorch checkpoint.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            num_bytes = os.fstat(file.fileno()).st_size
             is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
             file.seek(0)
-            storages = _Storages(max_bytes=path.stat().st_size)
+            storages = _Storages(max_bytes=num_bytes)
             return _read_zip(file, storages) if is_zip else _read_stream(file, storages)
     except CheckpointError as error:
         raise CheckpointError(f"{path} cannot be read: {error.message}", hint=error.hint) from error
     except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or truncated ({error}).") from error
+        raise CheckpointError(f"{path} is damaged or truncated ({reason(error)}).") from error
     except (ValueError, LookupError, struct.error) as error:  # zipfile on a broken directory
-        raise CheckpointError(f"{path} is damaged ({error}).") from error
+        raise CheckpointError(f"{path} is damaged ({reason(error)}).") from error
 
 
 class _Storages:
@@ -65,6 +72,7 @@ class _Storages:
     """
 
     def __init__(self, *, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
         self._remaining_bytes = max_bytes
         self._buffers: dict[str, bytearray] = {}
         self._views: dict[str, Tensor] = {}
@@ -106,7 +114,7 @@ class _Storages:
         buffer = memoryview(self._buffers[key])
         filled = 0
         while filled < len(buffer):
-            block = file.read(min(len(buffer) - filled, 1 << 22))
+            block = file.read(min(len(buffer) - filled, _PIECE_BYTES))
             if not block:
                 raise CheckpointError(f"the data of storage {key} ends too early.")
             buffer[filled : filled + len(block)] = block
@@ -139,11 +147,37 @@ class _Storages:
         return self._views[key]
 
 
+class _InPieces:
+    """A file for `zipfile`, which gives no piece of it that is larger than needed.
+
+    zipfile takes the list of all entries at once, and makes of it ten times as much.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"its list of entries has {size} bytes")
+        return self._file.read(MAX_DIRECTORY_BYTES if size < 0 else size)
+
+
+def _entries(archive: zipfile.ZipFile, max_bytes: int) -> list[zipfile.ZipInfo]:
+    """What is in the archive: each by a name of its own, and nothing of the file twice."""
+    entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError("it is a compressed zip file, which PyTorch does not write.")
+    if len(archive.namelist()) > len({entry.filename for entry in entries}):
+        raise CheckpointError("it is a zip file with several entries of one name.")
+    if sum(entry.file_size for entry in entries) > max_bytes:
+        raise CheckpointError("it is a zip file whose entries overlap.")
+    return entries
+
+
 def _read_zip(file: IO[bytes], storages: _Storages) -> object:
-    with zipfile.ZipFile(file) as archive:
-        entries = archive.infolist()
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise CheckpointError("it is a compressed zip file, which PyTorch does not write.")
+    with zipfile.ZipFile(cast(IO[bytes], _InPieces(file))) as archive:
+        entries = _entries(archive, storages.max_bytes)
         pickles = [entry for entry in entries if entry.filename.count("/") == 1]
         pickles = [entry for entry in pickles if entry.filename.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -153,7 +187,8 @@ def _read_zip(file: IO[bytes], storages: _Storages) -> object:
         folder = pickles[0].filename.removesuffix("data.pkl")
         _check_byte_order(archive, folder)
         with archive.open(pickles[0]) as pickle:
-            value = read_pickle(io.BytesIO(pickle.read(MAX_PICKLE_BYTES)), storages)
+            content = b"".join(iter(lambda: pickle.read(_PIECE_BYTES), b""))
+        value = read_pickle(io.BytesIO(content), storages)
         for key in storages.names():
             entry = archive.getinfo(f"{folder}data/{key}")
             if entry.file_size != storages.num_bytes(key):
@@ -173,7 +208,9 @@ def _check_byte_order(archive: zipfile.ZipFile, folder: str) -> None:
         with archive.open(name) as file:
             order = file.read(16)
         if order != b"little":
-            raise CheckpointError(f"its byte order is {order!r}; only little-endian is supported.")
+            raise CheckpointError(
+                f"its byte order is {quoted(order)}; only little-endian is supported."
+            )
 
 
 def _read_stream(file: IO[bytes], storages: _Storages) -> object:

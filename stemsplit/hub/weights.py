@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import NoneType
 from typing import Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.files import open_regular
 from stemsplit.hub.opcodes import Opaque
+from stemsplit.hub.plain_data import check_extent, parts_of_value
 from stemsplit.hub.unpickle import read_checkpoint
+from stemsplit.quoting import quoted, reason
 
 MAX_METADATA_CHARACTERS = 1 << 20
-MAX_DEPTH = 16
+MAX_HEADER_BYTES = 8 << 20
+"""Of a safetensors file: what says where its tensors are, a hundred bytes for each of them."""
 _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
 _STATE_KEYS = ("state_dict", "state", "model_state_dict")
@@ -86,13 +92,25 @@ def _bare_tensors(path: Path, content: object) -> dict[str, Tensor]:
 
 def _open_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path} is damaged or truncated ({error}).", hint="Download or copy it again."
+            f"{path} is damaged or truncated ({reason(error)}).", hint="Download or copy it again."
         ) from error
+
+
+def _check_header(path: Path) -> None:
+    """Raises ValueError where the header alone would take much memory to read.
+
+    The library that reads the file takes any up to 100 MB, and builds an object for each value.
+    """
+    with open_regular(path) as file:
+        (num_bytes,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+    if num_bytes > MAX_HEADER_BYTES:
+        raise ValueError(f"its header has {num_bytes} bytes")
 
 
 def _named_safetensors(
@@ -154,20 +172,25 @@ def _checked_tensors(path: Path, tensors: object) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} holds no tensors.")
     for name, tensor in tensors.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{path}: {str(name)[:60]!r} in its state is not a tensor.")
+            raise CheckpointError(f"{path}: {quoted(name)} in its state is not a tensor.")
     return tensors
 
 
-def _is_plain(value: object, depth: int = 0) -> bool:
-    if depth > MAX_DEPTH:
+def _is_plain(value: object) -> bool:
+    """Whether the value is made of nothing but lists, names, texts and numbers, and few enough."""
+    try:
+        check_extent(value, _plain_parts)
+    except ValueError:
         return False
-    if isinstance(value, Mapping):
-        return all(
-            isinstance(key, str) and _is_plain(item, depth + 1) for key, item in value.items()
-        )
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(item, depth + 1) for item in value)
-    return value is None or isinstance(value, (str, int, float, bool, Fraction))
+    return True
+
+
+def _plain_parts(value: object) -> tuple[int, Collection[object]]:
+    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+        raise ValueError("a name is no text")
+    if not isinstance(value, (Mapping, list, tuple, str, int, float, bool, Fraction, NoneType)):
+        raise ValueError("a value is of no plain kind")
+    return parts_of_value(value)
 
 
 def _read_json(text: str, path: Path) -> object:
@@ -176,7 +199,7 @@ def _read_json(text: str, path: Path) -> object:
     try:
         return json.loads(text, object_hook=_decode_fraction, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its metadata is not readable ({error}).") from error
+        raise CheckpointError(f"{path}: its metadata is not readable ({reason(error)}).") from error
 
 
 def _decode_fraction(value: dict[str, Any]) -> object:

@@ -16,6 +16,7 @@ from torch import Tensor
 from stemsplit.errors import CheckpointError
 from stemsplit.models.mdxnet.graph import GraphNode, read_graph
 from stemsplit.models.mdxnet.uvr import uvr_settings
+from stemsplit.quoting import listed
 
 # What the section `model` of a configuration has for this family and for no other.
 _MARKS: Mapping[str, Collection[str]] = {
@@ -108,7 +109,7 @@ def _family_of_settings(settings: Mapping[str, object], file_name: str) -> str:
     problem = f"fits {' and '.join(families)}" if families else "fits no family that stemsplit has"
     raise CheckpointError(
         f"The configuration of {file_name} {problem}: its section `model` has "
-        f"{', '.join(sorted(map(str, names)))[:200] or 'nothing'}.",
+        f"{listed(names) or 'nothing'}.",
         hint=f"Families are told apart by arguments of the network: {rules}. If the file relies on "
         "a default, write that argument into it.",
     )

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from stemsplit.errors import CheckpointError
 from stemsplit.models.families import FAMILIES, Arguments, Family
 from stemsplit.models.spec import Model
+from stemsplit.quoting import listed, quoted, reason
 
 _NUM_SHOWN = 3
 
@@ -40,7 +41,7 @@ def build_model(
     family = FAMILIES.get(class_name)
     if family is None:
         raise CheckpointError(
-            f"The checkpoint holds a network of the class {class_name!r}.",
+            f"The checkpoint holds a network of the class {quoted(class_name)}.",
             hint=f"Known are: {', '.join(sorted(FAMILIES))}.",
         )
     network = _build(family, class_name, Arguments(args, kwargs, tensors.keys()))
@@ -78,7 +79,7 @@ def _build(family: Family, class_name: str, arguments: Arguments) -> nn.Module:
             return family.build(arguments)
     except ValueError as error:
         raise CheckpointError(
-            f"No {class_name} can be built with this checkpoint's arguments: {error}.",
+            f"No {class_name} can be built with this checkpoint's arguments: {reason(error)}.",
             hint="The file is damaged, or made for another version of the network.",
         ) from error
 
@@ -99,7 +100,7 @@ def _check_tensors(
         if not tensor.dtype.is_floating_point
     ]
     problems = [
-        f"{what}: {_first_few(names)}"
+        f"{what}: {listed(names, _NUM_SHOWN)}"
         for what, names in (
             ("missing tensors", missing),
             ("unexpected tensors", surplus),
@@ -113,8 +114,3 @@ def _check_tensors(
             f"The checkpoint does not fit its class {class_name}; {'; '.join(problems)}.",
             hint="The file is damaged, or made for another version of the network.",
         )
-
-
-def _first_few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NUM_SHOWN} more" if len(names) > _NUM_SHOWN else ""
-    return ", ".join(names[:_NUM_SHOWN]) + more

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from stemsplit.errors import CheckpointError
+from stemsplit.quoting import listed, quoted
 
 MAX_LAYER_CHANNELS = 16384
 """No layer of any network is wider: what the product of valid arguments may come to."""
@@ -59,14 +60,14 @@ class Arguments:
         doubled = sorted(positional.keys() & kwargs.keys())
         if doubled:
             raise CheckpointError(
-                f"The {family} checkpoint gives {doubled[0]!r} twice.", hint=_DAMAGED
+                f"The {family} checkpoint gives {quoted(doubled[0])} twice.", hint=_DAMAGED
             )
         unknown = [name for name in kwargs if name not in signature]
         if unknown:
             _log.warning(
                 "%s checkpoint: dropped the arguments %s, which the network does not have",
                 family,
-                ", ".join(repr(name) for name in unknown),
+                listed(map(quoted, unknown)),
             )
         self._family = family
         self._values = {**positional, **kwargs}
@@ -172,8 +173,8 @@ class Arguments:
         normal = None if isinstance(value, list | tuple) and not value else value
         if not isinstance(normal, bool | int | float | str | None) or normal != supported:
             raise CheckpointError(
-                f"The {self._family} checkpoint has {name}={_shown(value)}; "
-                f"stemsplit implements only {name}={supported!r}.",
+                f"The {self._family} checkpoint has {name}={quoted(value)}; "
+                f"stemsplit implements only {name}={quoted(supported)}.",
                 hint="Use another checkpoint, or the software that this one was made with.",
             )
 
@@ -187,11 +188,6 @@ class Arguments:
 
     def _error(self, name: str, value: object, wanted: str) -> CheckpointError:
         return CheckpointError(
-            f"The {self._family} checkpoint has {name}={_shown(value)}; expected {wanted}.",
+            f"The {self._family} checkpoint has {name}={quoted(value)}; expected {wanted}.",
             hint=_DAMAGED,
         )
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

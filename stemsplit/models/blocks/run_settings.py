@@ -14,6 +14,7 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
 from stemsplit.models.spec import InputScaling, counterpart_of
+from stemsplit.quoting import quoted
 
 _MAX_CHUNK_SECONDS = 600
 _MAX_OVERLAPS = 64
@@ -106,10 +107,10 @@ def model_arguments(
         CheckpointError: there is no such section, or it has an argument that is not known.
     """
     model = _section(family, settings, "model")
-    unknown = sorted(str(name) for name in model if name not in signature)
+    unknown = [name for name in model if name not in signature]
     if unknown:
         raise CheckpointError(
-            f"The configuration has the model argument {unknown[0][:80]!r}, which the "
+            f"The configuration has the model argument {quoted(unknown[0])}, which the "
             f"{family} of stemsplit does not have.",
             hint="Use another checkpoint, or the software that this one was made with.",
         )
@@ -120,7 +121,7 @@ def _section(family: str, settings: Mapping[str, object], name: str) -> Mapping[
     section = settings.get(name)
     if not isinstance(section, Mapping):
         raise CheckpointError(
-            f"The configuration of the {family} checkpoint has no section {name!r}.",
+            f"The configuration of the {family} checkpoint has no section {quoted(name)}.",
             hint="It is damaged, or belongs to other software; fetch it again.",
         )
     return section

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
+from stemsplit.quoting import quoted
 
 _FAMILY = "MDX23C"
 _MODEL_SIGNATURE = (
@@ -98,7 +99,7 @@ def _matched(
     value = model.get(name) if isinstance(model, Mapping) else None
     match = pattern.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise _unsupported(f"{name}={str(value)[:60]!r}")
+        raise _unsupported(f"{name}={quoted(value)}")
     return match[1], match[2] or ""
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.quoting import listed
 
 STEMS = ("bass", "drums", "other", "vocals")
 """In the order of the mixer's rows and columns; the mixture comes last."""
@@ -30,8 +31,8 @@ def read_mixer(tensors: Mapping[str, Tensor]) -> Tensor:
     weight = tensors.get(_WEIGHT)
     if weight is None or len(tensors) > 1 or weight.shape != shape:
         raise CheckpointError(
-            f"The mixer should be one tensor {_WEIGHT!r} of shape {list(shape)}, but there is "
-            f"{', '.join(f'{name} {list(tensor.shape)}' for name, tensor in tensors.items())}."
+            f"The mixer should be one tensor {_WEIGHT} of shape {list(shape)}, but there is "
+            f"{listed(f'{name} {list(tensor.shape)}' for name, tensor in tensors.items())}."
         )
     return weight.float()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.quoting import quoted
 
 # Not of the network: the spectrogram's window and the sample rate, which early versions saved.
 _LEFTOVERS = frozenset({"sample_rate", "stft.window", "transform.0.window"})
@@ -27,7 +28,7 @@ def merge_networks(
     missing = [stem for stem in stems if stem not in files]
     if missing:
         raise CheckpointError(
-            f"The Open-Unmix checkpoint has no file for the stem {missing[0]!r}.",
+            f"The Open-Unmix checkpoint has no file for the stem {quoted(missing[0])}.",
             hint="All its networks are needed: the filter behind them weighs one against another.",
         )
     return {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.quoting import quoted
 
 _FAMILY = "Open-Unmix"
 _SEPARATOR_KEYS = ("sample_rate", "nfft", "nhop", "nb_channels")
@@ -122,7 +123,8 @@ def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:
     section = settings.get(name)
     if not isinstance(section, Mapping):
         raise CheckpointError(
-            f"The description of the Open-Unmix checkpoint has no {name!r} with names and values.",
+            f"The description of the Open-Unmix checkpoint has no {quoted(name)} with names and "
+            "values.",
             hint=_HINT,
         )
     return section

@@ -10,6 +10,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
 from stemsplit.models.roformer.bands import Bands, adjacent_bands, mel_bands
+from stemsplit.quoting import listed, reason
 
 # The paper's 62 bands of together 1025 bins.
 _DEFAULT_WIDTHS = (*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129)
@@ -145,7 +146,7 @@ def _check(config: RoFormerConfig, *, num_stems: int) -> None:
     if config.bands[-1].stop != num_bins:
         raise ValueError(f"the bands have {config.bands[-1].stop} bins, the spectrogram {num_bins}")
     if num_stems != len(config.run.stems):
-        raise ValueError(f"it makes {num_stems} stems, called {', '.join(config.run.stems)}")
+        raise ValueError(f"it makes {num_stems} stems, called {listed(config.run.stems)}")
     if widest > MAX_LAYER_CHANNELS:
         raise ValueError(f"a layer would have {widest} channels, more than {MAX_LAYER_CHANNELS}")
     if num_stems * len(config.bands) > _MAX_MASK_BANDS:
@@ -159,6 +160,6 @@ def _contradictions_of(family: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise CheckpointError(
-            f"No {family} can be built with this configuration: {error}.",
+            f"No {family} can be built with this configuration: {reason(error)}.",
             hint="The file is damaged, or belongs to another checkpoint.",
         ) from error
