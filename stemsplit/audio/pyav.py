@@ -42,6 +42,11 @@ _MAX_PADDING_SAMPLES = 2304
 # is opened by Python, so no protocol is needed at all.
 _NO_PROTOCOLS = {"protocol_whitelist": "none"}
 
+# Tags in an unknown encoding are no reason to refuse a song. From version 19 on, PyAV bears them
+# unasked, and no longer knows the argument.
+_AV_VERSION = int(av.__version__.partition(".")[0])
+_ANY_TAGS = {"metadata_errors": "replace"} if _AV_VERSION < 19 else {}
+
 
 class _SeekableFile(io.FileIO):
     """A file in which ffmpeg may seek to the impossible positions that a damaged file names.
@@ -65,7 +70,7 @@ def open_pyav(path: Path, stream: int = 0) -> Iterator[Decoded]:
     """
     with _SeekableFile(path) as file:
         try:
-            container = av.open(file, metadata_errors="replace", options=_NO_PROTOCOLS)
+            container = av.open(file, options=_NO_PROTOCOLS, **_ANY_TAGS)
         except (av.FFmpegError, ValueError) as error:
             raise AudioReadError(
                 f"{display_path(path)} is not audio that stemsplit can read.",
