@@ -28,6 +28,7 @@ __all__ = [
     "AudioInfo",
     "StatsAccumulator",
     "TrackStats",
+    "check_readable",
     "hash_file",
     "probe",
     "read_blocks",
@@ -51,6 +52,17 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     path = Path(path)
     with _readable(path), _open(path, stream=0) as decoded:
         return decoded.info
+
+
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """Finds out, without asking what is in it, whether there is a file that may be read.
+
+    Raises:
+        AudioReadError: missing, a link to nothing, a folder, a device, empty, not permitted.
+    """
+    path = Path(path)
+    with _readable(path):
+        _first_bytes(path)
 
 
 def read_blocks(
@@ -148,9 +160,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise AudioReadError(
-            f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
-        ) from error
+        raise _missing(path) from error
     except PermissionError as error:
         raise AudioReadError(
             f"{display_path(path)} may not be read by this user.",
@@ -161,6 +171,18 @@ def _readable(path: Path) -> Iterator[None]:
             f"{display_path(path)} cannot be read: {error.strerror or error}.",
             hint="Check the path and the disk it is on.",
         ) from error
+
+
+def _missing(path: Path) -> AudioReadError:
+    if path.is_symlink():
+        return AudioReadError(
+            f"{display_path(path)} is a link to {display_path(path.readlink())}, which does not "
+            "exist.",
+            hint="Connect the disk that it is on, or remove the link.",
+        )
+    return AudioReadError(
+        f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
+    )
 
 
 def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:

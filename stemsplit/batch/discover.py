@@ -6,11 +6,11 @@ import logging
 import os
 import re
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stemsplit.audio.info import display_path
-from stemsplit.audio.source import probe
+from stemsplit.audio.source import check_readable, probe
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
@@ -25,10 +25,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """An input file, and the folder that it was found in relative to the one that was given."""
+    """An input file, and the folder that it was found in relative to the one that was given.
+
+    `problem`: why it is clear already that nothing can be read there. Also a folder that was given
+    and holds no songs is a song with a problem, so that it fails like one, and stops no other.
+    """
 
     path: Path
     subfolder: str = ""
+    problem: AudioReadError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +56,16 @@ def discover(inputs: Sequence[Path]) -> Discovery:
     A named file is taken as it is, so that a bad one is reported, and so is a file in a folder
     whose name says that it is audio. Hidden files, other files that are not audio by content, and
     the outputs of earlier runs are passed over.
-
-    Raises:
-        AudioReadError: a folder was named that holds no audio at all.
     """
     songs: dict[Path, Song] = {}
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
-            songs.setdefault(given.absolute(), Song(given))
+            songs.setdefault(given.absolute(), Song(given, problem=_problem(given)))
             continue
         walk = _Walk(given)
         walks.append(walk)
-        if not walk.songs:
-            outputs = f", only {walk.num_ours} outputs of stemsplit" if walk.num_ours else ""
-            raise AudioReadError(
-                f"The folder {display_path(given)} holds no audio{outputs}.",
-                hint="Name a folder with songs in it; hidden files are passed over.",
-            )
-        for song in walk.songs:
+        for song in walk.songs or [Song(given, problem=walk.problem)]:
             songs.setdefault(song.path.absolute(), song)
     return Discovery(
         tuple(songs.values()),
@@ -79,10 +75,19 @@ def discover(inputs: Sequence[Path]) -> Discovery:
     )
 
 
+def _problem(path: Path) -> AudioReadError | None:
+    try:
+        check_readable(path)
+    except AudioReadError as error:
+        return error
+    return None
+
+
 class _Walk:
     """What a folder holds."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self.songs: list[Song] = []
         self.num_skipped = 0
         self.num_ours = 0
@@ -99,10 +104,25 @@ class _Walk:
             for file in _visible(files):
                 self._add(folder / file, "" if subfolder == "." else subfolder, ours)
 
+    @property
+    def problem(self) -> AudioReadError:
+        """Why there are no songs in the folder."""
+        name = display_path(self._root)
+        if self._root in self.unreadable:
+            return AudioReadError(
+                f"The folder {name} may not be read by this user.",
+                hint="Change its permissions, or copy the songs to a folder of your own.",
+            )
+        outputs = f", only {self.num_ours} outputs of stemsplit" if self.num_ours else ""
+        return AudioReadError(
+            f"The folder {name} holds no audio{outputs}.",
+            hint="Name a folder with songs in it; hidden files are passed over.",
+        )
+
     def _add(self, path: Path, subfolder: str, ours: Container[Path]) -> None:
         if path.absolute() in ours:
             self.num_ours += 1
-        elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - same
+        elif path.name.endswith(RECORD_NAME) or not _is_file_or_lost(path):
             return
         elif _AUDIO_NAME.search(path.name) or _is_audio(path):
             self.songs.append(Song(path, subfolder))
@@ -116,6 +136,11 @@ class _Walk:
 
 def _visible(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
+
+
+def _is_file_or_lost(path: Path) -> bool:
+    """Whether there is a file, or a link to one that is gone: then it was a song, by its name."""
+    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 - as above
 
 
 def _is_audio(path: Path) -> bool:

@@ -163,6 +163,8 @@ class TrackPlan:
             AudioReadError: the input cannot be read.
         """
         path = job.song.path
+        if job.song.problem is not None:
+            raise job.song.problem
         mixture = Mixture.from_file(path)
         return cls(
             job=job,

@@ -152,7 +152,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show Python tracebacks.")]
 # The options of `separate`, in the order of its help.
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT", help="Songs, and folders of songs; - is stdin."),
+    # One that cannot be read is one song that fails, not the end of all others.
+    typer.Argument(
+        metavar="INPUT", help="Songs, and folders of songs; - is stdin.", readable=False
+    ),
 ]
 Template = Annotated[
     str,

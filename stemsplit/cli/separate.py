@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -161,6 +161,8 @@ def separate(
         reporter.note(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}.")
     found = discover(inputs)
     _note_passed_over(found, reporter, quiet=quiet)
+    if all(song.problem for song in found.songs):
+        _report_problems(found.songs, output, reporter, dry_run=dry_run)  # needs no model
 
     def open_model(choice: Choice | None) -> Session:
         session = open_session(
@@ -192,7 +194,7 @@ def separate(
         results, records = run_preview(jobs, map(open_model, picked), reporter)
     else:
         session = open_model(picked[0])
-        check_collisions(jobs, session)
+        check_collisions([job for job in jobs if job.song.problem is None], session)
         if to_stdout:
             check_single(jobs, session)
         if dry_run:
@@ -227,6 +229,31 @@ def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> N
         reporter.note(f"{found.num_ours} files are outputs of earlier runs: passed over.")
     for folder in found.unreadable:
         reporter.note(f"{folder} may not be read by this user: passed over.")
+
+
+def _report_problems(
+    songs: Sequence[Song], output: Path, reporter: Reporter, *, dry_run: bool
+) -> NoReturn:
+    """Ends a run in which there is nothing to separate."""
+    from stemsplit.batch.job import JobResult
+    from stemsplit.batch.preview import Preview
+
+    errors = {song.path: str(song.problem) for song in songs}
+    if dry_run:
+        previews = [
+            Preview(input=path, folder=output, action="fail", error=error)
+            for path, error in errors.items()
+        ]
+        reporter.planned(previews, 0.0)
+    else:
+        results = [
+            JobResult(input=path, status="failed", error=error) for path, error in errors.items()
+        ]
+        reporter.begin(dict.fromkeys(errors, 0.0))
+        for result in results:
+            reporter.finish(result)
+        reporter.end(results)
+    raise typer.Exit(1)
 
 
 def _preview(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:

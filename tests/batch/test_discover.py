@@ -13,7 +13,6 @@ from stemsplit.batch.record import (
     recorded_outputs,
     write_record,
 )
-from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 
 
@@ -43,10 +42,43 @@ def test_a_folder_gives_audio_by_content_in_order(tmp_path: Path) -> None:
     assert found.num_skipped == 1
 
 
-def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("not music")
-    with pytest.raises(AudioReadError, match="holds no audio"):
-        discover([tmp_path])
+def test_a_folder_without_audio_is_a_song_that_fails(tmp_path: Path) -> None:
+    song, empty = make_song(tmp_path / "a.wav"), tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("not music")
+    good, bad = discover([song, empty]).songs
+    assert good.problem is None
+    assert bad.path == empty
+    assert "holds no audio. Name a folder" in str(bad.problem)
+
+
+def test_a_named_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    pipe, link, empty = (tmp_path / name for name in ("pipe.wav", "link.wav", "empty.wav"))
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "gone" / "song.wav")
+    empty.touch()
+    loop = tmp_path / "loop.wav"
+    loop.symlink_to(loop)
+    inputs = [pipe, link, empty, loop, tmp_path / "missing.wav", tmp_path / ("x" * 300)]
+    assert [str(song.problem).partition(tmp_path.name)[2] for song in discover(inputs).songs] == [
+        "/pipe.wav is not a regular file. Save the audio to a file first.",
+        f"/link.wav is a link to {tmp_path}/gone/song.wav, which does not exist. Connect the disk "
+        "that it is on, or remove the link.",
+        "/empty.wav is empty (0 bytes). Copy or download it again.",
+        "/loop.wav cannot be read: Too many levels of symbolic links. Check the path and the disk "
+        "it is on.",
+        "/missing.wav does not exist. Check the spelling and the folder.",
+        f"/{'x' * 300} cannot be read: File name too long. Check the path and the disk it is on.",
+    ]
+
+
+def test_in_a_folder_a_song_whose_link_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    make_song(tmp_path / "a.wav")
+    for name in ("b.mp3", "notes.txt"):
+        (tmp_path / name).symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe.wav")
+    found = discover([tmp_path])
+    assert [song.path.name for song in found.songs] == ["a.wav", "b.mp3"]
 
 
 def test_our_own_outputs_are_passed_over_wherever_they_are(tmp_path: Path) -> None:
@@ -68,8 +100,8 @@ def test_outputs_are_ours_after_their_folder_was_renamed(tmp_path: Path) -> None
         {"outputs": [{"file": "bass.wav"}], "earlier": [{"file": "old/drums.wav"}]},
     )
     renamed = (tmp_path / "song").rename(tmp_path / "another name")
-    with pytest.raises(AudioReadError, match="holds no audio, only 2 outputs of stemsplit"):
-        discover([renamed])
+    (song,) = discover([renamed]).songs
+    assert "holds no audio, only 2 outputs of stemsplit" in str(song.problem)
 
 
 def test_a_damaged_song_is_not_passed_over(tmp_path: Path) -> None:
@@ -86,6 +118,8 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     make_song(tmp_path / "a.wav")
     (tmp_path / "locked").mkdir(mode=0)
     assert discover([tmp_path]).unreadable == (tmp_path / "locked",)
+    (song,) = discover([tmp_path / "locked"]).songs
+    assert "locked may not be read by this user" in str(song.problem)
 
 
 def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,6 +224,54 @@ def test_one_bad_file_does_not_stop_the_others(stemsplit: Stemsplit, song: Path)
         "bad.mp3",
         "missing.wav",
     ]
+
+
+def test_no_argument_that_cannot_be_read_stops_the_others(
+    stemsplit: Stemsplit, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("empty").mkdir()
+    Path("gone.wav").symlink_to("nowhere.wav")
+    os.mkfifo("pipe.wav")
+    Path("locked.wav").write_bytes(song.read_bytes())
+    real_open = Path.open
+
+    def locked(path: Path, *arguments: Any, **others: Any) -> Any:
+        if path.name == "locked.wav":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real_open(path, *arguments, **others)
+
+    monkeypatch.setattr(Path, "open", locked)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # what typer asks, if it asks
+    bad = ["empty", "gone.wav", "pipe.wav", "locked.wav", "missing.wav"]
+    result = stemsplit(*bad, song, "-m", "spectral")
+    assert result.exit_code == 1, result.stderr
+    assert (Path("separated/spectral/song") / "vocals.wav").exists()
+    for words in (
+        "Failed: empty: The folder empty holds no audio.",
+        "Failed: gone.wav: gone.wav is a link to nowhere.wav, which does not exist.",
+        "Failed: pipe.wav: pipe.wav is not a regular file.",
+        "Failed: locked.wav: locked.wav may not be read by this user.",
+        "Failed: missing.wav: missing.wav does not exist.",
+        "1 done, 0 skipped, 5 failed.",
+    ):
+        assert words in result.stderr
+
+
+@pytest.mark.parametrize("names", [["missing.wav"], ["missing.wav", "empty"]])
+def test_without_anything_to_read_no_model_is_asked_for(
+    stemsplit: Stemsplit, names: list[str]
+) -> None:
+    Path("empty").mkdir()
+    result = stemsplit(*names, "-m", "no such model")
+    assert result.exit_code == 1
+    assert "Failed: missing.wav: missing.wav does not exist." in result.stderr
+    assert result.stderr.count("Failed:") == len(names)
+    events = [json.loads(line) for line in stemsplit(*names, "--json").stdout.splitlines()]
+    assert [event["event"] for event in events] == ["failed"] * len(names) + ["summary"]
+    planned = stemsplit(*names, "--dry-run", "--json")
+    assert planned.exit_code == 1
+    events = [json.loads(line) for line in planned.stdout.splitlines()]
+    assert [event.get("action") for event in events] == ["fail"] * len(names) + [None]
 
 
 @pytest.mark.parametrize("other", ["song.flac", "SONG.wav"])
