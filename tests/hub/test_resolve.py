@@ -134,7 +134,7 @@ def test_bags_that_make_no_sense_are_refused(text: str, message: str) -> None:
 
 
 def test_tags_in_a_bag_construct_nothing() -> None:
-    with pytest.raises(CheckpointError, match="has the tag .*, which stands for no plain value"):
+    with pytest.raises(CheckpointError, match=r"has the tag .*, which stands for no plain value"):
         parse_bag(b"models: !!python/object/apply:os.getenv [HOME]", "bag.yaml")
 
 
