@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from openunmix.filtering import wiener as reference_wiener
 from torch import Tensor
 
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.dsp.wiener import WienerOptions, expectation_maximization, wiener
+from tests.references import reference_module
 
 REQUIRED_DB = 120.0
 """Both compute in float64, from and to float32: 138 dB and more are seen."""
@@ -34,7 +34,7 @@ def reference(spectrograms: Tensor, mixture: Tensor, options: WienerOptions) -> 
     """What Open-Unmix gives, item by item, in float64; it knows no windows."""
     estimates = []
     for magnitudes, bins in zip(spectrograms, mixture, strict=True):
-        estimate = reference_wiener(
+        estimate = reference_module("openunmix.filtering").wiener(
             magnitudes.permute(3, 2, 1, 0).double(),  # [N, F, C, S]
             torch.view_as_real(bins.permute(2, 1, 0).to(torch.complex128).contiguous()),
             options.num_iterations,

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from demucs.apply import BagOfModels, apply_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from stemsplit import Separator
 from stemsplit.dsp.difference import signal_to_difference_db
@@ -30,6 +29,9 @@ from tests.models.random_models import (
     write_safetensors,
     write_th,
 )
+from tests.references import reference_module
+
+demucs_apply = reference_module("demucs.apply")
 
 PROMISED_DB = 80.0
 PROMISED_BF16_DB = 50.0  # of each stem; 55 dB and more over all stems together
@@ -54,13 +56,12 @@ def song(seconds: float) -> Tensor:
     return noise * level * torch.tensor([[1.0], [0.6]]) + 0.01
 
 
-def reference_stems(
-    model: ReferenceModel | BagOfModels, mixture: Tensor, *, shifts: int = 0
-) -> Tensor:
+def reference_stems(model: nn.Module, mixture: Tensor, *, shifts: int = 0) -> Tensor:
     """Stems [S, C, T] as demucs' own `Separator.separate_tensor` makes them."""
     mono = mixture.mean(0)
     mean, std = mono.mean(), mono.std() + 1e-8
-    stems = apply_model(model, ((mixture - mean) / std)[None], shifts=shifts, overlap=0.25)
+    standardized = ((mixture - mean) / std)[None]
+    stems = demucs_apply.apply_model(model, standardized, shifts=shifts, overlap=0.25)
     return stems[0] * std + mean
 
 
@@ -104,7 +105,7 @@ def test_a_bag_with_weights_and_a_segment_equals_the_reference(tmp_path: Path) -
     bag = write_bag(tmp_path, "bag", models, weights, segment=2)
     mixture = song(7)
     separator = Separator(bag, device="cpu", precision="fp32")
-    expected = reference_stems(BagOfModels(models, weights, 2), mixture)
+    expected = reference_stems(demucs_apply.BagOfModels(models, weights, 2), mixture)
     assert_parity(separator, expected, mixture)
 
 
@@ -127,7 +128,7 @@ def test_a_users_segment_equals_the_reference(tmp_path: Path) -> None:
     mixture = song(3)
     mono = mixture.mean(0)
     mean, std = mono.mean(), mono.std() + 1e-8
-    expected = apply_model(
+    expected = demucs_apply.apply_model(
         model, ((mixture - mean) / std)[None], shifts=0, overlap=0.5, segment=0.7
     )
     separator = Separator(

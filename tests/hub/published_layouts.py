@@ -17,7 +17,6 @@ from typing import Any
 import safetensors.torch
 import torch
 import yaml
-from openunmix import model as openunmix
 from torch import Tensor, nn
 
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
@@ -27,6 +26,7 @@ from tests.hub.loopback import Hub
 from tests.models import random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.published_mdxnet import PublishedMdxNet
+from tests.references import reference_module
 
 _SAMPLE_RATE = 44100
 _CHUNK_SAMPLES = 22050
@@ -214,7 +214,9 @@ def _openunmix(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedN
     weights = []
     for file in network.weights:
         heard = 16000 * 256 // _SAMPLE_RATE + 1
-        reference = openunmix.OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=8, max_bin=heard)
+        reference = reference_module("openunmix.model").OpenUnmix(
+            nb_bins=129, nb_channels=2, hidden_size=8, max_bin=heard
+        )
         fill_by_name(reference)
         with torch.no_grad():
             nn.init.constant_(reference.output_mean, 0.3)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from openunmix import model as openunmix
 
 from stemsplit import Separator
 from stemsplit.errors import CheckpointError
@@ -24,6 +23,7 @@ from tests.hub.published_layouts import as_yaml, small_settings, tensors_of
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.parity import noise
 from tests.models.published_mdxnet import PublishedMdxNet
+from tests.references import reference_module
 
 CONFIGURED = ("bs_roformer", "mel_band_roformer", "scnet", "mdx23c")
 FOUR = ("drums", "bass", "other", "vocals")
@@ -131,7 +131,9 @@ def test_a_folder_of_open_unmix_s_training_program(tmp_path: Path) -> None:
     separator = {"sample_rate": 44100.0, "nfft": 256, "nhop": 64, "nb_channels": 2}
     (tmp_path / "separator.json").write_text(json.dumps(separator))
     for stem in ("vocals", "drums"):
-        network = openunmix.OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=8, max_bin=93)
+        network = reference_module("openunmix.model").OpenUnmix(
+            nb_bins=129, nb_channels=2, hidden_size=8, max_bin=93
+        )
         fill_by_name(network)
         torch.save(network.state_dict(), tmp_path / f"{stem}.pth")
         about = {"args": {"hidden_size": 8, "bandwidth": 16000, "target": stem}, "best_loss": 1.0}

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from stemsplit.errors import CheckpointError
 from stemsplit.hub import onnx_weights, protobuf
 from stemsplit.hub.onnx_weights import OnnxGraph, fingerprint, read_onnx
 from stemsplit.hub.protobuf import DamagedMessageError, Message, integers
+from tests.references import reference_module
+
+onnx = reference_module("onnx")
+TensorProto, helper, numpy_helper = onnx.TensorProto, onnx.helper, onnx.numpy_helper
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from demucs.htdemucs import HTDemucs
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
@@ -23,6 +22,9 @@ from stemsplit.hub.opcodes import Opaque, read_pickle
 from stemsplit.hub.unpickle import _Storages, read_checkpoint
 from stemsplit.hub.weights import read_weights
 from tests.models import random_models
+from tests.references import reference_module
+
+HTDemucs = reference_module("demucs.htdemucs").HTDemucs
 
 METADATA = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": "{}"}
 

@@ -2,7 +2,6 @@
 
 import re
 
-import julius
 import pytest
 import torch
 
@@ -11,6 +10,7 @@ from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
 from stemsplit.models.registry import build_model
 from tests.models.parity import REQUIRED_DB, agreement_db, build, network_agreement_db, noise
 from tests.models.random_models import STEMS, class_name, demucs
+from tests.references import reference_module
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,7 @@ def test_present_names_are_left_alone() -> None:
 
 @pytest.mark.parametrize("num_samples", [1, 2, 51, 1000, 1001])
 def test_resampling_equals_julius(num_samples: int) -> None:
+    julius = reference_module("julius")
     signal = noise(2, 3, num_samples)
     up, down = upsample_by_two(signal), downsample_by_two(signal)
     torch.testing.assert_close(up, julius.resample_frac(signal, 1, 2), atol=2e-6, rtol=0)

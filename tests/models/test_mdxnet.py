@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from tests.golden import make_mdxnet as golden_case
 from tests.models.deterministic_weights import fill_by_name, noise_by_name, values_by_name
 from tests.models.loading import golden, loaded, separate
 from tests.models.published_mdxnet import PublishedMdxNet
+from tests.references import reference_module
 
 PUBLISHED: dict[str, Any] = {
     "target_name": "vocals",
@@ -83,7 +83,9 @@ def test_onnx_files_equal_onnx_runtime(case: str, tmp_path: Path) -> None:
     expected_config = read_mdxnet_config(settings)
     assert network.config == expected_config
     maps = noise_by_name("maps", 2, 4, 24, 32)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = reference_module("onnxruntime").InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
     (expected,) = session.run(None, {"input": maps.numpy()})
     ours = network._run_layers(maps.transpose(-1, -2)).transpose(-1, -2)
     assert signal_to_difference_db(torch.from_numpy(expected), ours) > 100

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from openunmix import model as reference
 from torch import Tensor
 
 from stemsplit.dsp.difference import signal_to_difference_db
@@ -17,6 +16,9 @@ from stemsplit.models.openunmix.config import read_openunmix_config
 from stemsplit.models.openunmix.model import OpenUnmix
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 from tests.models.loading import loaded, separate
+from tests.references import reference_module
+
+openunmix = reference_module("openunmix.model")
 
 STEMS = ("vocals", "drums", "bass", "other")
 
@@ -49,7 +51,7 @@ def both(settings: dict[str, Any]) -> tuple[Any, OpenUnmix]:
     separator = settings["separator"]
     networks = {}
     for index, (stem, network) in enumerate(zip(config.stems, config.networks, strict=True)):
-        networks[stem] = reference.OpenUnmix(
+        networks[stem] = openunmix.OpenUnmix(
             nb_bins=config.spectrogram.num_bins,
             nb_channels=separator["nb_channels"],
             hidden_size=network.hidden_size,
@@ -61,7 +63,7 @@ def both(settings: dict[str, Any]) -> tuple[Any, OpenUnmix]:
             networks[stem].fc3.weight.mul_(1 - 0.2 * index)
             networks[stem].output_scale.mul_(0.2)
             networks[stem].output_mean.fill_(0.3)
-    theirs = reference.Separator(
+    theirs = openunmix.Separator(
         networks,
         niter=1 if len(networks) > 1 else 0,
         sample_rate=separator["sample_rate"],
@@ -143,7 +145,7 @@ def test_the_published_sizes(name: str, hidden_size: int, num_heard_bins: int) -
     settings = published_settings(name)
     with torch.device("meta"):
         model = OpenUnmix(read_openunmix_config(settings))
-        network = reference.OpenUnmix(
+        network = openunmix.OpenUnmix(
             nb_bins=settings["separator"]["nfft"] // 2 + 1,
             nb_channels=settings["separator"]["nb_channels"],
             hidden_size=hidden_size,
@@ -210,7 +212,7 @@ def test_half_precision_comes_close() -> None:
 def test_surplus_tensors_are_not_lost_silently() -> None:
     settings = settings_of(MUSIC, ("vocals",))
     config = read_openunmix_config(settings)
-    network = reference.OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=16, max_bin=93)
+    network = openunmix.OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=16, max_bin=93)
     tensors = {**published_tensors(network), "fc4.weight": torch.zeros(1)}
     merged = merge_networks({"vocals": tensors, "drums": tensors}, stems=("vocals",))
     with pytest.raises(RuntimeError, match=r"Unexpected key\(s\) in state_dict: .*0.fc4.weight"):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from demucs.hf import load_safetensors_model
 
 from tests.models.random_models import (
     ReferenceModel,
@@ -17,6 +16,9 @@ from tests.models.random_models import (
     write_safetensors,
     write_th,
 )
+from tests.references import reference_module
+
+load_safetensors_model = reference_module("demucs.hf").load_safetensors_model
 
 
 def _assert_same(loaded: ReferenceModel, model: ReferenceModel) -> None:

@@ -19,11 +19,11 @@ from tests.golden.make_roformer import CASES, mixture
 from tests.models.deterministic_weights import fill_by_name
 from tests.models.loading import golden, loaded
 from tests.models.parity import REQUIRED_DB, agreement_db, noise
+from tests.references import reference_module
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the reference's, and those of what it needs
-    from bs_roformer import BSRoformer as ReferenceBS
-    from bs_roformer import MelBandRoformer as ReferenceMel
+ReferenceBS = reference_module("bs_roformer").BSRoformer
+ReferenceMel = reference_module("bs_roformer").MelBandRoformer
+
 
 SIX_STEMS = ("bass", "drums", "other", "vocals", "guitar", "piano")
 KINDS = ("bs", "mel")
