@@ -256,8 +256,6 @@ def _attempt(
         return run_job(job, session, on_start=on_start, on_progress=partial(on_progress, job))
     except TrackBusyError:
         return None
-    except BrokenPipeError:  # nobody listens any more
-        raise
     except StemsplitError as error:
         _log.debug("%s failed", job.song.path, exc_info=True)
         return JobResult(input=job.song.path, status="failed", error=str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any
 
@@ -56,10 +55,6 @@ class StemsplitGroup(TyperGroup):
         except KeyboardInterrupt as stop:
             say("Interrupted: unfinished tracks left no files behind.")
             raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
-        except BrokenPipeError:
-            # Whoever read our output has had enough; Python would complain once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
         except Exception as error:
             # Typer's own exceptions carry an exit code or end the program; the rest are ours.
             if hasattr(error, "exit_code") or isinstance(error, typer.Abort) or debugging():

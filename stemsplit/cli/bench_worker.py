@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemsplit.cli.bench_results import Measurement
 from stemsplit.cli.imports import importing
+from stemsplit.cli.streams import guard_streams
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
@@ -247,4 +248,5 @@ def _device_peak_bytes(device: torch.device) -> int | None:
 
 
 if __name__ == "__main__":
+    guard_streams()
     main()

@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from stemsplit.cli.streams import describe_stdout_error, take_stdout_error, was_closed
 from stemsplit.errors import AudioWriteError, UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def is_stdout(output: Path, *, prints: bool) -> bool:
             "With -o - the stem goes to stdout, where --json and --dry-run print.",
             hint="Write to a folder with -o DIR.",
         )
-    if sys.stdout.isatty():
+    if unfit := _unfit(1, sys.stdout):
         raise UsageError(
-            "With -o - the stem goes to stdout, and that is a terminal.",
+            f"With -o - the stem goes to stdout, and that is {unfit}.",
             hint="Send it on with | or >, or write to a folder with -o DIR.",
         )
     return True
@@ -80,17 +81,18 @@ def deliver(results: Sequence[JobResult]) -> None:
         AudioWriteError: it takes no more.
     """
     for path in (path for result in results for path in result.outputs.values()):
-        try:
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        if error := take_stdout_error():
             raise AudioWriteError(
-                f"stdout could not be written: {error.strerror or error}.",
+                f"The stem is lost: {describe_stdout_error(error)}.",
                 hint="Check where it leads to.",
             ) from error
+
+
+def _unfit(number: int, stream: TextIO) -> str:
+    """What a standard stream is, if no song goes through it."""
+    return "closed" if was_closed(number) else "a terminal" if stream.isatty() else ""
 
 
 @contextmanager
@@ -104,9 +106,10 @@ def _stdin_as_file(folder: Path) -> Iterator[Path]:
 
     from stemsplit.audio.place import make_folders, remove_folders, writing
 
-    if sys.stdin.isatty():
+    if unfit := _unfit(0, sys.stdin):
         raise UsageError(
-            "- reads a song from stdin, and that is a terminal.", hint="Send one with | or <."
+            f"- reads a song from stdin, and that is {unfit}.",
+            hint="Send one with | or <.",
         )
     spool = folder / f"{_SPOOL}{secrets.token_hex(8)}"
     song = spool / "stdin"

@@ -14,6 +14,7 @@ import typer
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.cli.streams import note_lost_list
 from stemsplit.errors import ReportError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def report(
             hint="Name a folder that has stemsplit.json files below it, such as `separated`.",
         )
     offer(written, open_page=bool(open_page))
+    if not json:
+        note_lost_list()
     if written.num_failed:
         raise typer.Exit(1)
 

@@ -17,6 +17,7 @@ from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.imports import importing
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
 from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.cli.streams import note_lost_list
 from stemsplit.errors import StemsplitError, UsageError
 
 if TYPE_CHECKING:
@@ -208,6 +209,8 @@ def separate(
     if with_pages:
         written = write_pages(output, reporter, embed=embed, wanted=records, failures=failures)
         offer(written, open_page=preview and can_show() if open_page is None else open_page)
+    if not (json or to_stdout):
+        note_lost_list()
     if failures:
         raise typer.Exit(1)
 
