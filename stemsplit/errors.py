@@ -26,8 +26,11 @@ import re
 
 from stemsplit.quoting import shortened
 
-MAX_MESSAGE = 4000
-"""Characters of a message, and as many of a hint: the last resort, for texts that grew unseen."""
+MAX_MESSAGE = 20_000
+"""Characters of a message, and as many of a hint: the last resort, for texts that grew unseen.
+
+More than two paths that no system opens, since a message says at its end what is wrong with them.
+"""
 
 # Control characters, the other line ends of Unicode, and bytes of names that are no text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

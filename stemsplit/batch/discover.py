@@ -40,14 +40,15 @@ class Song:
 class Discovery:
     """The songs, in order and without repetition, and what was passed over in the folders.
 
-    `num_skipped` files are not audio, `num_ours` are outputs of earlier runs, and the folders in
-    `unreadable` may not be listed.
+    `num_skipped` files are not audio, `num_ours` are outputs of earlier runs, the folders in
+    `unreadable` may not be listed, and the links in `dangling` lead to nothing.
     """
 
     songs: tuple[Song, ...]
     num_skipped: int = 0
     num_ours: int = 0
     unreadable: tuple[Path, ...] = ()
+    dangling: tuple[Path, ...] = ()
 
 
 def discover(inputs: Sequence[Path]) -> Discovery:
@@ -72,6 +73,7 @@ def discover(inputs: Sequence[Path]) -> Discovery:
         num_skipped=sum(walk.num_skipped for walk in walks),
         num_ours=sum(walk.num_ours for walk in walks),
         unreadable=tuple(folder for walk in walks for folder in walk.unreadable),
+        dangling=tuple(link for walk in walks for link in walk.dangling),
     )
 
 
@@ -92,6 +94,7 @@ class _Walk:
         self.num_skipped = 0
         self.num_ours = 0
         self.unreadable: list[Path] = []
+        self.dangling: list[Path] = []
         ours: set[Path] = set()
         for name, subfolders, files in os.walk(root, onerror=self._note_error):
             folder = Path(name)
@@ -122,7 +125,9 @@ class _Walk:
     def _add(self, path: Path, subfolder: str, ours: Container[Path]) -> None:
         if path.absolute() in ours:
             self.num_ours += 1
-        elif path.name.endswith(RECORD_NAME) or not _is_file_or_lost(path):
+        elif not os.path.exists(path):  # noqa: PTH110 - as above
+            self.dangling.append(path)
+        elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - as above
             return
         elif _AUDIO_NAME.search(path.name) or _is_audio(path):
             self.songs.append(Song(path, subfolder))
@@ -136,11 +141,6 @@ class _Walk:
 
 def _visible(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
-
-
-def _is_file_or_lost(path: Path) -> bool:
-    """Whether there is a file, or a link to one that is gone: then it was a song, by its name."""
-    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 - as above
 
 
 def _is_audio(path: Path) -> bool:

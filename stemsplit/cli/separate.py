@@ -232,6 +232,8 @@ def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> N
         reporter.note(f"{found.num_ours} files are outputs of earlier runs: passed over.")
     for folder in found.unreadable:
         reporter.note(f"{folder} may not be read by this user: passed over.")
+    for link in found.dangling:
+        reporter.note(f"{link} is a link to nothing: passed over.")
 
 
 def _report_problems(

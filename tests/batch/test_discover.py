@@ -72,13 +72,14 @@ def test_a_named_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     ]
 
 
-def test_in_a_folder_a_song_whose_link_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+def test_links_to_nothing_in_a_folder_are_named(tmp_path: Path) -> None:
     make_song(tmp_path / "a.wav")
-    for name in ("b.mp3", "notes.txt"):
-        (tmp_path / name).symlink_to(tmp_path / "gone")
+    (tmp_path / "b.mp3").symlink_to(tmp_path / "gone")
     os.mkfifo(tmp_path / "pipe.wav")
     found = discover([tmp_path])
-    assert [song.path.name for song in found.songs] == ["a.wav", "b.mp3"]
+    assert [song.path.name for song in found.songs] == ["a.wav"]
+    assert found.dangling == (tmp_path / "b.mp3",)
+    assert found.num_skipped == 0
 
 
 def test_our_own_outputs_are_passed_over_wherever_they_are(tmp_path: Path) -> None:

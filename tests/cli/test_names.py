@@ -311,6 +311,7 @@ def test_what_is_not_a_file_is_passed_over_in_a_folder(stemsplit: Stemsplit, wav
     result = stemsplit("music", "-m", "spectral", "-o", "out", "--stems", "bass")
     assert result.exit_code == 0, result.stderr
     assert [path.parent.name for path in Path("out").rglob("bass.wav")] == ["song"]
+    assert "music/dangling.wav is a link to nothing: passed over." in result.stderr
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
