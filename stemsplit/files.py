@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -9,6 +10,7 @@ from typing import BinaryIO
 
 # Windows has neither: there a name cannot stand for a pipe, and links take a privilege.
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _KINDS = (
     (stat.S_ISDIR, "it is a folder"),
@@ -34,6 +36,33 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def open_to_continue(path: str | os.PathLike[str]) -> BinaryIO:
+    """The file, open for reading and writing at its beginning; made if there is none.
+
+    It is one that has this name and no other. Whatever else is there, a link or a pipe that someone
+    has put in its place, is removed, so that nothing is ever written through it.
+
+    Raises:
+        OSError: it cannot be opened, or is a folder.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not _has_one_name(os.lstat(path)):
+            os.unlink(path)  # noqa: PTH108
+    flags = os.O_RDWR | os.O_CREAT | _BINARY | _NONBLOCK | _NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        if not _has_one_name(os.fstat(descriptor)):
+            raise OSError(errno.EMLINK, "it was replaced by a link", os.fspath(path))
+        return os.fdopen(descriptor, "r+b")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _has_one_name(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:

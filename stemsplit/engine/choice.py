@@ -11,9 +11,9 @@ from stemsplit.engine.mix import parse_mix
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import UsageError
+from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.choose import PERMISSIVE, Choice, Quality, Wish, choose
-from stemsplit.hub.download import offline_by_environment
 from stemsplit.hub.expression import model_references
 from stemsplit.hub.presence import presence
 

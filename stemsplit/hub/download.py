@@ -1,55 +1,52 @@
 """Files of one repository on the Hub: from the cache, or downloaded, verified and then cached.
 
-The cache is huggingface_hub's own, in its documented layout (`blobs/`, `snapshots/`, `refs/`), so
-models are shared with other programs. The transfer is arranged here and not by `hf_hub_download`,
-for three reasons, all seen in huggingface_hub 2.4: it gives a file its final name before anything
-looked at the content, it throws the bytes of a broken transfer away when it gives up, and it
-retries for minutes before it says that the Hub cannot be reached.
-
-huggingface_hub reads its settings (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE) when it is imported and
-takes a good part of a second to do so; hence the imports inside the functions.
+The transfer is arranged here and not by `hf_hub_download`, for reasons that were all seen in
+huggingface_hub 2.4: it gives a file its final name before anything looked at the content, it throws
+the bytes of a broken transfer away when it gives up, it retries for minutes before it says that the
+Hub cannot be reached, and it writes whatever comes, however long.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from stemsplit import durable
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError
+from stemsplit.files import open_to_continue
+from stemsplit.hub import hub_errors
+from stemsplit.hub.cache import (
+    HubRepo,
+    cache_errors,
+    cached_file,
+    delete_cached,
+    locked,
+    point,
+    repo_folder,
+    write_ref,
+)
 from stemsplit.hub.digest import VerifiedFile, matches_etag, promised_prefix, sha256_of
-from stemsplit.hub.hub_errors import OFFLINE_HINT, hub_errors
-from stemsplit.quoting import quoted
+from stemsplit.hub.layout import is_weights
+from stemsplit.hub.remote import RemoteFile, describe
+from stemsplit.hub.transport import Answer, Question, asked
 
-ANSWER_TIMEOUT_SECONDS = 5
-"""How long the Hub may take for a small answer before it counts as unreachable."""
+MAX_WEIGHTS_BYTES = 16 << 30
+MAX_UNANNOUNCED_BYTES = 2 << 30
+"""Of weights whose length nobody says before they come."""
+MAX_DESCRIPTION_BYTES = 1 << 20
+_MAX_BREAKS = 5
+_MUCH_BYTES = 1 << 20
+"""A transfer that brings less than this before it breaks, and again, is given up."""
+_PAUSE_SECONDS = 1.0
 
-# No separators and no leading dot: what the Hub sends cannot point outside a folder.
-_SAFE_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,199}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HubRepo:
-    """A model repository on the Hub at a revision: a branch, a tag or a commit.
-
-    `commit` is what the revision stands for, once that is known: files are then taken from this
-    commit and no other, so that they belong together.
-    """
-
-    repo_id: str
-    revision: str
-    commit: str | None = None
-
-    @property
-    def address(self) -> str:
-        """The revision to ask for: the commit where it is known."""
-        return self.commit or self.revision
-
-    def __str__(self) -> str:
-        return f"{self.repo_id}@{self.address}"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,44 +55,6 @@ class Connection:
 
     offline: bool = False
     quiet: bool = False
-
-
-def offline_by_environment() -> bool:
-    """Whether HF_HUB_OFFLINE forbids any use of the network."""
-    from huggingface_hub import constants
-
-    return constants.HF_HUB_OFFLINE
-
-
-def cached_file(repo: HubRepo, file_name: str) -> Path | None:
-    """The file in the cache at this revision, or None. Its folder is named after the commit."""
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(repo.repo_id, file_name, revision=repo.address)
-    return Path(path) if isinstance(path, str) else None
-
-
-def cached_snapshot(repo: HubRepo) -> Path | None:
-    """The folder with the cached files of this revision, named after the commit, or None."""
-    folder = _repo_folder(repo)
-    ref = folder / "refs" / repo.address
-    commit = ref.read_text().strip() if ref.is_file() else repo.address
-    snapshot = folder / "snapshots" / commit
-    return snapshot if snapshot.is_dir() else None
-
-
-def list_files(repo: HubRepo) -> tuple[str, list[str]]:
-    """The commit of the revision and the names of the files at its top, asked from the Hub."""
-    from huggingface_hub import HfApi
-
-    with hub_errors(str(repo)):
-        info = HfApi().model_info(
-            repo.repo_id, revision=repo.address, timeout=ANSWER_TIMEOUT_SECONDS
-        )
-    if info.sha is None:
-        raise HubUnreachableError(f"The answer about {repo} names no commit.", hint=OFFLINE_HINT)
-    names = [sibling.rfilename for sibling in info.siblings or []]
-    return _checked_tag(info.sha), [name for name in names if _SAFE_NAME.fullmatch(name)]
 
 
 def fetch_file(
@@ -131,9 +90,9 @@ def fetch_file(
     if connection.offline:
         raise HubUnreachableError(
             f"{file_name} of {repo} is not on this machine, and this run stays offline.",
-            hint=OFFLINE_HINT,
+            hint=hub_errors.OFFLINE_HINT,
         )
-    return _download(repo, file_name, connection, sha256)
+    return _download(repo, describe(repo, file_name, sha256=sha256), quiet=connection.quiet)
 
 
 def verify_cached(
@@ -148,83 +107,36 @@ def verify_cached(
     return VerifiedFile(path=path, sha256=sha256)
 
 
-def delete_cached(path: Path) -> None:
-    """Removes a cached file and the blob that it points to."""
-    blob = path.resolve()
-    path.unlink()
-    blob.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _RemoteFile:
-    """One file at one commit, as the Hub describes it."""
-
-    repo_id: str
-    commit: str
-    name: str
-    etag: str
-    size_bytes: int | None
-    sha256: str | None
-    """What the catalogue promises."""
-
-    def __str__(self) -> str:
-        return f"{self.name} of {self.repo_id}@{self.commit}"
-
-
-def _download(
-    repo: HubRepo, file_name: str, connection: Connection, sha256: str | None
-) -> VerifiedFile:
-    remote = _describe(repo, file_name, sha256)
-    folder = _repo_folder(repo)
-    blob = folder / "blobs" / remote.etag
-    pointer = folder / "snapshots" / remote.commit / file_name
-    with _cache_errors(folder), _lock(folder, remote.etag):
-        verified = verify_cached(blob, file_name, sha256) if blob.is_file() else None
-        if verified is None and pointer.is_file():
-            verified = verify_cached(pointer, file_name, sha256)
+def _download(repo: HubRepo, remote: RemoteFile, *, quiet: bool) -> VerifiedFile:
+    folder = repo_folder(repo)
+    blob = folder / "blobs" / remote.key
+    pointer = folder / "snapshots" / remote.commit / remote.name
+    with cache_errors(folder), locked(folder, remote.key):
+        here = (path for path in (blob, pointer) if path.is_file())
+        found = (verify_cached(path, remote.name, remote.sha256) for path in here)
+        verified = next((each for each in found if each is not None), None)
         if verified is None:
-            found = _transfer_verified(remote, blob, quiet=connection.quiet)
-            verified = VerifiedFile(path=blob, sha256=found)
+            verified = _transfer_verified(remote, blob.parent, quiet=quiet)
         if not pointer.is_file():
-            _point(pointer, blob)
+            point(pointer, verified.path)
         if repo.revision != remote.commit:
-            ref = folder / "refs" / repo.revision
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            ref.write_text(remote.commit)
+            write_ref(folder, repo.revision, remote.commit)
     return VerifiedFile(path=pointer, sha256=verified.sha256)
 
 
-def _describe(repo: HubRepo, file_name: str, sha256: str | None) -> _RemoteFile:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    with hub_errors(f"{file_name} of {repo}"):
-        url = hf_hub_url(repo.repo_id, file_name, revision=repo.address)
-        metadata = get_hf_file_metadata(url, timeout=ANSWER_TIMEOUT_SECONDS)
-    if metadata.commit_hash is None or metadata.etag is None:
-        raise HubUnreachableError(
-            f"The answer for {url} is not one that a Hub gives.",
-            hint="Check HF_ENDPOINT, and whether a proxy or a login page is in between.",
-        )
-    return _RemoteFile(
-        repo_id=repo.repo_id,
-        commit=_checked_tag(metadata.commit_hash),
-        name=file_name,
-        etag=_checked_tag(metadata.etag),
-        size_bytes=metadata.size,
-        sha256=sha256,
-    )
-
-
-def _transfer_verified(remote: _RemoteFile, blob: Path, *, quiet: bool) -> str:
-    """The sha256 of the file, which is now at `blob` and was verified before it got that name."""
-    partial = blob.with_name(f"{blob.name}.incomplete")
+def _transfer_verified(remote: RemoteFile, blobs: Path, *, quiet: bool) -> VerifiedFile:
+    """The file among the `blobs`, under the name of its digest, after it was verified."""
+    blobs.mkdir(parents=True, exist_ok=True)
+    partial = blobs / f"{remote.key}.incomplete"
     for _attempt in range(2):  # bytes kept from an earlier run may be the ones that are wrong
         _transfer(remote, partial, quiet=quiet)
         sha256 = sha256_of(partial)
         intact = _as_promised(partial, sha256, etag=remote.etag, name=remote.name)
         if intact and remote.sha256 in (None, sha256):
-            partial.replace(blob)
-            return sha256
+            # The Hub's own digest, or that of the content where the tag is none: see `key`.
+            blob = blobs / (remote.etag if remote.key == remote.etag else sha256)
+            durable.replace(partial, blob)
+            return VerifiedFile(path=blob, sha256=sha256)
         partial.unlink()
     promised_by, promised = "the Hub", remote.etag
     if intact and remote.sha256 is not None:
@@ -236,27 +148,99 @@ def _transfer_verified(remote: _RemoteFile, blob: Path, *, quiet: bool) -> str:
     )
 
 
-def _transfer(remote: _RemoteFile, partial: Path, *, quiet: bool) -> None:
-    """Brings `partial` to the full size, going on from the bytes that it has."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined,unused-ignore]
+def _transfer(remote: RemoteFile, partial: Path, *, quiet: bool) -> None:
+    """Brings `partial` to the full size, going on from the bytes that it has.
 
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    # "identity": a compressed answer has no length, and its bytes cannot be resumed.
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    with partial.open("ab") as file, hub_errors(str(remote)):
+    A transfer that breaks off goes on at once as long as each attempt brings something.
+    """
+    _check_size(remote, partial)
+    with open_to_continue(partial) as file, _progress_bar(remote, quiet=quiet) as bar:
+        file.seek(0, 2)
         if remote.size_bytes is None or file.tell() > remote.size_bytes:
-            file.truncate(0)
-        with _progress_bars(quiet=quiet):
-            http_get(
-                hf_hub_url(remote.repo_id, remote.name, revision=remote.commit),
-                file,
-                resume_size=file.seek(0, os.SEEK_END),
-                headers=headers,
-                expected_size=remote.size_bytes,
-                displayed_filename=remote.name,
-            )
+            _start_again(file)
+        num_breaks = 0
+        while file.tell() != remote.size_bytes:
+            before = file.tell()
+            try:
+                _receive(remote, file, bar)
+                return
+            except hub_errors.BrokenOffError as error:
+                if remote.size_bytes is None:
+                    _start_again(file)  # where it would go on is not known
+                    raise
+                num_received = file.tell() - before
+                num_breaks = 1 if num_received >= _MUCH_BYTES else num_breaks + 1
+                if num_received <= 0 or num_breaks == _MAX_BREAKS:
+                    raise
+                _log.info("%s Going on.", error.message)
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _receive(remote: RemoteFile, file: BinaryIO, bar: Any) -> None:
+    """Writes what the Hub sends, and not a byte more than it has announced."""
+    what, size = str(remote), remote.size_bytes
+    start = file.tell()
+    with asked(Question(url=remote.url, what=what, first_byte=start)) as answer:
+        if start and not _goes_on(answer, start, size):
+            _start_again(file)  # the whole file comes, or nothing that fits
+        if answer.status == 416:
+            raise hub_errors.unusable(what, "is not of the size that it had before")
+        most = min(_most_bytes(remote), MAX_UNANNOUNCED_BYTES) if size is None else size
+        bar.update(file.tell() - bar.n)
+        for block in answer.blocks():
+            if file.tell() + len(block) > most:
+                _start_again(file)
+                raise CheckpointError(
+                    f"{what} is longer than {most} bytes, which "
+                    f"{'is as much as it may have' if size is None else 'the Hub has announced'}.",
+                    hint="Check HF_ENDPOINT and proxies that change downloads.",
+                )
+            file.write(block)
+            bar.update(len(block))
+    if size is not None and file.tell() < size:
+        raise hub_errors.broken_off(what, f"ended after {file.tell()} of {size} bytes")
+
+
+def _goes_on(answer: Answer, start: int, size: int | None) -> bool:
+    """Whether the answer is the rest of the file from byte `start`."""
+    content_range = answer.headers.get("content-range", "")
+    match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", content_range)
+    is_packed = answer.headers.get("content-encoding", "identity").strip().lower() != "identity"
+    if answer.status != 206 or match is None or is_packed:
+        return False
+    return int(match[1]) == start and match[2] in ("*", str(size))
+
+
+def _start_again(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _most_bytes(remote: RemoteFile) -> int:
+    return MAX_WEIGHTS_BYTES if is_weights(remote.name) else MAX_DESCRIPTION_BYTES
+
+
+def _check_size(remote: RemoteFile, partial: Path) -> None:
+    """Refuses what no model can be, and what the disk has no room for, before it is written."""
+    size = remote.size_bytes
+    if size is None:
+        return
+    if size > _most_bytes(remote):
+        raise CheckpointError(
+            f"{remote} has {size} bytes, more than such a file may have.",
+            hint="Check the repository and HF_ENDPOINT.",
+        )
+    try:
+        here = partial.lstat().st_size
+    except FileNotFoundError:
+        here = 0
+    free = shutil.disk_usage(partial.parent).free
+    if size - here > free:
+        raise ModelError(
+            f"{remote} takes {size / 1e9:.2f} GB, and {partial.parent} has {free / 1e9:.2f} GB "
+            "free.",
+            hint="Free some space, or set HF_HOME to a folder on another disk.",
+        )
 
 
 def _as_promised(path: Path, sha256: str, *, etag: str, name: str) -> bool:
@@ -264,64 +248,20 @@ def _as_promised(path: Path, sha256: str, *, etag: str, name: str) -> bool:
     return matches_etag(path, sha256, etag) and (prefix is None or sha256.startswith(prefix))
 
 
-def _point(pointer: Path, blob: Path) -> None:
-    pointer.parent.mkdir(parents=True, exist_ok=True)
-    pointer.unlink(missing_ok=True)  # a link to a blob that is gone
-    try:
-        pointer.symlink_to(os.path.relpath(blob, pointer.parent))
-    except OSError:  # Windows without the privilege; huggingface_hub does the same
-        blob.replace(pointer)
-
-
-def _repo_folder(repo: HubRepo) -> Path:
+@contextlib.contextmanager
+def _progress_bar(remote: RemoteFile, *, quiet: bool) -> Iterator[Any]:
+    """A bar on stderr, unless that is not wanted or goes to no terminal."""
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
+    from tqdm import tqdm
 
-    return Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo.repo_id, repo_type="model"))
-
-
-@contextlib.contextmanager
-def _lock(folder: Path, etag: str) -> Iterator[None]:
-    """The lock under which huggingface_hub, too, downloads this blob: one at a time."""
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined,unused-ignore]
-
-    lock = folder.parent / ".locks" / folder.name / f"{etag}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
-        yield
-
-
-@contextlib.contextmanager
-def _progress_bars(*, quiet: bool) -> Iterator[None]:
-    from huggingface_hub import constants
-    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
-
-    if not quiet or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
-        yield  # wanted, or the environment has decided
-        return
-    disable_progress_bars("huggingface_hub.http_get")
-    try:
-        yield
-    finally:
-        enable_progress_bars("huggingface_hub.http_get")
-
-
-@contextlib.contextmanager
-def _cache_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ModelError(
-            f"Cannot write the model to {folder}: {error.strerror or error}.",
-            hint="Free some space or make the folder writable, or set HF_HOME to another folder.",
-        ) from error
-
-
-def _checked_tag(tag: str) -> str:
-    """A commit or an etag that may be used as a file name."""
-    if not _SAFE_NAME.fullmatch(tag):
-        raise HubUnreachableError(
-            f"The Hub sent {quoted(tag)}, which is neither a commit nor a content tag.",
-            hint="Check HF_ENDPOINT.",
-        )
-    return tag
+    by_environment = constants.HF_HUB_DISABLE_PROGRESS_BARS
+    is_off = quiet if by_environment is None else by_environment
+    name = Path(remote.name).name[-40:]
+    with tqdm(
+        total=remote.size_bytes,
+        desc=name,
+        unit="B",
+        unit_scale=True,
+        disable=True if is_off else None,
+    ) as bar:
+        yield bar

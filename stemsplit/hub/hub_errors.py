@@ -1,11 +1,6 @@
-"""Errors of huggingface_hub and of the HTTP library below it, turned into ours."""
+"""What goes wrong between here and the Hub, as errors of ours that say what to do next."""
 
 from __future__ import annotations
-
-import contextlib
-import errno
-from collections.abc import Iterator
-from typing import cast
 
 from stemsplit.errors import HubUnreachableError, ModelError, NotOnHubError
 from stemsplit.quoting import reason
@@ -14,10 +9,13 @@ OFFLINE_HINT = (
     "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
     "`--model spectral`."
 )
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _NETWORK_HINT = (
     "Check the network, the proxy and HF_ENDPOINT, and run it again: a broken transfer continues. "
     "A pulled model works with --offline, `--model spectral` always."
+)
+_LOGIN_HINT = (
+    "Is there a login page in front of the network? Open any page in a browser, log in, and run it "
+    "again. Else check the proxy and HF_ENDPOINT."
 )
 _TOKEN_HINT = (
     "Check the spelling. For a private or gated model, accept its terms on the Hub and set "
@@ -25,49 +23,68 @@ _TOKEN_HINT = (
 )
 
 
-@contextlib.contextmanager
-def hub_errors(what: str) -> Iterator[None]:
-    """A context in which failures of the Hub or the network are raised as ours, about `what`."""
+class BrokenOffError(HubUnreachableError):
+    """The line went dead: another attempt may well go on from where this one ended."""
+
+
+def unreachable(what: str, error: BaseException) -> BrokenOffError:
+    """The network failed, with `error`, before the Hub could answer about `what`."""
     from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        HfHubHTTPError,
-        HFValidationError,
-        OfflineModeIsEnabled,
-        RevisionNotFoundError,
+
+    return BrokenOffError(
+        f"Cannot fetch {what} from {constants.ENDPOINT} ({type(error).__name__}: {reason(error)}).",
+        hint=_NETWORK_HINT,
     )
 
-    # The root error of requests, httpx or httpx2, whichever this huggingface_hub was built on.
-    http_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
-    try:
-        yield
-    except OfflineModeIsEnabled as error:
-        raise HubUnreachableError(f"{what}: HF_HUB_OFFLINE is set.", hint=OFFLINE_HINT) from error
-    except (RevisionNotFoundError, EntryNotFoundError) as error:
-        raise NotOnHubError(
-            f"There is no {what} on the Hub.", hint="Check the spelling and the revision."
-        ) from error
-    except HfHubHTTPError as error:
-        raise _http_error(what, error.response.status_code) from error
-    except HFValidationError as error:
-        raise NotOnHubError(f"{what} cannot be on the Hub: {reason(error)}") from error
-    except (OSError, http_error) as error:
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-            raise  # the file that the answer is written to, not the network
-        raise HubUnreachableError(
-            f"Cannot fetch {what} from {constants.ENDPOINT} ({reason(error)}).",
-            hint=_NETWORK_HINT,
-        ) from error
+
+def broken_off(what: str, how: str) -> BrokenOffError:
+    """The answer about `what` began and did not come to its end."""
+    return BrokenOffError(f"The Hub's answer for {what} {how}.", hint=_NETWORK_HINT)
 
 
-def _http_error(what: str, status: int) -> ModelError:
+def unusable(what: str, how: str) -> HubUnreachableError:
+    """The answer about `what` is nothing to go on with: `how` says what is wrong with it."""
+    return HubUnreachableError(f"The Hub's answer for {what} {how}.", hint=_NETWORK_HINT)
+
+
+def web_page(what: str) -> HubUnreachableError:
+    """Somebody else answered."""
+    from huggingface_hub import constants
+
+    return HubUnreachableError(
+        f"{constants.ENDPOINT} answered with a web page when asked for {what}.", hint=_LOGIN_HINT
+    )
+
+
+def foreign(what: str, how: str) -> HubUnreachableError:
+    """Somebody else answered, or a Hub that is none: `how` says what gave it away."""
+    return HubUnreachableError(
+        f"The answer for {what} is not one that a Hub gives: {how}.", hint=_LOGIN_HINT
+    )
+
+
+def stay_away(what: str, status: int, seconds: float) -> HubUnreachableError:
+    """The Hub asks for a pause that nobody would wait out."""
+    pause = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+    if seconds < 120:
+        pause = f"{seconds:.0f} seconds"
+    return HubUnreachableError(
+        f"The Hub answered {status} for {what}, and asks to be left alone for {pause}.",
+        hint="Run it again then. " + OFFLINE_HINT,
+    )
+
+
+def refusal(what: str, status: int) -> ModelError:
+    """The Hub answered with an error `status`."""
     if status in (401, 403):
         return ModelError(
             f"The Hub refuses {what} ({status}): it does not exist, is private or is gated.",
             hint=_TOKEN_HINT,
         )
     if status == 404:
-        return NotOnHubError(f"There is no {what} on the Hub.", hint="Check the spelling.")
+        return NotOnHubError(
+            f"There is no {what} on the Hub.", hint="Check the spelling and the revision."
+        )
     return HubUnreachableError(
         f"The Hub answered {status} for {what}.", hint="Try again in a while. " + _NETWORK_HINT
     )

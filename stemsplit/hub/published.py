@@ -6,16 +6,11 @@ import re
 from dataclasses import replace
 
 from stemsplit.errors import HubUnreachableError
+from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
-from stemsplit.hub.download import (
-    Connection,
-    HubRepo,
-    cached_file,
-    cached_snapshot,
-    fetch_file,
-    list_files,
-)
+from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.remote import list_files
 from stemsplit.hub.source import Member, ModelFile, ModelSource
 
 _COMMIT = re.compile("[0-9a-f]{40}")

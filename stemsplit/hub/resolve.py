@@ -11,17 +11,10 @@ from pathlib import Path
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
 from stemsplit.files import open_regular
 from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
+from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot, offline_by_environment
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.digest import readable
-from stemsplit.hub.download import (
-    Connection,
-    HubRepo,
-    cached_file,
-    cached_snapshot,
-    fetch_file,
-    list_files,
-    offline_by_environment,
-)
+from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.hub_errors import OFFLINE_HINT
 from stemsplit.hub.layout import (
     MODEL_SUFFIXES,
@@ -36,6 +29,7 @@ from stemsplit.hub.layout import (
     weights_beside,
 )
 from stemsplit.hub.published import published_source
+from stemsplit.hub.remote import list_files
 from stemsplit.hub.source import Member, ModelFile, ModelSource
 from stemsplit.quoting import listed, quoted
 
@@ -153,7 +147,7 @@ def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
 
 def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> ModelSource:
     match = _HUB_REFERENCE.fullmatch(reference)
-    if match is None or ".." in reference or reference.endswith(".git"):
+    if match is None or ".." in reference or "--" in match["repo"] or reference.endswith(".git"):
         raise UsageError(
             f"{quoted(reference)} is not a model on the Hub.",
             hint="Write hf://owner/repository or hf://owner/repository@revision.",

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +36,19 @@ class Request:
     method: str
     path: str
     range: str | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a test has the Hub say in place of what it would say.
+
+    `body` are the pieces of it, which may be without end: none is sent to whoever has gone. They
+    are sent until the connection closes, unless `headers` have a Content-Length.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Iterable[bytes] = ()
 
 
 @dataclass
@@ -63,6 +76,10 @@ class Hub:
     """GET of a file is answered 503; HEAD and the API still work."""
     corrupt: bool = False
     """Files are sent with one bit flipped, under the etag of the true content."""
+    etags: dict[str, str] = field(default_factory=dict)
+    """Tags, by the names of files, in place of digests."""
+    reply: Callable[[Request], Reply | None] = lambda _: None
+    """What is said in place of the usual answer, if anything."""
     hang: threading.Event = field(default_factory=threading.Event)
     """While set, requests are accepted and never answered."""
     _repos: dict[str, list[Commit]] = field(default_factory=dict)
@@ -134,11 +151,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append(Request(self.command, path, self.headers.get("Range")))
+        request = Request(self.command, path, self.headers.get("Range"))
+        self.hub.requests.append(request)
         while self.hub.hang.is_set():
             self.hub.hang.wait(0.05)
             threading.Event().wait(0.05)
-        if self.hub.refuse_status is not None:
+        reply = self.hub.reply(request)
+        if reply is not None:
+            self._send_reply(reply)
+        elif self.hub.refuse_status is not None:
             self._send_error(self.hub.refuse_status, "refused")
         elif match := _RESOLVE.fullmatch(path):
             self._answer_file(match["repo"], match["revision"], match["file"])
@@ -166,7 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.refuse_downloads and self.command == "GET":
             self._send_error(503, "refused")
             return
-        headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{etag_of(name, content)}"'}
+        etag = self.hub.etags.get(name, etag_of(name, content))
+        headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{etag}"'}
         if name.endswith(LARGE_KINDS):
             headers["X-Linked-Etag"] = headers["ETag"]
             headers["X-Linked-Size"] = str(len(content))
@@ -184,6 +206,19 @@ class _Handler(BaseHTTPRequestHandler):
             known = self.hub.find(repo_id, "main") is not None
             self._send_error(404, "RevisionNotFound" if known else "RepoNotFound")
         return commit
+
+    def _send_reply(self, reply: Reply) -> None:
+        self.close_connection = True
+        self.send_response(reply.status)
+        for key, value in reply.headers.items():
+            self.send_header(key, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        with contextlib.suppress(OSError):  # nobody listens any more
+            for piece in reply.body:
+                self.wfile.write(piece)
 
     def _send_error(self, status: int, code: str) -> None:
         self._send(status, {"X-Error-Code": code, "X-Error-Message": code}, b"")

@@ -11,9 +11,10 @@ from pathlib import Path
 from stemsplit.batch.local import DEFAULT_MODEL, FALLBACK_MODEL
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.errors import ModelError
+from stemsplit.hub.cache import HubRepo, offline_by_environment
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.hub.download import HubRepo, list_files, offline_by_environment
 from stemsplit.hub.presence import Presence, presence
+from stemsplit.hub.remote import list_files
 
 CACHE, HUB, MODEL = "cache", "Hub", "model"
 
