@@ -16,6 +16,7 @@ from stemsplit.cli import options as opt
 from stemsplit.cli.console import say
 from stemsplit.cli.json_lines import SCHEMA
 from stemsplit.errors import one_line
+from stemsplit.quoting import reason
 
 if TYPE_CHECKING:
     from stemsplit.cli.doctor_checks.finding import Finding
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 def doctor(
     offline: opt.Offline = False, as_json: opt.Json = False, debug: opt.Debug = False
 ) -> None:
-    """Look at this machine: versions, devices, codecs, the cache, the Hub and the default model.
+    """Look at this machine: versions, libraries, devices, codecs, cache, Hub and default model.
 
     Each line is ok, a note, or a problem that can stop a separation; below the last two is what
     mends them. With --json: one object per line, with schema (1), topic, name, value, status and
@@ -61,7 +62,7 @@ def examine(*, offline: bool) -> Iterator[Finding]:
             yield Finding(
                 topic=topic,
                 name="all else",
-                value=f"could not be checked: {type(error).__name__}: {error}",
+                value=f"could not be checked: {type(error).__name__}: {reason(error)}",
                 status="problem",
                 fix="Mend what is broken above; if nothing is, this is a defect of stemsplit.",
             )
@@ -94,8 +95,16 @@ def _models(offline: bool) -> Iterator[Finding]:
     return check_models(offline=offline)
 
 
+def _libraries(offline: bool) -> Iterator[Finding]:
+    del offline  # what is fetched is fetched from this machine
+    from stemsplit.cli.doctor_checks.libraries import check_libraries
+
+    return check_libraries()
+
+
 _TOPICS: Mapping[str, Callable[[bool], Iterator[Finding]]] = {
     "versions": _versions,
+    "libraries": _libraries,
     "devices": _devices,
     "codecs": _codecs,
     "models": _models,

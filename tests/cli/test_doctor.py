@@ -14,10 +14,10 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from stemsplit.audio import encode
+from stemsplit.audio import encode, pyav
 from stemsplit.audio.encoding import LIMITS, Kind, StreamFormat
 from stemsplit.cli import doctor as doctor_command
-from stemsplit.cli.doctor_checks import codecs, devices, versions
+from stemsplit.cli.doctor_checks import codecs, devices, hub_trial, libraries, tone, versions
 from stemsplit.cli.doctor_checks import models as model_checks
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.engine import hardware
@@ -30,8 +30,12 @@ Doctor = Callable[..., dict[tuple[str, str], dict[str, Any]]]
 
 
 @pytest.fixture
-def doctor(stemsplit: Stemsplit) -> Doctor:
-    """Runs `stemsplit doctor --json`, demands the exit code, and gives the findings by name."""
+def doctor(stemsplit: Stemsplit, monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """Runs `stemsplit doctor --json`, demands the exit code, and gives the findings by name.
+
+    But for the process that fetches a file, which takes a second and has tests of its own.
+    """
+    monkeypatch.setattr(libraries, "fetched_from_loopback", lambda _: None)
 
     def run(*arguments: str, exit_code: int) -> dict[tuple[str, str], dict[str, Any]]:
         result = stemsplit("doctor", "--json", *arguments)
@@ -52,6 +56,7 @@ def test_a_machine_in_order(doctor: Doctor, hub: Hub) -> None:
     findings = doctor(exit_code=0)
     assert {topic for topic, _ in findings} == {
         "versions",
+        "libraries",
         "devices",
         "codecs",
         "cache",
@@ -397,6 +402,81 @@ def test_a_decoder_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = list(codecs.check_codecs())
     assert {finding.status for finding in findings} == {"problem"}
     assert "can be written, but not read" in findings[0].value
+
+
+def test_a_decoder_that_is_another_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = tone.tone()
+    for found, message in (
+        (tried[:, :-100], "4801 samples were written as WAV, 4701 came back"),
+        (tried.flip(0), "another sound came back from WAV"),
+        (tried * float("nan"), "another sound came back from WAV"),
+    ):
+        monkeypatch.setattr(codecs, "read_blocks", lambda _, found=found: iter([found]))
+        finding = next(codecs.check_codecs())
+        assert (finding.status, finding.name) == ("problem", "WAV")
+        assert message in finding.value
+
+
+def test_every_library_does_its_work() -> None:
+    findings = {finding.name: finding for finding in libraries.check_libraries()}
+    assert {finding.status for finding in findings.values()} == {"ok"}, findings
+    assert findings["soundfile"].value == "decodes WAV, FLAC, Ogg Vorbis, AIFF"
+    assert findings["av"].value == "decodes MP3, FLAC, Opus, WAV, AAC, ALAC"
+    assert findings.keys() >= {"torchaudio", "mutagen", "torch", "safetensors", "huggingface-hub"}
+
+
+def test_a_library_that_dropped_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_as_it_is_now(*_: object, **__: object) -> object:
+        raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
+
+    monkeypatch.setattr(pyav.av, "open", open_as_it_is_now)
+    finding = libraries.check_work("av")
+    assert finding.status == "problem"
+    assert "does not do its work: TypeError: open() got an unexpected" in finding.value
+    assert finding.fix is not None
+    assert "pip install" in finding.fix
+    assert "TypeError" in {finding.name: finding for finding in codecs.check_codecs()}["FLAC"].value
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "function"),
+    [
+        ("soundfile", libraries, "open_sndfile"),
+        ("torchaudio", libraries, "resample_blocks"),
+        ("mutagen", libraries, "write_tags"),
+        ("torch", libraries, "read_tensors"),
+        ("safetensors", libraries, "read_tensors"),
+        ("pyyaml", libraries, "parse_yaml"),
+        ("huggingface-hub", libraries, "fetched_from_loopback"),
+    ],
+)
+def test_a_library_that_has_changed_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, place: object, function: str
+) -> None:
+    def changed(*_: object, **__: object) -> object:
+        raise AttributeError("it is no longer there")
+
+    monkeypatch.setattr(place, function, changed)
+    finding = libraries.check_work(name)
+    assert finding.status == "problem"
+    assert finding.value == "does not do its work: AttributeError: it is no longer there"
+
+
+def test_a_hub_client_that_cannot_talk_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hub_trial, "_COMMIT", "../up")
+    with pytest.raises(tone.TrialError, match="not one that a Hub gives"):
+        hub_trial.fetched_from_loopback(tmp_path)
+
+
+def test_the_hub_trial_asks_nobody_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    hub_trial.fetched_from_loopback(tmp_path)
+    assert list(tmp_path.rglob("trial.yaml"))
 
 
 def test_one_topic_that_breaks_down_does_not_stop_the_others(
