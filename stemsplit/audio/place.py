@@ -14,6 +14,7 @@ from pathlib import Path
 import soundfile
 
 from stemsplit.audio.info import display_path
+from stemsplit.durable import sync_folder
 from stemsplit.errors import AudioWriteError, OutputExistsError
 
 _HINTS = {
@@ -54,6 +55,7 @@ def make_folders(folder: Path) -> list[Path]:
     made = []
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
         made.append(path)
     return made
 
@@ -97,6 +99,8 @@ def remove_parts(folders: Iterable[Path], key: str) -> int:
 
 def publish(part: Path, path: Path, *, may_replace: bool) -> None:
     """Gives a finished part its final name, in one step.
+
+    For a name that outlasts a power cut, sync the part before and the folder afterwards.
 
     Raises:
         OutputExistsError: a file has appeared there, and it may not be replaced.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
-import zlib
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -15,28 +15,13 @@ from types import TracebackType
 from typing import Literal
 
 import numpy as np
-import soundfile
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
-from stemsplit.audio.encode import (
-    Dither,
-    Encoder,
-    Encoding,
-    Spool,
-    StreamFormat,
-    fit,
-    open_encoder,
-    read_spool,
-)
-from stemsplit.audio.place import (
-    check_target,
-    make_folders,
-    new_part,
-    publish,
-    remove_folders,
-    writing,
-)
+from stemsplit.audio.encode import Encoding, StreamFormat
+from stemsplit.audio.place import check_target, make_folders, remove_folders, writing
+from stemsplit.audio.stream import StemStream
+from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError
 
 _PATIENCE_SECONDS = 0.2
@@ -64,27 +49,6 @@ class WriteReport:
     @property
     def gain_db(self) -> float:
         return 20 * math.log10(self.gain)
-
-
-@dataclass(slots=True)
-class _Stream:
-    """One output file in the making; `high` and `low` are its extreme samples so far."""
-
-    path: Path
-    part: Path
-    encoder: Encoder
-    dither: Dither | None
-    num_samples: int = 0
-    num_clipped: int = 0
-    high: float = 0.0
-    low: float = 0.0
-
-    def measure(self, block: Tensor) -> None:
-        self.num_samples += block.shape[-1]
-        if block.numel():
-            samples = block.numpy()
-            self.high = max(self.high, float(samples.max()))
-            self.low = min(self.low, float(samples.min()))
 
 
 class StemWriter:
@@ -133,11 +97,9 @@ class StemWriter:
         self._clip = clip
         # The peak is known only at the end, so the gain is applied in a second step.
         self._spools = clip == "common" and not encoding.is_float
-        self._streams: dict[str, _Stream] = {}
-        self._parts: list[Path] = []
-        self._open: list[Encoder] = []
+        self._streams: dict[str, StemStream] = {}
         self._made_folders: list[Path] = []
-        self._abandoned = False
+        self._abandoned = threading.Event()
         self._finished = False
 
     def __enter__(self) -> StemWriter:
@@ -145,10 +107,9 @@ class StemWriter:
             for name, path in self._paths.items():
                 with writing(path):
                     self._made_folders += make_folders(path.parent)
-                    part = self._new_part(path.parent)
-                    encoder = Spool(part) if self._spools else open_encoder(part, self._form)
-                    self._open.append(encoder)
-                    self._streams[name] = _Stream(path, part, encoder, self._new_dither(name))
+                stream = StemStream(name, path, self._form, key=self._key, spools=self._spools)
+                self._streams[name] = stream
+                stream.open()
         except BaseException:
             self._discard()
             raise
@@ -176,12 +137,7 @@ class StemWriter:
                 "seconds.",
                 hint="Try --precision fp32, or --device cpu.",
             )
-        stream.measure(block)
-        with writing(stream.path):
-            if self._spools:
-                stream.encoder.write(block)
-            else:
-                self._encode(stream, block)
+        stream.write(block)
 
     @property
     def parts(self) -> Mapping[str, Path]:
@@ -213,7 +169,7 @@ class StemWriter:
         self._finished = True
         return WriteReport(
             gain=gain,
-            peaks={name: max(s.high, -s.low) for name, s in self._streams.items()},
+            peaks={name: stream.peak for name, stream in self._streams.items()},
             num_clipped_samples=self._num_clipped(),
             warnings=self._warnings(),
         )
@@ -243,19 +199,13 @@ class StemWriter:
             gain = min(gain, lowest / low)
         return gain
 
-    def _new_dither(self, name: str) -> Dither | None:
-        # Every stem has noise of its own: equal noise would add up in a mix of the stems.
-        return Dither(zlib.crc32(name.encode())) if self._form.encoding.dither else None
-
-    def _encode(self, stream: _Stream, block: Tensor) -> None:
-        samples, num_cut = fit(block, self._form.encoding, stream.dither)
-        stream.num_clipped += num_cut
-        stream.encoder.write(samples)
-
     def _complete_all(self, gain: float) -> None:
         """Side by side: encoders use one core each, and mp3 takes half as long as the network."""
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            left = {pool.submit(self._complete, stream, gain) for stream in self._streams.values()}
+            left = {
+                pool.submit(stream.complete, gain, self._abandoned)
+                for stream in self._streams.values()
+            }
             try:
                 while left:
                     # Again and again, because nothing interrupts a thread while it waits.
@@ -263,46 +213,31 @@ class StemWriter:
                     for each in done:
                         each.result()
             except BaseException:
-                self._abandoned = True
+                self._abandoned.set()
                 raise
-
-    def _complete(self, stream: _Stream, gain: float) -> None:
-        with writing(stream.path):
-            self._close(stream.encoder)
-            if self._spools:
-                self._encode_spool(stream, gain)
-
-    def _encode_spool(self, stream: _Stream, gain: float) -> None:
-        """Turns the stream's spool into the finished file, a block at a time."""
-        spool = stream.part
-        stream.part = self._new_part(spool.parent)
-        stream.encoder = open_encoder(stream.part, self._form)
-        self._open.append(stream.encoder)
-        for block in read_spool(spool, self._form.num_channels):
-            if self._abandoned:  # the file is never finished
-                return
-            self._encode(stream, block * gain)
-        self._close(stream.encoder)
-        # At once, so that as little as possible is on the disk twice.
-        spool.unlink()
-        self._parts.remove(spool)
 
     def publish(self) -> None:
         """Puts the finished files in their places; if one fails, takes back the new ones.
 
-        A file that replaced another stays, because there is no old one to go back to.
+        A file that replaced another stays, because there is no old one to go back to. Contents are
+        on the disk before the names, so that a power cut leaves no empty files.
         """
         if not self._finished:
             raise ValueError("publish comes after finish")
+        streams = self._streams.values()
         new_paths: list[Path] = []
         try:
-            for stream in self._streams.values():
+            for stream in streams:
                 with writing(stream.path):
-                    is_new = not os.path.lexists(stream.path)
-                    publish(stream.part, stream.path, may_replace=self._may_replace(stream.path))
-                self._parts.remove(stream.part)
+                    sync_file(stream.part)
+            for stream in streams:
+                is_new = not os.path.lexists(stream.path)
+                stream.publish(may_replace=self._may_replace(stream.path))
                 if is_new:
                     new_paths.append(stream.path)
+            for folder, stream in {stream.path.parent: stream for stream in streams}.items():
+                with writing(stream.path):
+                    sync_folder(folder)
         except BaseException:
             for path in new_paths:
                 with suppress(OSError):
@@ -312,22 +247,9 @@ class StemWriter:
     def _may_replace(self, path: Path) -> bool:
         return self._overwrite or (self._is_ours is not None and self._is_ours(path))
 
-    def _close(self, encoder: Encoder) -> None:
-        self._open.remove(encoder)
-        encoder.close()
-
-    def _new_part(self, folder: Path) -> Path:
-        part = new_part(folder, self._key)
-        self._parts.append(part)
-        return part
-
     def _discard(self) -> None:
-        """Removes what was not committed. A failure here must not hide the error on its way."""
-        for encoder in self._open:
-            with suppress(OSError, soundfile.LibsndfileError):
-                encoder.close()
-        for part in self._parts:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        """Removes what was not published."""
+        for stream in self._streams.values():
+            stream.discard()
         remove_folders(self._made_folders)
-        self._open, self._parts, self._made_folders = [], [], []
+        self._made_folders = []

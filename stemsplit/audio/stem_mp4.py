@@ -33,6 +33,7 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.audio.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.place import check_target, new_part, publish, writing
 from stemsplit.audio.sink import ClipPolicy, StemWriter, WriteReport
+from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError
 
 MASTER = "mixture"
@@ -175,7 +176,9 @@ class StemFileWriter:
     def publish(self) -> None:
         """Puts the finished file in its place."""
         with writing(self._path):
+            sync_file(self._part)
             publish(self._part, self._path, may_replace=self._may_replace())
+            sync_folder(self._path.parent)
 
     def _may_replace(self) -> bool:
         return self._overwrite or (self._is_ours is not None and self._is_ours(self._path))

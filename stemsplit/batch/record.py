@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stemsplit import durable
 from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
 from stemsplit.engine.blend import Blend
@@ -42,7 +43,7 @@ def describe_model(model: Blend) -> dict[str, Any]:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes a record in one step: a reader sees the old one or the new one.
+    """Writes a record in one step: a reader sees the old one or the new one, come what may.
 
     Raises:
         AudioWriteError: the disk is full, the folder cannot be written, and the like.
@@ -52,7 +53,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     with writing(path):
         try:
             part.write_text(body + "\n", encoding="utf-8")
-            part.replace(path)
+            durable.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from stemsplit import durable
 from stemsplit.errors import StemsplitError
 
 SCHEMA = 1
@@ -132,7 +133,7 @@ def store(new: Iterable[Measurement], file: Path | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_text(json.dumps(document, indent=1), encoding="utf-8")
-            part.replace(path)
+            durable.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from stemsplit.audio.info import display_path
 from stemsplit.audio.place import make_folders, writing
+from stemsplit.durable import sync_file
 from stemsplit.errors import UsageError
 
 
@@ -117,6 +118,7 @@ class RecordFile:
             make_folders(self.path.parent)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("\n" + lines if self._ends_inside_line else lines)
+            sync_file(self.path)  # a track may have taken minutes
         self._ends_inside_line = False
         self._records.update(((record.subject, record.contender), record) for record in records)
 
@@ -140,7 +142,7 @@ def _read(path: Path) -> str:
 def _parse(path: Path, text: str) -> dict[Key, Record]:
     records: dict[Key, Record] = {}
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+        if not line.strip("\0 \t\r"):  # a power cut may leave zeros where a line was to be
             continue
         try:
             record = Record.from_json(json.loads(line))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stemsplit.audio.info import display_path
 from stemsplit.audio.place import check_target, new_part, publish, track_key, writing
+from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import OutputExistsError
 from stemsplit.report.page import MARKER
 
@@ -24,7 +25,9 @@ def write_page(file: Path, page: str) -> None:
     with writing(file):
         try:
             part.write_text(page, encoding="utf-8", newline="\n")
+            sync_file(part)
             publish(part, file, may_replace=is_page(file))
+            sync_folder(file.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -44,9 +47,10 @@ def check_page(file: Path) -> None:
 
 
 def is_page(file: Path) -> bool:
-    """Whether stemsplit has written the file."""
+    """Whether stemsplit has written the file, or a power cut has emptied it."""
     try:
         with file.open("rb") as stream:
-            return MARKER.encode() in stream.read(_HEAD_BYTES)
+            head = stream.read(_HEAD_BYTES)
+            return MARKER.encode() in head or not head
     except OSError:
         return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+import sys
+import time
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -391,3 +393,78 @@ def test_hints_cover_the_usual_reasons() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(AudioWriteError, match="Free some space"), place.writing(Path("a.wav")):
         raise full
+
+
+def test_streams_completed_side_by_side_share_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While `list.remove` compares paths, another thread may remove one, and all of them move."""
+    compare = PurePath.__eq__
+
+    def slowly(path: PurePath, other: object) -> bool:
+        time.sleep(0.001)
+        return compare(path, other)
+
+    monkeypatch.setattr(PurePath, "__eq__", slowly)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    for number in range(6):
+        folder = tmp_path / str(number)
+        write_stems(folder, {f"stem{index}": torch.zeros(1, 1) for index in range(16)})
+        assert len(on_disk(folder)) == 16
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What was synced, and what got a name, in order: by the names that the files had then."""
+    seen: list[tuple[str, str]] = []
+    fsync, link, rename = os.fsync, os.link, Path.replace
+
+    def note_sync(descriptor: int) -> None:
+        fsync(descriptor)
+        seen.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))  # noqa: PTH115
+
+    def note_link(part: Path, path: Path) -> None:
+        link(part, path)
+        seen.append((f"name {path}", str(part)))
+
+    def note_rename(part: Path, path: Path) -> Path:
+        seen.append((f"name {path}", str(part)))
+        return rename(part, path)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "link", note_link)
+    monkeypatch.setattr(Path, "replace", note_rename)
+    return seen
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc for names")
+@pytest.mark.parametrize("encoding", [WAV24, FLOAT, Encoding(container="mp3")])
+def test_contents_are_on_the_disk_before_names_and_names_at_the_end(
+    tmp_path: Path, steps: list[tuple[str, str]], encoding: Encoding
+) -> None:
+    stems = {name: torch.from_numpy(tone(3000)) for name in ("drums", "bass")}
+    write_stems(tmp_path / "new" / "song", stems, encoding=encoding)
+    named = [index for index, (what, _) in enumerate(steps) if what.startswith("name")]
+    assert [steps[index][0] for index in named] == [
+        f"name {tmp_path}/new/song/{name}.{encoding.container}" for name in stems
+    ]
+    for index in named:
+        assert ("sync", steps[index][1]) in steps[: named[0]]
+    assert ("sync", f"{tmp_path}/new/song") in steps[named[-1] :]
+    assert {("sync", str(tmp_path)), ("sync", f"{tmp_path}/new")} <= set(steps[: named[0]])
+
+
+def test_a_disk_that_loses_what_was_written_is_full_or_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network disks say only at the end that there was no room."""
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "song"
+    folder.mkdir()
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(AudioWriteError, match=r"drums\.wav could not be written: No space left"):
+        write_stems(folder, {"drums": torch.zeros(2, 100)})
+    assert on_disk(folder) == set()
