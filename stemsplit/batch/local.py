@@ -23,7 +23,7 @@ from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress
-from stemsplit.errors import ModelError, StemsplitError
+from stemsplit.errors import ModelError, StemsplitError, UnknownStemError
 
 DEFAULT_MODEL = "htdemucs"
 FALLBACK_MODEL = "spectral"
@@ -45,16 +45,18 @@ def open_session(
     offline: bool,
     quiet: bool,
     reason: str = "",
+    instead: str | None = None,
 ) -> Session:
     """The loaded models with everything that the jobs of a run share.
 
-    A model that was named is that model or an error; so is one that was chosen, for a `reason` that
-    becomes one of `Session.notes`. If none was, and the default can be neither found nor
-    downloaded, the built-in one takes its place, and `Session.notes` says so. Each runtime gets
+    A model that was named is that model or an error. One that was chosen, for a `reason` that
+    becomes one of `Session.notes`, and the default if none was, may be neither found nor
+    downloaded: then the model `instead` takes its place, or else the built-in one, and
+    `Session.notes` says what was chosen, why it is not that, and what it is. Each runtime gets
     networks of its own.
 
     Raises:
-        ModelError: the named model could not be had.
+        ModelError: the named model could not be had, or nothing in place of the chosen one.
         UnknownStemError: `options` or `then` name a stem that the model does not have.
         UsageError: the models or the steps do not go together.
     """
@@ -77,23 +79,39 @@ def open_session(
         (chain, runtime), *others = loaded
         return Session(chain=chain, runtime=runtime, others=others)
 
-    if model is not None and reason:
-        try:
-            return replace(load(model), notes=(reason,))
-        except ModelError as error:
-            error.hint = f"{error.hint} {reason} Name another one with --model.".strip()
-            raise
-    if model is not None:
+    if model is not None and not reason:
         return load(model)
     try:
-        return load(DEFAULT_MODEL)
+        return replace(load(model or DEFAULT_MODEL), notes=(reason,) if reason else ())
     except ModelError as error:
-        note = (
-            f"No model was named and {DEFAULT_MODEL} could not be had, so the built-in model "
-            f"{FALLBACK_MODEL!r} was used: it needs no download and separates far less cleanly. "
-            f"The reason: {error}"
-        )
-        return replace(load(FALLBACK_MODEL), notes=(note,))
+        if not reason:
+            return replace(load(FALLBACK_MODEL), notes=(_in_place_of_default(error),))
+        for name in dict.fromkeys((instead or FALLBACK_MODEL, FALLBACK_MODEL)):
+            note = _in_place_of_chosen(name, model, reason, error)
+            with suppress(ModelError, UnknownStemError):
+                return replace(load(name), notes=(note,))
+        raise type(error)(
+            f"{reason} It could not be had: {error.message}",
+            hint=f"{error.hint} Or name another one with --model.".strip(),
+        ) from error
+
+
+_WORTH = "needs no download and separates far less cleanly"
+
+
+def _in_place_of_default(error: ModelError) -> str:
+    return (
+        f"No model was named and {DEFAULT_MODEL} could not be had, so the built-in model "
+        f"{FALLBACK_MODEL!r} was used: it {_WORTH}. The reason: {error}"
+    )
+
+
+def _in_place_of_chosen(name: str, model: str | None, reason: str, error: ModelError) -> str:
+    """What was chosen, what runs in its place, and why, in this order."""
+    what = "which is on this machine"
+    if name == FALLBACK_MODEL:
+        what = f"which is built in, {_WORTH}"
+    return f"{reason} {model} could not be had, so {name} was used, {what}. The reason: {error}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -174,6 +174,7 @@ def separate(
             offline=offline,
             quiet=quiet or json,
             reason="" if choice is None else choice.reason,
+            instead=None if choice is None else choice.instead,
         )
         for note in session.notes:
             reporter.note(note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stemsplit.audio.stem_mp4 import STEMS
 from stemsplit.engine.hardware import memory_bytes
@@ -39,7 +39,7 @@ def pick_model(
     """The model that was named, without a reason, or the one that is chosen; else None.
 
     Permissive alone means a balanced quality. Offline, one of the models on this machine is chosen
-    if any of them will do. Nothing is downloaded.
+    if any of them will do; else that one is what may run instead. Nothing is downloaded.
 
     Raises:
         UsageError: a model was named as well as a quality, or one whose licence is not permissive.
@@ -58,16 +58,20 @@ def pick_model(
     if preference == Preference():
         return None
     catalog = load_catalog()
-    stays_here = offline or offline_by_environment()
     wish = Wish(
         quality=preference.quality or "balanced",
         stems=_named_stems(options),
         device=runtime.device.type,
         memory_bytes=memory_bytes(runtime.device),
         permissive=preference.permissive,
-        here=[name for name in catalog if presence(name) == "yes"] if stays_here else None,
     )
-    return choose(wish, catalog.values())
+    here = [name for name in catalog if presence(name) == "yes"]
+    nearby = choose(replace(wish, here=here), catalog.values())
+    if offline or offline_by_environment():
+        return nearby
+    choice = choose(wish, catalog.values())
+    is_other = nearby.model in here and nearby.model != choice.model
+    return replace(choice, instead=nearby.model) if is_other else choice
 
 
 def check_permissive(reference: str) -> None:

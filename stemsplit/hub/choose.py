@@ -69,10 +69,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A model and, in one line, why it was chosen."""
+    """A model and, in one line, why it was chosen.
+
+    `instead`: the one on this machine that would have been, if the model should not be to be had.
+    """
 
     model: str
     reason: str
+    instead: str | None = None
 
 
 def choose(wish: Wish, entries: Iterable[CatalogEntry]) -> Choice:

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from tests.cli.conftest import Stemsplit
-from tests.hub.loopback import Hub
+from tests.hub.loopback import Hub, Reply
 
 CHOSEN = "htdemucs was chosen (fast): of "
 
@@ -45,14 +46,56 @@ def test_a_quality_and_a_model_exclude_each_other(
     assert stemsplit(song, "--quality", "worst").exit_code == 2
 
 
-def test_a_chosen_model_that_cannot_be_had_is_never_replaced(
+def said(result: Result) -> str:
+    return " ".join(result.stderr.split())
+
+
+def test_a_chosen_model_that_cannot_be_had_is_replaced_in_so_many_words(
     stemsplit: Stemsplit, song: Path
 ) -> None:
     result = stemsplit(song, "--quality", "best", "--two-stems", "vocals", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    (warning,) = json.loads(Path("separated/spectral/song/stemsplit.json").read_text())["warnings"]
+    in_order = (
+        "melband_kim was chosen (best): of ",
+        "melband_kim could not be had, so spectral was used, which is built in",
+        "The reason: ",
+        "stays offline",
+    )
+    for text in (said(result), warning):
+        places = [text.index(words) for words in in_order]
+        assert places == sorted(places)
+
+
+def test_without_a_network_it_is_one_on_this_machine(
+    stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    assert stemsplit("models", "pull", "htdemucs", "-q").exit_code == 0
+    hub.refuse_status = 503
+    result = stemsplit(song, "--quality", "best", "--two-stems", "vocals", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert "so htdemucs was used, which is on this machine. The reason: The Hub ans" in said(result)
+    assert Path("separated/htdemucs/song/vocals.wav").exists()
+
+
+def test_a_login_page_in_front_of_the_network_falls_back_too(
+    stemsplit: Stemsplit, song: Path, hub: Hub
+) -> None:
+    hub.reply = lambda _: Reply(headers={"Content-Type": "text/html"}, body=[b"<html>"])
+    result = stemsplit(song, "--quality", "fast", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert "answered with a web page" in said(result)
+    assert Path("separated/spectral/song/vocals.wav").exists()
+
+
+def test_where_nothing_can_take_its_place_it_is_said_what_was_chosen_and_why_not(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    result = stemsplit(song, "--quality", "best", "--stems", "guitar", "--device", "cpu")
     assert result.exit_code == 3
-    message = " ".join(result.stderr.split())
-    assert "melband_kim was chosen (best): of " in message
-    assert "Name another one with --model." in message
+    in_order = (" was chosen (best): ", "It could not be had: ", "name another one with --model")
+    places = [said(result).index(words) for words in in_order]
+    assert places == sorted(places)
     assert not Path("separated").exists()
 
 
@@ -99,6 +142,8 @@ def test_what_is_permissive_runs(stemsplit: Stemsplit, song: Path) -> None:
 
 def test_permissive_alone_chooses_among_the_permissive(stemsplit: Stemsplit, song: Path) -> None:
     result = stemsplit(song, "--licence", "permissive", "--device", "cpu")
-    assert result.exit_code == 3  # it is not here, and this process is offline
-    message = " ".join(result.stderr.split())
+    assert result.exit_code == 0, result.stderr
+    message = said(result)
     assert "scnet was chosen (balanced): the only permissive model for drums" in message
+    # It is not here, and this process is offline; what is built in is permissive.
+    assert "scnet could not be had, so spectral was used" in message
