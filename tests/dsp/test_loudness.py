@@ -111,6 +111,8 @@ def test_the_filters_are_those_of_the_standard() -> None:
 
 
 def ffmpeg_loudness(signal: Tensor, *, sample_rate: int, layout: str) -> float:
+    if not hasattr(av.AudioFrame, "metadata"):
+        pytest.skip("needs PyAV 18, which tells what ffmpeg's meter says")
     graph = av.filter.Graph()
     source = graph.add_abuffer(
         format="fltp", sample_rate=sample_rate, layout=layout, time_base=None

@@ -36,15 +36,15 @@ def _state() -> dict[str, torch.Tensor]:
 
 def _package_seeds(*, zip_layout: bool) -> Callable[[Path], Sequence[bytes]]:
     def make(folder: Path) -> list[bytes]:
-        package = {
-            "klass": random_models.HTDemucs,
+        package: dict[str, object] = {
             "args": ["x", (1, 2.5, None, True)],
             "kwargs": {"segment": Fraction(39, 5), "sources": ["drums", "bass"]},
             "state": _state(),
             "training_args": {"path": Path("/x"), "set": {1, 2}, "seen": b"\xff\0", "n": 2**40},
         }
         path = folder / "seed"
-        torch.save(package, path, _use_new_zipfile_serialization=zip_layout)
+        with random_models.published_class(random_models.HTDEMUCS) as package["klass"]:
+            torch.save(package, path, _use_new_zipfile_serialization=zip_layout)
         return [path.read_bytes()]
 
     return make
@@ -136,19 +136,18 @@ _ODD_ARGUMENTS: tuple[object, ...] = (
 def _network_seeds(folder: Path) -> list[bytes]:
     """Constructor arguments of published classes, as the JSON of a safetensors file has them."""
     del folder
-    models = (random_models.htdemucs(), random_models.hdemucs(), random_models.demucs())
     return [
         json.dumps(
             {
-                "klass": random_models.class_name(model),
+                "klass": name,
                 "args": [],
                 "kwargs": {
-                    name: float(value) if isinstance(value, Fraction) else value
-                    for name, value in model._init_args_kwargs[1].items()
+                    "sources": random_models.STEMS,
+                    **{name: float(value) for name, value in arguments.items()},
                 },
             }
         ).encode()
-        for model in models
+        for name, arguments in random_models.SMALL.items()
     ]
 
 
