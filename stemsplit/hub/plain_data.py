@@ -87,13 +87,11 @@ def parse_yaml(data: bytes | str, *, only_texts: bool = False) -> object:
     Raises:
         ValueError: it is none, has other tags, or stands for too many values.
     """
-    loader = (_TextLoader if only_texts else _ValueLoader)(data)
     try:
-        return loader.get_single_data()
+        # A loader looks at the encoding as soon as it is made.
+        return (_TextLoader if only_texts else _ValueLoader)(data).get_single_data()
     except (yaml.YAMLError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
         raise ValueError(reason(error)) from error
-    finally:
-        loader.dispose()
 
 
 class _DoubledNames:

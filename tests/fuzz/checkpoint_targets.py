@@ -15,8 +15,13 @@ from random import Random
 import safetensors.torch
 import torch
 
-from stemsplit.hub.weights import read_weights
+from stemsplit.hub.onnx_weights import fingerprint, read_onnx
+from stemsplit.hub.protobuf import Message, nested
+from stemsplit.hub.weights import read_tensors, read_weights
+from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
+from tests.fuzz import onnx_files
+from tests.fuzz.hub_targets import build_recognized
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
 from tests.fuzz.text_targets import JSON_WORDS
@@ -71,7 +76,9 @@ _PICKLE_WORDS = (
     b"r\xff\xff\xff\xff",
     *(b"(", b"t", b"l", b"d", b"]", b"}", b")", b".", b"0", b"1", b"2", b"N", b"R", b"o", b"b"),
     *(b"Q", b"a", b"e", b"s", b"u", b"\x85", b"\x86", b"\x87", b"\x8f", b"\x90", b"\x91", b"\x94"),
-    *(b"(" * 5000, b"]" * 5000, b"\x85" * 5000, b"2t" * 300),
+    *(b"(" * 5000, b"]" * 5000, b"\x85" * 5000, b"2t" * 300, b"\x94" * 5000, b"\x8f" * 5000),
+    *(b"h\0h\0\x930" * 3000, b"h\0h\1\x86h\0R" * 1000, b"2\x86" * 500, b"h\0Ns" * 3000),
+    *(b"c_codecs\nencode\n", b"ctorch\nSize\n", b"\x8c\x06latin1\x86R", b"r" + b"\1" * 4),
     *(b"I9" + b"9" * 5000 + b"\n", b"F1e999\n", b"V\\u0000\n", b"S'\\q'\n", b"I-1\n"),
 )
 
@@ -98,6 +105,70 @@ def _repack_zip(rng: Random, data: bytes) -> bytes:
 
 def _read_checkpoint(path: Path) -> None:
     read_weights(path)
+
+
+def _state_seeds(folder: Path) -> list[bytes]:
+    """As training frameworks save them: tensors one level deeper, beside all else."""
+    path = folder / "seed"
+    names = ("first_conv.0.weight", "encoders.0.H.0.0.weight", "encoder.0.0.weight")
+    state = {name: torch.ones(4, 4, 3, 3) for name in names}
+    content = {
+        "state_dict": state,
+        "hyper_parameters": {"rate": 1e-3, "betas": (0.9, 0.999)},
+        "optimizer_states": [{"state": {0: {"step": torch.ones(())}}}],
+        "epoch": 3,
+    }
+    torch.save(content, path)
+    return [path.read_bytes()]
+
+
+def _read_state(path: Path) -> None:
+    build_recognized(recognize(None, read_tensors(path), file_name="vocals.ckpt"))
+
+
+_ONNX_WORDS = (
+    *(b"Conv", b"ConvTranspose", b"MatMul", b"Add", b"Relu", b"BatchNormalization", b"Constant"),
+    *(b"Identity", b"kernel_shape", b"strides", b"epsilon", b"pads", b"\xff" * 10, b"\x80" * 9),
+    *(b"\x0a", b"\x12", b"\x2a", b"\x3a", b"\x42", b"\x4a", b"\x5a", b"\x08\0", b"\x3a\0" * 5000),
+    *(b"\x42\x80\x80\x04" + b"\1" * 65536, b"\xff\xff\xff\xff\x0f", b"\x0a\x80\x80\x80\x08"),
+)
+
+
+def _change_fields(rng: Random, data: bytes) -> bytes:
+    """Now and then: fields of the intact file in another order, doubled, or left out.
+
+    The graph's length is right all the same, without which nothing in it is looked at.
+    """
+    if rng.random() < 0.5:
+        return data
+    graph = onnx_files.mdxnet(has_products=rng.random() < 0.5)
+    fields = [
+        onnx_files.field(number, nested(value).data.tobytes())
+        for outer, content in Message(memoryview(graph))
+        if outer == 7
+        for number, value in nested(content)
+    ]
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        index = rng.randrange(len(fields))
+        change = rng.randrange(4)
+        if change == 0:
+            fields.insert(rng.randrange(len(fields)), fields[index] * rng.choice((1, 2, 1000)))
+        elif change == 1:
+            fields.pop(index)
+        elif change == 2:
+            fields[index] = mutate(rng, [fields[index]], _ONNX_WORDS)
+        else:
+            rng.shuffle(fields)
+    return onnx_files.field(7, b"".join(fields))
+
+
+def _read_onnx(path: Path) -> None:
+    graph = read_onnx(path)
+    settings = {"target_name": "vocals", "n_fft": 64, "hop_length": 16}
+    known = fingerprint(path)
+    build_recognized(
+        recognize_graph(graph.nodes, graph.input_shape, fingerprint=known, settings=settings)
+    )
 
 
 def _safetensors_seeds(folder: Path) -> list[bytes]:
@@ -188,6 +259,20 @@ CHECKPOINT_TARGETS = {
         _read_checkpoint,
         JSON_WORDS,
         _reseal_safetensors,
+    ),
+    "state": Target(
+        ".ckpt",
+        _state_seeds,
+        _read_state,
+        _PICKLE_WORDS,
+        _repack_zip,
+    ),
+    "onnx": Target(
+        ".onnx",
+        lambda _: [onnx_files.mdxnet(has_products=each) for each in (True, False)],
+        _read_onnx,
+        _ONNX_WORDS,
+        _change_fields,
     ),
     "network": Target(".json", _network_seeds, _build_network, JSON_WORDS, _change_arguments, 0.3),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stemsplit.batch.fingerprint import changes
 from stemsplit.batch.record import missing_outputs, read_record, recorded_outputs
 from stemsplit.batch.template import FIELDS, check_template, output_path, record_path
 from stemsplit.errors import StemsplitError
@@ -24,7 +25,7 @@ _BAG_SEEDS = (
     b"models:\n- f7e0c4bc\n- d12395a8\n- 92cfc3b6\n- 04573012\n",
     b"models: [a]\nweights: [[1, 2, 3]]\n",
 )
-_BAG_WORDS = (
+BAG_WORDS = (
     *(b"&a [*a]", b"&a ", b"*a", b"<<: *a", b"!!python/object/apply:os.system ['touch pwned']"),
     *(b"!!python/name:os.system", b"!!binary ", b"[" * 5000, b"{" * 5000, b"- " * 5000, b"? "),
     *(b"---\n", b"...\n", b"%YAML 9.9\n", b"\t", b"|\n ", b">\n ", b"../../x", b"'/etc/passwd'"),
@@ -44,12 +45,15 @@ _RECORD_WORDS = (
 )
 
 
+_WANTED = {"input_sha256": "cd" * 32, "options": {"seed": 0}}
+
+
 def _record_seeds(folder: Path) -> list[bytes]:
     del folder
     output = {"stem": "bass", "file": "bass.wav", "bytes": 5, "sha256": "ab" * 32}
     record = {
         "schema": 1,
-        "fingerprint": {"input_sha256": "cd" * 32, "options": {"seed": 0}},
+        "fingerprint": _WANTED,
         "outputs": [output, {**output, "stem": "drums", "file": "drums.wav"}],
         "warnings": [],
     }
@@ -61,8 +65,12 @@ def _read_record(path: Path) -> None:
     recorded_outputs(path)
     if record is None:
         raise StemsplitError("There is no record that can be understood.")
-    # Nothing lies beside it.
-    assert missing_outputs(record, {"bass": path.parent / "bass.wav"}, path.parent) == ["bass"]
+    wanted = {name: path.with_name(f"{name}.wav") for name in ("bass", "drums")}
+    assert missing_outputs(record, wanted, path.parent) == list(wanted)
+    found = record.get("fingerprint")
+    if isinstance(found, dict):
+        changes(found, _WANTED)
+        assert changes(found, {**_WANTED, "never": "so"})
 
 
 _TEMPLATE_SEEDS = (
@@ -96,7 +104,7 @@ TEXT_TARGETS = {
         ".yaml",
         lambda _: _BAG_SEEDS,
         _read_bag,
-        _BAG_WORDS,
+        BAG_WORDS,
     ),
     "record": Target(".json", _record_seeds, _read_record, _RECORD_WORDS),
     "template": Target(".txt", lambda _: _TEMPLATE_SEEDS, _use_template, _TEMPLATE_WORDS),

@@ -44,6 +44,7 @@ HOSTILE = {
     "code": "models: !!python/object/apply:os.system ['touch pwned']\n",
     "class": "models: !!python/name:os.system ''\n",
     "own tag": "models: !system [a]\n",
+    "no characters": "models: [a]\n\0",
     "binary": f"models: !!binary {'QUJD' * 10_000}\n",
 }
 
