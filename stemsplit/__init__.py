@@ -4,6 +4,7 @@
     stems = Separator("htdemucs").separate("song.mp3")
     stems["vocals"]       # float32 [C, T], as long as the song
     stems.sample_rate     # the song's own
+    stems.save("stems")   # stems/vocals.wav and so on
 
 `import stemsplit` is cheap: torch is imported when a name below is first used.
 """
@@ -17,7 +18,8 @@ from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
 if TYPE_CHECKING:
-    from stemsplit.engine.separator import SeparatedBlock, Separation, Separator
+    from stemsplit.engine.separation import SeparatedBlock, Separation
+    from stemsplit.engine.separator import Separator
     from stemsplit.hub.catalog import list_models
 
 __all__ = [
@@ -30,8 +32,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SeparatedBlock": "stemsplit.engine.separator",
-    "Separation": "stemsplit.engine.separator",
+    "SeparatedBlock": "stemsplit.engine.separation",
+    "Separation": "stemsplit.engine.separation",
     "Separator": "stemsplit.engine.separator",
     "list_models": "stemsplit.hub.catalog",
 }

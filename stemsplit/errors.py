@@ -23,6 +23,7 @@ Values that come from outside go into a message through `quoting`, which keeps t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from stemsplit.quoting import shortened
 
@@ -66,6 +67,14 @@ class UsageError(StemsplitError):
     """The options or arguments contradict each other or make no sense."""
 
     exit_code = 2
+
+
+def check_choice(argument: str, value: object, choices: Sequence[str]) -> None:
+    """Raises UsageError unless `value` is one of the `choices` that the argument has."""
+    if value not in choices:
+        *others, last = choices
+        listed = f"{', '.join(others)} or {last}" if others else last
+        raise UsageError(f"`{argument}` must be {listed}, got {value!r}.")
 
 
 class UnknownStemError(UsageError):

@@ -132,7 +132,7 @@ class Encoding:
         if self.dither and not self.is_integer:
             raise UsageError(
                 f"Dither is for 16 and 24 bit integers, not for {self}.",
-                hint="Leave out --dither.",
+                hint="Leave out `dither`.",
             )
 
     def _settle_codec(self) -> None:
@@ -142,7 +142,7 @@ class Encoding:
         elif self.codec is not None:
             raise UsageError(
                 f"A codec can be chosen for m4a and stem.mp4, not for {self.container}.",
-                hint="Leave out --codec, or use --format m4a.",
+                hint="Leave out `codec`, or use `format='m4a'`.",
             )
         if self.codec not in (None, *get_args(Codec)):
             raise UsageError(
@@ -160,15 +160,15 @@ class Encoding:
                 hint=f"Choose one of: {', '.join(get_args(Subtype))}.",
             )
         elif not offered:
-            lossless = "--codec alac" if self.codec else "wav, flac or aiff"
+            lossless = "`codec='alac'`" if self.codec else "wav, flac or aiff"
             raise UsageError(
                 f"{self.limits.title} is lossy and has no bit depth.",
-                hint=f"Leave out --bit-depth, or use {lossless}.",
+                hint=f"Leave out `bit_depth`, or use {lossless}.",
             )
         elif self.subtype not in offered:
             raise UsageError(
                 f"{self.limits.title} stores integers only, so it cannot hold 32 bit float.",
-                hint="Use wav or aiff for float, or --bit-depth 24.",
+                hint="Use wav or aiff for float, or `bit_depth='24'`.",
             )
 
     def _check_bitrate(self) -> None:
@@ -177,7 +177,7 @@ class Encoding:
         if not self.is_lossy:
             raise UsageError(
                 f"{self.limits.title} is lossless: its bit rate follows from the music.",
-                hint="Leave out --bitrate, or use mp3, ogg, opus or m4a.",
+                hint="Leave out `bitrate`, or use mp3, ogg, opus or m4a.",
             )
         raise UsageError(
             f"{self.limits.title} has no bit rate {self.bitrate}.",
@@ -264,23 +264,23 @@ class StreamFormat:
         if not self.encoding.takes_sample_rate(self.sample_rate):
             raise AudioWriteError(
                 f"{limits.title} cannot hold a sample rate of {self.sample_rate} Hz.",
-                hint="Use --sample-rate 48000, or --format wav or flac.",
+                hint="Use `sample_rate=48000`, `format='wav'` or `format='flac'`.",
             )
         if not self._layout_fits(limits):
             raise AudioWriteError(
                 f"{limits.title} cannot hold the {self.num_channels} channels "
                 f"{'+'.join(self.channels)}.",
-                hint="Use --format wav, which holds any.",
+                hint="Use `format='wav'`, which holds any.",
             )
         if not self.num_samples and not limits.can_be_empty:
             raise AudioWriteError(
                 f"{limits.title} cannot hold a track without any samples.",
-                hint="Use --format wav or flac.",
+                hint="Use `format='wav'` or `format='flac'`.",
             )
         if limits.max_bytes is not None and self.num_data_bytes > limits.max_bytes:
             raise AudioWriteError(
                 f"{limits.title} holds 4 GiB, and this track needs {self.num_data_bytes} bytes.",
-                hint="Use --format wav or flac.",
+                hint="Use `format='wav'` or `format='flac'`.",
             )
 
     @property

@@ -18,13 +18,13 @@ from stemsplit.durable import sync_folder
 from stemsplit.errors import AudioWriteError, OutputExistsError
 
 _HINTS = {
-    errno.ENOSPC: "Free some space, or write to another disk with --output.",
-    errno.EDQUOT: "Your quota is used up: free some space, or write elsewhere with --output.",
+    errno.ENOSPC: "Free some space, or write to another disk with `folder`.",
+    errno.EDQUOT: "Your quota is used up: free some space, or write elsewhere with `folder`.",
     errno.EFBIG: "The disk or user limit does not allow files of this size; write elsewhere.",
-    errno.ENAMETOOLONG: "Shorten the name with --template.",
-    errno.ENOTDIR: "A file is where a folder is needed; choose another --output.",
+    errno.ENAMETOOLONG: "Shorten the name with `template`.",
+    errno.ENOTDIR: "A file is where a folder is needed; choose another `folder`.",
 }
-_OTHER_HINT = "Check the folder and its permissions, or choose another --output."
+_OTHER_HINT = "Check the folder and its permissions, or choose another `folder`."
 
 
 def check_target(path: Path, *, may_replace: bool) -> None:
@@ -43,7 +43,7 @@ def check_target(path: Path, *, may_replace: bool) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise OutputExistsError(
             f"{display_path(path)} is a folder, and an output should go there.",
-            hint="Move it away, or choose another --output or --template.",
+            hint="Move it away, or choose another `folder` or `template`.",
         )
     if not may_replace:
         raise _exists_error(path)
@@ -126,7 +126,7 @@ def publish(part: Path, path: Path, *, may_replace: bool) -> None:
 def _exists_error(path: Path) -> OutputExistsError:
     return OutputExistsError(
         f"{display_path(path)} already exists.",
-        hint="Use --overwrite to replace it, or choose another --output.",
+        hint="Use `overwrite` to replace it, or choose another `folder`.",
     )
 
 

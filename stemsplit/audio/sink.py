@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from torch import Tensor
@@ -22,7 +22,7 @@ from stemsplit.audio.encode import Encoding, StreamFormat
 from stemsplit.audio.place import check_target, make_folders, remove_folders, writing
 from stemsplit.audio.stream import StemStream
 from stemsplit.durable import sync_file, sync_folder
-from stemsplit.errors import AudioWriteError
+from stemsplit.errors import AudioWriteError, check_choice
 
 _PATIENCE_SECONDS = 0.2
 
@@ -82,6 +82,7 @@ class StemWriter:
     ) -> None:
         if len(set(paths.values())) < len(paths):
             raise ValueError(f"two streams have the same path: {sorted(map(str, paths.values()))}")
+        check_choice("clip", clip, get_args(ClipPolicy))
         self._overwrite = overwrite
         self._is_ours = is_ours
         for path in paths.values():
@@ -135,7 +136,7 @@ class StemWriter:
             raise AudioWriteError(
                 f"Stem {name!r} has samples that are not finite numbers after {seconds:.2f} "
                 "seconds.",
-                hint="Try --precision fp32, or --device cpu.",
+                hint="Try `precision='fp32'`, or `device='cpu'`.",
             )
         stream.write(block)
 
@@ -178,8 +179,8 @@ class StemWriter:
         if self._clip != "none" or not self._num_clipped():
             return ()
         return (
-            f"{self._num_clipped()} samples were beyond full scale and were cut: use --clip "
-            "common, or --format wav --bit-depth 32f.",
+            f"{self._num_clipped()} samples were beyond full scale and were cut: use "
+            "`clip='common'`, or `format='wav'` with `bit_depth='32f'`.",
         )
 
     def _num_clipped(self) -> int:

@@ -188,12 +188,12 @@ def _check_format(path: Path, sample_rate: int, num_channels: int) -> None:
     if num_channels > 2:
         raise AudioWriteError(
             f"A stem file is stereo, and {path.name} would have {num_channels} channels.",
-            hint="Mix the song down to stereo first, or use another --format.",
+            hint="Mix the song down to stereo first, or use another `format`.",
         )
     if sample_rate not in SAMPLE_RATES:
         raise AudioWriteError(
             f"A stem file has 44100 or 48000 Hz, not {sample_rate} Hz.",
-            hint="Use --sample-rate 44100 or 48000.",
+            hint="Use a `sample_rate` of 44100 or 48000.",
         )
 
 

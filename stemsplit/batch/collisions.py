@@ -29,7 +29,7 @@ def check_collisions(jobs: Sequence[Job], session: Session) -> None:
             if name in inputs:
                 raise UsageError(
                     f"{display_path(path)} is to be written, and is an input.",
-                    hint="Choose another --output or --template: an input is never replaced.",
+                    hint="Choose another `folder` or `template`: an input is never replaced.",
                 )
             if name in writers:
                 raise _collision(*writers[name], job, path)
@@ -50,7 +50,7 @@ def _collision(first_job: Job, first: Path, job: Job, path: Path) -> UsageError:
     return UsageError(
         f"{display_path(first_job.song.path)} and {display_path(job.song.path)} would both write "
         f"{display_path(path)}.",
-        hint="Separate them into different folders with -o, or rename one.",
+        hint="Separate them into different folders with `folder`, or rename one.",
     )
 
 

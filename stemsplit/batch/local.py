@@ -92,7 +92,7 @@ def open_session(
                 return replace(load(name), notes=(note,))
         raise type(error)(
             f"{reason} It could not be had: {error.message}",
-            hint=f"{error.hint} Or name another one with --model.".strip(),
+            hint=f"{error.hint} Or name another one with `model`.".strip(),
         ) from error
 
 
@@ -279,5 +279,5 @@ def _attempt(
         return JobResult(input=job.song.path, status="failed", error=str(error))
     except Exception as error:  # a defect of ours must not take the rest of the night with it
         _log.debug("%s failed unexpectedly", job.song.path, exc_info=True)
-        message = f"unexpected {type(error).__name__}: {error} (run with --debug for details)"
+        message = f"unexpected {type(error).__name__}: {error} (`debug` shows where)"
         return JobResult(input=job.song.path, status="failed", error=message)

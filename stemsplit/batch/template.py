@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
 
+from stemsplit.audio.file_names import component
 from stemsplit.errors import UsageError
 
 DEFAULT_TEMPLATE = "{model}/{dir}/{track}/{stem}.{ext}"
 FIELDS = ("model", "dir", "track", "stem", "ext")
 RECORD_NAME = "stemsplit.json"
-
-_WINDOWS_FORBIDS = re.compile(r'[\x00-\x1f<>:"|?*\\]')
-# Not files but devices, whatever the suffix; the digits are those of Latin-1, superscripts too.
-_WINDOWS_DEVICE = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
-)
 
 
 def check_template(template: str) -> str:
@@ -30,24 +23,25 @@ def check_template(template: str) -> str:
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(f"--template {template!r}: {error}.") from None
+        raise UsageError(f"`template` {template!r}: {error}.") from None
     fields = [name for _, name, _, _ in parts if name is not None]
     plain = all(not spec and not conversion for _, _, spec, conversion in parts)
     unknown = [name for name in fields if name not in FIELDS]
     if unknown or not plain:
         raise UsageError(
-            f"--template {template!r} has the field {{{(unknown or fields)[0]}}}.",
+            f"`template` {template!r} has the field {{{(unknown or fields)[0]}}}.",
             hint=f"Use plain {', '.join('{' + name + '}' for name in FIELDS)}.",
         )
     if "stem" not in fields:
         raise UsageError(
-            f"--template {template!r} would write every stem to the same file.",
+            f"`template` {template!r} would write every stem to the same file.",
             hint="It needs {stem}.",
         )
     components = template.replace("\\", "/").split("/")
     if ".." in components or Path(template).is_absolute() or Path(template).drive:
         raise UsageError(
-            f"--template {template!r} leaves the output folder.", hint="Set the folder with -o."
+            f"`template` {template!r} leaves the output folder.",
+            hint="Set the folder with `folder`.",
         )
     return template
 
@@ -75,22 +69,10 @@ def record_path(output_dir: Path, template: str, fields: Mapping[str, str]) -> P
     A template that puts several tracks into that folder gets the track's name into the file's.
     """
     folders: list[str] = []
-    for component in template.replace("\\", "/").split("/"):
-        if "{stem}" in component:
+    for level in template.replace("\\", "/").split("/"):
+        if "{stem}" in level:
             break
-        folders.append(component)
+        folders.append(level)
     own_folder = any("{track}" in folder for folder in folders)
     name = RECORD_NAME if own_folder else "{track}." + RECORD_NAME
     return output_path(output_dir, "/".join([*folders, name]), fields)
-
-
-def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
-    """`value` as the name of one file or folder.
-
-    A name that only Windows forbids is changed only there: elsewhere a song keeps its name.
-    """
-    name = value.replace("/", "_").replace("\0", "_")
-    if on_windows:
-        name = _WINDOWS_FORBIDS.sub("_", name).rstrip(" .")
-        name = f"_{name}" if _WINDOWS_DEVICE.match(name) else name
-    return name if name.strip(".") else "_"

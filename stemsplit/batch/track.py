@@ -20,7 +20,9 @@ from stemsplit.audio.info import display_path
 from stemsplit.audio.place import check_target, new_part, remove_parts
 from stemsplit.audio.sink import StemWriter, WriteReport
 from stemsplit.audio.source import hash_file
-from stemsplit.audio.stem_mp4 import STEM_FILE, StemFileWriter
+from stemsplit.audio.stem_mp4 import StemFileWriter
+from stemsplit.audio.tagging import Tagger
+from stemsplit.audio.writers import new_writer
 from stemsplit.batch.beside import Beside
 from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
@@ -32,7 +34,6 @@ from stemsplit.batch.record import (
     read_record,
     write_record,
 )
-from stemsplit.batch.tagging import Tagger
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 
@@ -151,19 +152,17 @@ def _separate(
 def _new_writer(
     plan: TrackPlan, track: TrackSeparation, previous: Mapping[str, Any] | None
 ) -> StemWriter | StemFileWriter:
-    stream: dict[str, Any] = {
-        "sample_rate": track.sample_rate,
-        "num_channels": track.num_channels,
-        "num_samples": track.num_samples,
-        "encoding": plan.job.encoding,
-        "clip": plan.job.clip,
-        "overwrite": plan.job.overwrite,
-        "is_ours": functools.partial(owns, previous, plan.folder),
-        "key": plan.key,
-    }
-    if STEM_FILE in plan.outputs:
-        return StemFileWriter(plan.outputs[STEM_FILE], **stream)
-    return StemWriter(plan.outputs, channels=track.channels, **stream)
+    return new_writer(
+        plan.outputs,
+        channels=track.channels,
+        sample_rate=track.sample_rate,
+        num_samples=track.num_samples,
+        encoding=plan.job.encoding,
+        clip=plan.job.clip,
+        overwrite=plan.job.overwrite,
+        is_ours=functools.partial(owns, previous, plan.folder),
+        key=plan.key,
+    )
 
 
 def _write(

@@ -6,11 +6,10 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
-from stemsplit.cli.console import say
+from stemsplit.cli.console import plain, say
 from stemsplit.cli.stop import Stopped, stoppable
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
@@ -50,7 +49,7 @@ class StemsplitGroup(TyperGroup):
         except StemsplitError as error:
             if debugging():
                 raise
-            say(f"[bold red]Error:[/] {escape(str(error))}")
+            say(f"[bold red]Error:[/] {plain(str(error))}")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as stop:
             say("Interrupted: unfinished tracks left no files behind.")
@@ -59,7 +58,7 @@ class StemsplitGroup(TyperGroup):
             # Typer's own exceptions carry an exit code or end the program; the rest are ours.
             if hasattr(error, "exit_code") or isinstance(error, typer.Abort) or debugging():
                 raise
-            say(f"[bold red]Unexpected {type(error).__name__}:[/] {escape(str(error))}")
+            say(f"[bold red]Unexpected {type(error).__name__}:[/] {plain(str(error))}")
             say("This is a defect of stemsplit: --debug shows where it happened.")
             raise typer.Exit(1) from None
 

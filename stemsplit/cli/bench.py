@@ -12,7 +12,6 @@ With `--json`, one object per line, with `schema` (1), `event` and `time` as in 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -33,8 +32,8 @@ from stemsplit.cli.bench_process import (
     run_worker,
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
-from stemsplit.cli.console import say, shown
-from stemsplit.cli.json_lines import SCHEMA
+from stemsplit.cli.console import plain, say, shown
+from stemsplit.cli.json_lines import emit
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import ModelError, StemsplitError, UsageError
@@ -188,11 +187,9 @@ def _attempt(
 
 def _report(result: Measurement | Failure, *, as_json: bool) -> None:
     if isinstance(result, Failure):
-        say(f"[bold red]Failed:[/] {escape(result.error)}")
+        say(f"[bold red]Failed:[/] {plain(result.error)}")
     if as_json:
-        event = "failed" if isinstance(result, Failure) else "measured"
-        line = {"schema": SCHEMA, "event": event, "time": time.time(), **asdict(result)}
-        typer.echo(json.dumps(line))
+        emit("failed" if isinstance(result, Failure) else "measured", **asdict(result))
 
 
 def _conclude(measured: Sequence[Measurement], *, as_json: bool, quiet: bool) -> None:

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.console import say
-from stemsplit.cli.json_lines import SCHEMA
+from stemsplit.cli.flags import in_flags
+from stemsplit.cli.json_lines import SCHEMA, words_in_flags
 from stemsplit.errors import one_line
 from stemsplit.quoting import reason
 
@@ -112,7 +113,7 @@ _TOPICS: Mapping[str, Callable[[bool], Iterator[Finding]]] = {
 
 
 def _print_json(finding: Finding) -> None:
-    typer.echo(json.dumps({"schema": SCHEMA, **finding.as_json()}))
+    typer.echo(json.dumps({"schema": SCHEMA, **words_in_flags(finding.as_json())}))
 
 
 class _Report:
@@ -134,7 +135,7 @@ class _Report:
 
     def _write(self, label: Text, text: str) -> None:
         """`label`, and right of it the text, folded where it goes to a terminal."""
-        text = one_line(text)
+        text = one_line(in_flags(text))
         if not self._console.is_terminal:
             self._console.print(label + Text(text))
             return

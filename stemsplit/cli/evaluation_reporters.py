@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stemsplit.cli.console import say, stderr
+from stemsplit.cli.console import plain, say, stderr
 from stemsplit.cli.json_lines import emit
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import StemsplitError, one_line
@@ -40,7 +40,7 @@ class EvaluationReporter:
 
     def note(self, message: str) -> None:
         """Something that the user must not miss."""
-        self.say(f"[bold yellow]Note:[/] {escape(message)}")
+        self.say(f"[bold yellow]Note:[/] {plain(message)}")
 
     def say(self, message: str) -> None:
         """Prints one line of rich markup on stderr."""
@@ -63,7 +63,7 @@ class EvaluationReporter:
 
     def failed(self, track: Track, error: StemsplitError) -> None:
         """Called instead if the track could not be read or separated."""
-        self.say(f"[bold red]Failed:[/] {escape(track.name)}: {escape(str(error))}")
+        self.say(f"[bold red]Failed:[/] {escape(track.name)}: {plain(str(error))}")
 
     def summaries(self, summaries: Sequence[Summary]) -> None:
         """The closing table."""

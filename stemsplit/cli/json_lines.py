@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemsplit.cli.flags import in_flags
 from stemsplit.cli.reporters import Reporter
 from stemsplit.cli.summary import Totals, planned_seconds
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from stemsplit.batch.preview import Preview
 
 SCHEMA = 1
+
+_WORDS = {"message", "error", "warnings", "fix"}
 
 
 class JsonReporter(Reporter):
@@ -104,7 +107,18 @@ class JsonReporter(Reporter):
 
 
 def emit(event: str, **values: Any) -> None:
-    """Prints one event as a line on stdout."""
-    line = {"schema": SCHEMA, "event": event, "time": time.time(), **values}
+    """Prints one event as a line on stdout. What it says in words names flags, as on stderr."""
+    line = {"schema": SCHEMA, "event": event, "time": time.time(), **words_in_flags(values)}
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
+
+
+def words_in_flags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and where they are words of the library, its arguments as flags."""
+
+    def translated(words: Any) -> Any:
+        if isinstance(words, list):
+            return [in_flags(each) for each in words]
+        return in_flags(words) if isinstance(words, str) else words
+
+    return {name: translated(value) if name in _WORDS else value for name, value in values.items()}

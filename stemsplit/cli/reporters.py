@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -17,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from stemsplit.cli.console import say, shown, stderr
+from stemsplit.cli.console import plain, say, shown, stderr
 from stemsplit.cli.summary import print_page, print_plan, print_previews, print_results, suspicion
 from stemsplit.errors import one_line
 
@@ -49,7 +48,7 @@ class Reporter:
 
     def note(self, message: str) -> None:
         """Something that the user must not miss."""
-        self.say(f"[bold yellow]Note:[/] {escape(message)}")
+        self.say(f"[bold yellow]Note:[/] {plain(message)}")
 
     def say(self, message: str) -> None:
         """Prints one line of rich markup on stderr."""
@@ -79,7 +78,7 @@ class Reporter:
         if result.suspicions and result.status == "done":
             self.say(f"[bold yellow]Probably failed:[/] {suspicion(result)}")
         if result.error is not None:
-            self.say(f"[bold red]Failed:[/] {shown(result.input)}: {escape(result.error)}")
+            self.say(f"[bold red]Failed:[/] {shown(result.input)}: {plain(result.error)}")
 
     def end(self, results: Sequence[JobResult]) -> None:
         """Called once, after the last song or when the run was interrupted."""
@@ -87,7 +86,7 @@ class Reporter:
     def page(self, path: Path, *, error: str | None = None) -> None:
         """Called after all that for each page that was written, or could not be written."""
         if error is not None:
-            self.say(f"[bold red]Failed:[/] {shown(path)}: {escape(error)}")
+            self.say(f"[bold red]Failed:[/] {shown(path)}: {plain(error)}")
 
 
 class LineReporter(Reporter):

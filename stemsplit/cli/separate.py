@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.cli import options as opt
+from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.imports import importing
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
@@ -323,8 +323,16 @@ def make_runtimes(
 def set_up_logging(*, verbose: bool, debug: bool) -> None:
     """Sends stemsplit's own log messages to stderr."""
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()])
     logging.getLogger("stemsplit").setLevel(level)
+
+
+class _Log(logging.Handler):
+    """Prints log messages on stderr, whatever that is by then: a bar may be in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).split("\n"):  # a traceback has many
+            say(plain(line))
 
 
 def _names(text: str) -> list[str]:

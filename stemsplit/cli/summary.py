@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stemsplit.cli.console import clock, say, shown
+from stemsplit.cli.console import clock, plain, say, shown
 
 if TYPE_CHECKING:
     from stemsplit.batch.job import JobResult
@@ -86,7 +86,7 @@ def _print_totals(results: Sequence[JobResult]) -> None:
     if failed:
         say(f"[bold red]{len(failed)} of {len(results)} songs failed:[/]")
     for result in failed:
-        say(f"  {shown(result.input)}: {escape(result.error or '')}")
+        say(f"  {shown(result.input)}: {plain(result.error or '')}")
 
 
 def _sound_lines(result: JobResult) -> list[str]:
@@ -101,7 +101,7 @@ def _sound_lines(result: JobResult) -> list[str]:
 
 def suspicion(result: JobResult) -> str:
     """A song that was separated, and why one should listen to it, as rich markup."""
-    return f"{shown(result.input)}: {escape(' '.join(result.suspicions))}"
+    return f"{shown(result.input)}: {plain(' '.join(result.suspicions))}"
 
 
 _ACTIONS = {"new": "new", "redo": "again", "skip": "skip: done", "fail": "would fail"}
@@ -125,7 +125,7 @@ def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
     """What the whole run would come to."""
     for preview in previews:
         if preview.error is not None:
-            say(f"[bold red]Would fail:[/] {shown(preview.input)}: {escape(preview.error)}")
+            say(f"[bold red]Would fail:[/] {shown(preview.input)}: {plain(preview.error)}")
     counts = [
         f"{number} {label}"
         for action, label in _ACTIONS.items()

@@ -95,7 +95,7 @@ class BatchLimit:
         if num_chunks == 1:
             raise DeviceMemoryError(
                 f"The memory of {self._device} is too small for a single chunk.",
-                hint="Use shorter chunks (--segment 4, say), or close other programs.",
+                hint="Use shorter chunks (`segment=4`, say), or close other programs.",
             )
         self._num_chunks = num_chunks // 2
         _log.warning(

@@ -1,10 +1,10 @@
-"""Stems that go through models of their own: `--then "vocals: karaoke"`.
+"""Stems that go through models of their own: `then=["vocals: karaoke"]`.
 
 The model of a step runs over an output of what comes before it, the parent, as if that were a song.
 What it takes apart are the children; they are called parent_child, and together with their residual
 they are the parent. The parent waits on the disk as raw floats, so that memory does not depend on
 the length of the song, and so that any model may listen to it twice, as to any song. Of a part of a
-song (`--start`, `--end`) the steps hear that part only.
+song (`start`, `end`) the steps hear that part only.
 """
 
 from __future__ import annotations
@@ -66,22 +66,22 @@ class Chain:
     def __post_init__(self) -> None:
         if self.steps and self.options.stem_file:
             raise UsageError(
-                "A stem file always holds the mixture and its four stems, and no --then.",
-                hint="Leave out --then, or use another --format.",
+                "A stem file always holds the mixture and its four stems, and no `then`.",
+                hint="Leave out `then`, or use another `format`.",
             )
         of_song = choose_outputs(self.model.stems, self.options, self.song_parents)
         names = [output.name for output in of_song]
         for step in self.steps:
             if step.parent not in names:
                 raise UsageError(
-                    f"--then {step.parent!r}: there is no such output before this step.",
+                    f"`then` {step.parent!r}: there is no such output before this step.",
                     hint=f"There are {', '.join(names)}.",
                 )
             for child in step.children.values():
                 # Some file systems ignore case.
                 if child.casefold() in [name.casefold() for name in names]:
                     raise UsageError(
-                        f"--then {step.parent!r}: there is an output {child!r} already.",
+                        f"`then` {step.parent!r}: there is an output {child!r} already.",
                         hint="Choose another model for this step, or another name for the mix.",
                     )
                 names.append(child)
@@ -114,7 +114,7 @@ class Chain:
 
 
 def parse_step(text: str) -> tuple[str, str]:
-    """The parent and the model of a `--then`.
+    """The parent and the model of one step.
 
     Raises:
         UsageError: it is not of the form "parent: model".
@@ -122,8 +122,8 @@ def parse_step(text: str) -> tuple[str, str]:
     parent, colon, model = (part.strip() for part in text.partition(":"))
     if not (parent and colon and model):
         raise UsageError(
-            f"--then {text!r} does not say which output goes through which model.",
-            hint='Example: --then "vocals: karaoke"',
+            f"`then` {text!r} does not say which output goes through which model.",
+            hint="Example: `then=['vocals: karaoke']`",
         )
     return parent, model
 

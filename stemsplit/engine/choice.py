@@ -50,7 +50,7 @@ def pick_model(
         if preference.quality is not None:
             raise UsageError(
                 f"The quality {preference.quality} and the model {model} exclude each other.",
-                hint="--quality chooses the model itself.",
+                hint="`quality` chooses the model itself.",
             )
         if preference.permissive:
             check_permissive(model)
@@ -80,12 +80,12 @@ def check_permissive(reference: str) -> None:
         entry = find_entry(name, load_catalog())
         if entry is None:
             raise UsageError(
-                f"--licence permissive: nothing is known about the licence of {name}.",
-                hint="Leave out --licence if you know it to be permissive.",
+                f"`licence='permissive'`: nothing is known about the licence of {name}.",
+                hint="Leave out `licence` if you know it to be permissive.",
             )
         if entry.licence not in PERMISSIVE:
             raise UsageError(
-                f"--licence permissive: that of the weights of {entry.name} is {entry.licence}. "
+                f"`licence='permissive'`: that of the weights of {entry.name} is {entry.licence}. "
                 f"{entry.licence_note}",
                 hint="`stemsplit models list --licence permissive` shows those that are.",
             )

@@ -105,7 +105,7 @@ class Ensemble:
         )
         if longest >= seconds - 1 / self.sample_rate:
             return []
-        return [f"--segment {seconds:g} is longer than {self.name} allows: {longest:g} s is used."]
+        return [f"`segment={seconds:g}` is longer than {self.name} allows: {longest:g} s is used."]
 
     def _segment_seconds(self, options: SeparationOptions) -> float | None:
         return self.segment_seconds if options.segment_seconds is None else options.segment_seconds

@@ -1,4 +1,4 @@
-"""Outputs as named sums of the mixture and its stems, and the language of `--mix`.
+"""Outputs as named sums of the mixture and its stems, and the language of `mixes`.
 
     mix     NAME = [+|-] term {(+|-) term}
     term    SOURCE | GAIN * SOURCE | SOURCE * GAIN
@@ -22,7 +22,7 @@ from stemsplit.errors import UsageError
 
 MIXTURE = "mixture"
 
-_EXAMPLE = 'Example: --mix "practice = mixture - drums + 0.5*vocals"'
+_EXAMPLE = "Example: `mixes=['practice = mixture - drums + 0.5*vocals']`"
 _NAME = re.compile(r"\w(?:[\w -]{0,98}\w)?")
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
 _SOURCE = r"[^\W\d]\w*"
@@ -42,7 +42,7 @@ class Output:
 
 
 def parse_mix(text: str) -> Output:
-    """The output that one `--mix` asks for. A source that comes twice counts twice.
+    """The output that one of `mixes` asks for. A source that comes twice counts twice.
 
     Raises:
         UsageError: the text is not of the language above, or has no stem in it.
@@ -50,16 +50,16 @@ def parse_mix(text: str) -> Output:
     name, equals, formula = text.partition("=")
     name = name.strip()
     if not equals:
-        raise UsageError(f"--mix {text!r} has no name.", hint=_EXAMPLE)
+        raise UsageError(f"`mixes` {text!r} has no name.", hint=_EXAMPLE)
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"--mix {text!r}: {name!r} cannot be the name of a file.",
+            f"`mixes` {text!r}: {name!r} cannot be the name of a file.",
             hint="Use up to 100 letters, digits, spaces, - and _.",
         )
     gains = _parse_sum(text, formula)
     mixture_gain = gains.pop(MIXTURE, 0.0)
     if not any(gains.values()):
-        raise UsageError(f"--mix {text!r} has no stem in it.", hint=_EXAMPLE)
+        raise UsageError(f"`mixes` {text!r} has no stem in it.", hint=_EXAMPLE)
     return Output(name, mixture_gain, gains)
 
 
@@ -72,7 +72,7 @@ def _parse_sum(text: str, formula: str) -> dict[str, float]:
         if term is None or twice or (gains and not term["sign"]):
             rest = formula[position:].strip()
             raise UsageError(
-                f"--mix {text!r} cannot be understood at {repr(rest) if rest else 'its end'}.",
+                f"`mixes` {text!r} cannot be understood at {repr(rest) if rest else 'its end'}.",
                 hint=f"Sources are joined by + and -, gains by *. {_EXAMPLE}",
             )
         gain = float(term["before"] or term["after"] or 1) * (-1 if term["sign"] == "-" else 1)

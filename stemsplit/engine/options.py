@@ -6,11 +6,11 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stemsplit.audio.stem_mp4 import MASTER, SAMPLE_RATES, STEMS
 from stemsplit.engine.mix import Output, parse_mix
-from stemsplit.errors import UnknownStemError, UsageError
+from stemsplit.errors import UnknownStemError, UsageError, check_choice
 
 Complement = Literal["subtract", "sum", "none"]
 
@@ -55,14 +55,15 @@ class SeparationOptions:
     def __post_init__(self) -> None:
         if self.stems is not None and self.two_stems is not None:
             raise UsageError(
-                "--stems and --two-stems exclude each other.", hint="Give only one of them."
+                "`stems` and `two_stems` exclude each other.", hint="Give only one of them."
             )
         if self.stems is not None and not self.stems:
-            raise UsageError("--stems names no stem.", hint="Example: --stems vocals,drums")
+            raise UsageError("`stems` names no stem.", hint="Example: `stems=['vocals', 'drums']`")
+        check_choice("complement", self.complement, get_args(Complement))
         if self.residual and self.sum_to_mix:
             raise UsageError(
-                "--residual and --sum-to-mix exclude each other.",
-                hint="With --sum-to-mix the stems leave nothing over.",
+                "`residual` and `sum_to_mix` exclude each other.",
+                hint="With `sum_to_mix` the stems leave nothing over.",
             )
         if self.stem_file:
             self._check_stem_file()
@@ -70,35 +71,35 @@ class SeparationOptions:
             parse_mix(mix)  # raises where it cannot be understood
         self._check_range()
         if not 0 <= self.shifts <= 100:
-            raise UsageError(f"--shifts must be between 0 and 100, got {self.shifts}.")
+            raise UsageError(f"`shifts` must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
-            raise UsageError(f"--overlap must be at least 0 and below 1, got {self.overlap}.")
+            raise UsageError(f"`overlap` must be at least 0 and below 1, got {self.overlap}.")
         if self.segment_seconds is not None and not (
             math.isfinite(self.segment_seconds) and self.segment_seconds >= 0.1
         ):
-            raise UsageError(f"--segment must be at least 0.1 seconds, got {self.segment_seconds}.")
+            raise UsageError(f"`segment` must be at least 0.1 seconds, got {self.segment_seconds}.")
         if isinstance(self.sample_rate, int) and not 1_000 <= self.sample_rate <= 768_000:
-            raise UsageError(f"--sample-rate must be 1000 to 768000 Hz, got {self.sample_rate}.")
+            raise UsageError(f"`sample_rate` must be 1000 to 768000 Hz, got {self.sample_rate}.")
 
     def _check_stem_file(self) -> None:
         if self.stems or self.two_stems or self.residual or self.mixes:
             raise UsageError(
                 "A stem file always holds the mixture and its four stems.",
-                hint="Leave out --stems, --two-stems, --residual and --mix, or use another "
-                "--format.",
+                hint="Leave out `stems`, `two_stems`, `residual` and `mixes`, or use another "
+                "`format`.",
             )
         if isinstance(self.sample_rate, int) and self.sample_rate not in SAMPLE_RATES:
             raise UsageError(
                 f"A stem file has 44100 or 48000 Hz, not {self.sample_rate} Hz.",
-                hint="Leave out --sample-rate.",
+                hint="Leave out `sample_rate`.",
             )
 
     def _check_range(self) -> None:
         start, end = self.start_seconds, self.end_seconds
         if not (math.isfinite(start) and start >= 0):
-            raise UsageError(f"--start must be 0 seconds or later, got {start:g}.")
+            raise UsageError(f"`start` must be 0 seconds or later, got {start:g}.")
         if end is not None and not (math.isfinite(end) and end > start):
-            raise UsageError(f"--end must be later than --start ({start:g} s), got {end:g}.")
+            raise UsageError(f"`end` must be later than `start` ({start:g} s), got {end:g}.")
 
 
 def choose_outputs(
@@ -110,8 +111,8 @@ def choose_outputs(
 
     Raises:
         UnknownStemError: a stem was named that the model does not have.
-        UsageError: two outputs of one name, nothing to separate, or nothing that --sum-to-mix
-            could change.
+        UsageError: two outputs of one name, nothing to separate, or nothing that
+            `sum_to_mix` could change.
     """
     if options.stem_file:
         outputs = _stem_file(stems)
@@ -185,7 +186,7 @@ def _stem_file(stems: Sequence[str]) -> list[Output]:
     if not set(STEMS) <= set(stems):
         raise UsageError(
             f"A stem file has the stems {', '.join(STEMS)}; the model has {', '.join(stems)}.",
-            hint="Use a model with these four, such as htdemucs, or another --format.",
+            hint="Use a model with these four, such as htdemucs, or another `format`.",
         )
     gains = {stem: {stem: 1.0} for stem in STEMS}
     gains["other"] |= {stem: 1.0 for stem in stems if stem not in STEMS}
@@ -198,7 +199,7 @@ def _mixes(stems: Sequence[str], mixes: Sequence[str], taken: Sequence[str]) -> 
     for output in map(parse_mix, mixes):
         if output.name.casefold() in names:
             raise UsageError(
-                f"--mix {output.name!r}: a stem or another output has this name.",
+                f"`mixes` {output.name!r}: a stem or another output has this name.",
                 hint="Choose another one.",
             )
         names.add(output.name.casefold())
@@ -212,13 +213,13 @@ def _folded(stems: Sequence[str], outputs: Sequence[Output]) -> list[Output]:
     """The outputs with `other` replaced by the mixture minus all other stems."""
     if "other" not in stems:
         raise UsageError(
-            "--sum-to-mix folds what is left over into `other`, and the model has no such stem.",
-            hint=f"It has {', '.join(stems)}; use --residual for a file of its own.",
+            "`sum_to_mix` folds what is left over into `other`, and the model has no such stem.",
+            hint=f"It has {', '.join(stems)}; use `residual` for a file of its own.",
         )
     if not any(output.stem_gains.get("other") for output in outputs):
         raise UsageError(
-            "--sum-to-mix changes the stem `other`, and no output has it in it.",
-            hint="Leave --sum-to-mix out, or ask for `other`.",
+            "`sum_to_mix` changes the stem `other`, and no output has it in it.",
+            hint="Leave `sum_to_mix` out, or ask for `other`.",
         )
     folded = []
     for output in outputs:

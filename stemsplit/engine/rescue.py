@@ -34,7 +34,7 @@ class CpuRescue:
         if network is None:
             _log.warning(
                 "The memory of %s is too small for a single chunk: such chunks are computed on the "
-                "CPU. --segment 4, say, makes them shorter.",
+                "CPU. `segment=4`, say, makes them shorter.",
                 self._device,
             )
             network = self._copies[call.network] = _copy_on_cpu(call.network)

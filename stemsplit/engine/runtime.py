@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,7 +21,7 @@ from stemsplit.engine.batches import (
 from stemsplit.engine.call import Call
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
-from stemsplit.errors import DeviceMemoryError, UsageError
+from stemsplit.errors import DeviceMemoryError, UsageError, check_choice
 from stemsplit.models.fast import Probed, accelerate
 from stemsplit.models.spec import Model
 
@@ -83,7 +83,7 @@ class Runtime:
                 raise
             raise DeviceMemoryError(
                 f"The network does not fit into the memory of {self.device}.",
-                hint="Close other programs, or use --device cpu.",
+                hint="Close other programs, or use `device='cpu'`.",
             ) from None
         precision = self.precision
         if precision == "auto":
@@ -156,23 +156,27 @@ def choose_runtimes(
     for index, device in enumerate(chosen):
         if device in chosen[:index]:
             raise UsageError(
-                f"--device {devices} names {device} twice.", hint="Example: --device cuda:0,cuda:1"
+                f"`device={devices!r}` names {device} twice.",
+                hint="Example: `device='cuda:0,cuda:1'`",
             )
         if len(chosen) > 1 and device.type != "cuda":
             raise UsageError(
-                f"--device {devices}: only CUDA devices can share the work, and {device} is none.",
+                f"`device={devices!r}`: only CUDA devices can share the work, and {device} is "
+                "none.",
                 hint="Name one device, or several CUDA devices.",
             )
     return tuple(_new_runtime(device, precision, batch_size) for device in chosen)
 
 
 def _new_runtime(device: torch.device, precision: Precision, batch_size: int | None) -> Runtime:
+    check_choice("precision", precision, get_args(Precision))
     if precision == "fp16" and device.type == "cpu":
         raise UsageError(
-            "fp16 is not a precision for a CPU.", hint="Use --precision fp32 or bf16 there."
+            "fp16 is not a precision for a CPU.",
+            hint="Use `precision='fp32'` or `precision='bf16'` there.",
         )
     if batch_size is not None and batch_size < 1:
-        raise UsageError(f"--batch-size must be at least 1, got {batch_size}.")
+        raise UsageError(f"`batch_size` must be at least 1, got {batch_size}.")
     if device.type == "cuda":
         # cuDNN would round what goes into convolutions to 10 bits, and call that fp32; and without
         # the second line it may sum in an order that changes from call to call.
@@ -208,16 +212,16 @@ def _choose_device(name: str) -> torch.device:
     if kind == "cuda":
         count = torch.cuda.device_count()
         if index and not index.isdecimal():
-            raise UsageError(f"{name!r} is not a device.", hint="Example: --device cuda:0")
+            raise UsageError(f"{name!r} is not a device.", hint="Example: `device='cuda:0'`")
         if int(index or 0) >= count:
             raise UsageError(
                 f"Device {name!r} was asked for, but torch {torch.__version__} sees {count} CUDA "
                 "devices.",
-                hint="Use --device auto or --device cpu.",
+                hint="Use `device='auto'` or `device='cpu'`.",
             )
         return torch.device("cuda", int(index or 0))
     if name == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("Device 'mps' is not on this machine.", hint="Use --device auto.")
+        raise UsageError("Device 'mps' is not on this machine.", hint="Use `device='auto'`.")
     if name in ("cpu", "mps"):
         return torch.device(name)
     raise UsageError(f"{name!r} is not a device.", hint="Use auto, cpu, cuda, cuda:N or mps.")

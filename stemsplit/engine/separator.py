@@ -6,10 +6,9 @@ import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,14 +16,14 @@ from torch import Tensor
 
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import ChainSeparation, parse_step
-from stemsplit.engine.checks import Checks
 from stemsplit.engine.choice import Preference, check_permissive, pick_model
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.engine.separate import ProgressCallback
-from stemsplit.errors import UsageError
+from stemsplit.engine.separation import SeparatedBlock, Separation
+from stemsplit.errors import UsageError, check_choice
 from stemsplit.hub.choose import Quality
 
 _DEFAULT_MODEL = "htdemucs"
@@ -32,37 +31,13 @@ _DEFAULT_MODEL = "htdemucs"
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Separation:
-    """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz.
-
-    `stems` also holds complements, residual and mixes, by the names of their files. `checks` has
-    the levels of all of them, and as `suspicions` why the separation has probably failed.
-    """
-
-    stems: Mapping[str, np.ndarray]
-    sample_rate: int
-    residual_db: float | None
-    checks: Checks
-
-    def __getitem__(self, stem: str) -> np.ndarray:
-        return self.stems[stem]
-
-
-@dataclass(frozen=True, slots=True)
-class SeparatedBlock:
-    """A stretch of every stem: float32 arrays [C, T] that begin at sample `start`."""
-
-    start: int
-    stems: Mapping[str, np.ndarray]
-
-
 class Separator:
     """A loaded model that separates any number of songs.
 
     `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
     htdemucs unless `quality` or `licence` choose another; the other arguments are the command
-    line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds).
+    line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds;
+    `stem_file` gives what a stem file holds, the mixture and four stems, for `Separation.save`).
     Only the networks that the outputs need are loaded.
 
     Raises:
@@ -83,6 +58,7 @@ class Separator:
         sum_to_mix: bool = False,
         mixes: tuple[str, ...] | list[str] = (),
         lfe: str | None = None,
+        stem_file: bool = False,
         start: float = 0.0,
         end: float | None = None,
         shifts: int = 0,
@@ -95,6 +71,13 @@ class Separator:
         batch_size: int | None = None,
         offline: bool = False,
     ) -> None:
+        if quality is not None:
+            check_choice("quality", quality, get_args(Quality))
+        if licence is not None:
+            check_choice("licence", licence, ["permissive"])
+        _check_list("stems", stems, "names")
+        _check_list("mixes", mixes, "sums")
+        _check_list("then", then, "steps")
         self._options = SeparationOptions(
             stems=None if stems is None else tuple(stems),
             two_stems=two_stems,
@@ -103,6 +86,7 @@ class Separator:
             sum_to_mix=sum_to_mix,
             mixes=tuple(mixes),
             lfe=lfe,
+            stem_file=stem_file,
             start_seconds=start,
             end_seconds=end,
             shifts=shifts,
@@ -161,8 +145,10 @@ class Separator:
         return Separation(
             stems=stems,
             sample_rate=song.sample_rate,
+            channels=song.channels,
             residual_db=checks.residual_db,
             checks=checks,
+            source=song.mixture.info.path if song.mixture.info else None,
         )
 
     def blocks(
@@ -200,3 +186,9 @@ class Separator:
                 new_spool=lambda: next(names),
                 on_progress=on_progress,
             )
+
+
+def _check_list(argument: str, value: object, of_what: str) -> None:
+    """Raises UsageError for one text in the place of several, whose letters it would be."""
+    if isinstance(value, str):
+        raise UsageError(f"`{argument}` must be a list of {of_what}, got {value!r}.")

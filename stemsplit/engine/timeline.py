@@ -57,7 +57,7 @@ class Timeline:
 
 
 def choose_range(mixture: Mixture, num_samples: int, options: SeparationOptions) -> range:
-    """The samples between --start and --end, as far as the song goes.
+    """The samples between `start` and `end`, as far as the song goes.
 
     Raises:
         AudioReadError: there are none.
@@ -67,13 +67,13 @@ def choose_range(mixture: Mixture, num_samples: int, options: SeparationOptions)
         stop = min(stop, round(options.end_seconds * mixture.sample_rate))
     if 0 < num_samples <= start:
         raise AudioReadError(
-            f"{mixture.name} is {num_samples / mixture.sample_rate:.2f} s long, and --start is "
+            f"{mixture.name} is {num_samples / mixture.sample_rate:.2f} s long, and `start` is "
             f"{options.start_seconds:g} s.",
-            hint="Choose an earlier --start.",
+            hint="Choose an earlier `start`.",
         )
     if num_samples > 0 and stop <= start:
         raise AudioReadError(
-            f"{mixture.name} has no sample between --start {options.start_seconds:g} s and --end "
+            f"{mixture.name} has no sample between `start` {options.start_seconds:g} s and `end` "
             f"{options.end_seconds:g} s.",
             hint=f"One sample is {1 / mixture.sample_rate:.2g} s.",
         )
@@ -81,13 +81,13 @@ def choose_range(mixture: Mixture, num_samples: int, options: SeparationOptions)
 
 
 def range_warnings(mixture: Mixture, num_samples: int, options: SeparationOptions) -> list[str]:
-    """That the song ends before --end, if it does."""
+    """That the song ends before `end`, if it does."""
     seconds = num_samples / mixture.sample_rate
     if options.end_seconds is None or round(options.end_seconds * mixture.sample_rate) <= (
         num_samples
     ):
         return []
     return [
-        f"--end {options.end_seconds:g} s is after the end of {mixture.name}: the outputs end "
+        f"`end` {options.end_seconds:g} s is after the end of {mixture.name}: the outputs end "
         f"with it, at {seconds:.2f} s."
     ]

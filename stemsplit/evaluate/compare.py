@@ -57,7 +57,7 @@ def pick_contender(records: Sequence[Record], wanted: str | None, origin: str) -
         raise UsageError(f"{origin} has no results of {what}.", hint=f"It has: {names or 'none'}.")
     raise UsageError(
         f"{origin} has results of several models: {names}.",
-        hint="Choose with --model NAME or --model NAME@REVISION, once for both files or once each.",
+        hint="Choose with `model`, by NAME or NAME@REVISION, once for both files or once each.",
     )
 
 

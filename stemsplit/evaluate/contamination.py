@@ -18,7 +18,7 @@ def check_unheard(reference: str, dataset: Dataset) -> None:
         raise UsageError(
             f"{reference} was trained on the MUSDB18 test set: its figures on these songs would "
             "say nothing about other songs.",
-            hint="Use other songs, or --force.",
+            hint="Use other songs, or `force`.",
         )
 
 

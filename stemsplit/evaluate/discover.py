@@ -72,7 +72,7 @@ def _chosen(
     elif not wanted:
         found = sorted({each.division or "neither" for each in candidates})
         raise UsageError(
-            f"{display_path(root)} has no tracks for --subset {subset}.",
+            f"{display_path(root)} has no tracks for `subset={subset!r}`.",
             hint=f"It has: {', '.join(found)}.",
         )
     tracks: list[Track] = []

@@ -128,21 +128,21 @@ def _able(wish: Wish, entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
     if not having:
         raise UnknownStemError(
             f"No model to choose from has all of the stems {named}.",
-            hint="`stemsplit models list` shows the stems of each; take one with --model.",
+            hint="`stemsplit models list` shows the stems of each; take one with `model`.",
         )
     allowed = [entry for entry in having if not wish.permissive or entry.licence in PERMISSIVE]
     if not allowed:
         raise UnknownModelError(
             f"No model for {named} has a permissive licence: those that have these stems are "
             f"{', '.join(entry.name for entry in having)}.",
-            hint="`stemsplit models show NAME` says what is known; leave out --licence to allow "
+            hint="`stemsplit models show NAME` says what is known; leave out `licence` to allow "
             "them.",
         )
     fitting = [entry for entry in allowed if _fits(entry, wish.memory_bytes)]
     if not fitting:
         raise UnknownModelError(
             f"No model for {named} fits into {(wish.memory_bytes or 0) / 2**30:.1f} GiB of memory.",
-            hint="Take one with --model to try it all the same.",
+            hint="Take one with `model` to try it all the same.",
         )
     return fitting
 

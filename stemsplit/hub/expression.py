@@ -69,7 +69,7 @@ def model_references(reference: str) -> tuple[str, ...]:
     blends = parse_expression(reference).values()
     models = tuple(dict.fromkeys(model for blend in blends for model in blend))
     if len(models) > _MAX_MODELS:
-        raise UsageError(f"--model names {len(models)} models: more than {_MAX_MODELS}.")
+        raise UsageError(f"`model` names {len(models)} models: more than {_MAX_MODELS}.")
     return models
 
 
@@ -98,7 +98,7 @@ def parse_expression(text: str) -> dict[str, dict[str, float]]:
             part = f"{stem}{equals}{blend}".strip()
             problem = "comes twice" if name in blends else "does not say for which stem"
             raise UsageError(
-                f"--model {quoted(text)} cannot be understood: {quoted(part)} {problem}.",
+                f"`model` {quoted(text)} cannot be understood: {quoted(part)} {problem}.",
                 hint=_EXAMPLE,
             )
         blends[name] = {}
@@ -114,11 +114,11 @@ def _parse_term(term: str, text: str) -> tuple[str, float]:
     models = [factor for factor in factors if factor and not _WEIGHT.fullmatch(factor)]
     if len(models) != 1 or len(factors) != 1 + len(weights) or len(weights) > 1:
         raise UsageError(
-            f"--model {quoted(text)} cannot be understood at {quoted(term.strip())}.", hint=_EXAMPLE
+            f"`model` {quoted(text)} cannot be understood at {quoted(term.strip())}.", hint=_EXAMPLE
         )
     weight = weights[0] if weights else 1.0
     if not 0 < weight < 1e6:
-        raise UsageError(f"--model {quoted(text)}: the weight of {models[0]} is {weight:g}.")
+        raise UsageError(f"`model` {quoted(text)}: the weight of {models[0]} is {weight:g}.")
     return models[0], weight
 
 

@@ -7,11 +7,11 @@ from stemsplit.quoting import reason
 
 OFFLINE_HINT = (
     "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
-    "`--model spectral`."
+    "`model='spectral'`."
 )
 _NETWORK_HINT = (
     "Check the network, the proxy and HF_ENDPOINT, and run it again: a broken transfer continues. "
-    "A pulled model works with --offline, `--model spectral` always."
+    "A pulled model works with `offline`, `model='spectral'` always."
 )
 _LOGIN_HINT = (
     "Is there a login page in front of the network? Open any page in a browser, log in, and run it "

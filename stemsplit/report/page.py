@@ -85,7 +85,7 @@ def _sound_note(song: Song) -> str:
     quality = f"with {COPY_KBIT} kbit/s, for listening only"
     if song.lanes and len(copies) == len(song.lanes):
         return f"All sounds on this page are copies {quality}."
-    text = "Sounds are played from their files, and a loop has a short gap (not with --embed)."
+    text = "Sounds are played from their files, and a loop has a short gap (not if embedded)."
     if copies:
         names = ", ".join(lane.sound.stem or "the original" for lane in copies)
         text += f" No browser could keep these in step, so they are copies {quality}: {names}."

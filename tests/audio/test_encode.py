@@ -290,7 +290,7 @@ def test_what_a_format_cannot_hold_is_said_before_the_work(
     form = {"sample_rate": sample_rate, "channels": channels, "num_samples": num_samples}
     with pytest.raises(AudioWriteError, match=message) as caught:
         StreamFormat(encoding=encoding, **form)  # type: ignore[arg-type]
-    assert "--format wav" in caught.value.hint
+    assert "`format='wav'`" in caught.value.hint
     StreamFormat(encoding=replace(Encoding(), dither=True), **form)  # type: ignore[arg-type]
 
 

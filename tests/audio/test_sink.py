@@ -186,7 +186,7 @@ def test_rf64_where_the_sizes_do_not_fit(
 
 def test_existing_file_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"b\.wav already exists\. Use --overwrite"):
+    with pytest.raises(OutputExistsError, match=r"b\.wav already exists\. Use `overwrite`"):
         write_stems(tmp_path, {"a": torch.zeros(1, 5), "b": torch.zeros(1, 5)})
     assert on_disk(tmp_path) == {"b.wav"}
     assert (tmp_path / "b.wav").read_text() == "mine"
@@ -311,7 +311,7 @@ def test_target_that_is_a_folder(tmp_path: Path) -> None:
 def test_name_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(AudioWriteError, match="File name too long") as caught:
         open_writer(tmp_path, "a" * 300)
-    assert "--template" in caught.value.hint
+    assert "`template`" in caught.value.hint
 
 
 def test_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

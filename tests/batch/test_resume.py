@@ -104,7 +104,7 @@ def test_what_is_not_finished_is_done_again(
         assert changed == (change == "input")
         return
     # Not as we left them, or not known to be ours: the user's.
-    with pytest.raises(OutputExistsError, match=r"\.wav already exists\. Use --overwrite"):
+    with pytest.raises(OutputExistsError, match=r"\.wav already exists\. Use `overwrite`"):
         run_job(job, session)
     assert run_job(replace(job, overwrite=True), session).status == "done"
     assert {path.name: path.read_bytes() for path in folder.glob("*.wav")} == expected

@@ -66,7 +66,7 @@ def test_the_batch_is_halved_until_it_fits_and_no_bit_changes(
 
 
 def test_a_single_chunk_that_does_not_fit_is_an_error_with_a_way_out() -> None:
-    with pytest.raises(DeviceMemoryError, match=r"memory of cpu is too small .*--segment 4"):
+    with pytest.raises(DeviceMemoryError, match=r"memory of cpu is too small .*`segment=4`"):
         separate(SmallDevice(0, CUDA), batch_size=4)
     limit = BatchLimit(torch.device("cuda:1"))
 

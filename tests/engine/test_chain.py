@@ -159,7 +159,7 @@ def test_an_unknown_parent_is_an_unknown_stem() -> None:
 
 
 def test_a_stem_file_has_no_place_for_children() -> None:
-    with pytest.raises(UsageError, match="no --then"):
+    with pytest.raises(UsageError, match="no `then`"):
         chain(step("vocals", karaoke()), stem_file=True)
 
 

@@ -148,7 +148,7 @@ def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
     assert notes == [
         "cuda:0 ran out of memory with 2 chunks at once: going on with 1.",
         "The memory of cuda:0 is too small for a single chunk: such chunks are computed on the "
-        "CPU. --segment 4, say, makes them shorter.",
+        "CPU. `segment=4`, say, makes them shorter.",
     ]
     twin = gpu_queue._rescue._copies[network]
     assert isinstance(twin, NoRoom)

@@ -58,7 +58,7 @@ def test_what_is_written_out_is_read_back(gains: dict[str, float], gain_first: b
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("vocals", "--mix 'vocals' has no name. Example: --mix"),
+        ("vocals", "`mixes` 'vocals' has no name. Example: `mixes="),
         ("= vocals", "'' cannot be the name of a file"),
         ("../x = vocals", "'../x' cannot be the name of a file. Use up to 100 letters"),
         ("a/b = vocals", "cannot be the name of a file"),
@@ -168,7 +168,7 @@ def test_sum_to_mix_that_changes_nothing_is_a_usage_error(
 
 
 def test_nothing_is_left_over_for_a_residual() -> None:
-    with pytest.raises(UsageError, match="--residual and --sum-to-mix exclude each other"):
+    with pytest.raises(UsageError, match="`residual` and `sum_to_mix` exclude each other"):
         SeparationOptions(residual=True, sum_to_mix=True)
 
 

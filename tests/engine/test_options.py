@@ -24,12 +24,12 @@ from tests.models.random_models import hdemucs, htdemucs
     [
         ({"stems": ("drums",), "two_stems": "drums"}, "exclude each other"),
         ({"stems": ()}, "names no stem"),
-        ({"shifts": -1}, "--shifts must be between 0 and 100, got -1"),
-        ({"overlap": 1.0}, "--overlap must be at least 0 and below 1, got 1.0"),
+        ({"shifts": -1}, "`shifts` must be between 0 and 100, got -1"),
+        ({"overlap": 1.0}, "`overlap` must be at least 0 and below 1, got 1.0"),
         ({"overlap": -0.1}, "got -0.1"),
         ({"segment_seconds": 0.0}, "at least 0.1 seconds, got 0.0"),
         ({"segment_seconds": float("nan")}, "got nan"),
-        ({"sample_rate": 10}, "--sample-rate must be 1000 to 768000 Hz, got 10"),
+        ({"sample_rate": 10}, "`sample_rate` must be 1000 to 768000 Hz, got 10"),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(options: dict[str, Any], message: str) -> None:
@@ -65,7 +65,7 @@ def test_an_unknown_stem_is_named_with_the_known_ones() -> None:
         ({"device": "cuda:x"}, "'cuda:x' is not a device"),
         ({"device": "cuda:99"}, "'cuda:99' was asked for, but torch"),
         ({"device": "cpu", "precision": "fp16"}, "fp16 is not a precision for a CPU"),
-        ({"device": "cpu", "batch_size": 0}, "--batch-size must be at least 1, got 0"),
+        ({"device": "cpu", "batch_size": 0}, "`batch_size` must be at least 1, got 0"),
     ],
 )
 def test_a_runtime_that_cannot_be_is_a_usage_error(arguments: dict[str, Any], message: str) -> None:

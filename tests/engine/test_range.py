@@ -116,27 +116,27 @@ def test_an_end_after_the_song_is_cut_and_said() -> None:
     track = track_of(mixture, SeparationOptions(start_seconds=0.5, end_seconds=2))
     assert track.num_samples == 22_050
     assert track.warnings == [
-        "--end 2 s is after the end of song.wav: the outputs end with it, at 1.00 s."
+        "`end` 2 s is after the end of song.wav: the outputs end with it, at 1.00 s."
     ]
     assert track_of(mixture, SeparationOptions(end_seconds=1)).warnings == []
 
 
 def test_a_range_without_samples_is_an_error() -> None:
     mixture = replace(Mixture.from_array(noise(44100), 44100), name="song.wav")
-    with pytest.raises(AudioReadError, match=r"song.wav is 1.00 s long, and --start is 1 s"):
+    with pytest.raises(AudioReadError, match=r"song.wav is 1.00 s long, and `start` is 1 s"):
         track_of(mixture, SeparationOptions(start_seconds=1))
-    with pytest.raises(AudioReadError, match=r"no sample between --start 0\.5 s and --end 0\.5000"):
+    with pytest.raises(AudioReadError, match=r"no sample between `start` 0\.5 s and `end` 0\.5000"):
         track_of(mixture, SeparationOptions(start_seconds=0.5, end_seconds=0.500001))
 
 
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
-        (-1.0, None, "--start must be 0 seconds or later, got -1"),
-        (float("nan"), None, "--start must be 0 seconds or later, got nan"),
+        (-1.0, None, "`start` must be 0 seconds or later, got -1"),
+        (float("nan"), None, "`start` must be 0 seconds or later, got nan"),
         (float("inf"), None, "got inf"),
-        (2.0, 2.0, r"--end must be later than --start \(2 s\), got 2"),
-        (2.0, 1.0, r"--end must be later than --start \(2 s\), got 1"),
+        (2.0, 2.0, r"`end` must be later than `start` \(2 s\), got 2"),
+        (2.0, 1.0, r"`end` must be later than `start` \(2 s\), got 1"),
         (0.0, float("nan"), "got nan"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said()
     )
     for _ in track.blocks():
         pass
-    assert track.warnings == ["--segment 7 is longer than toy allows: 1 s is used."]
+    assert track.warnings == ["`segment=7` is longer than toy allows: 1 s is used."]
     assert set(model.lengths) == {44100}
 
 

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from stemsplit import Separator, list_models
+from stemsplit.audio.tag_reader import read_tags
+from stemsplit.audio.tag_writer import write_tags
+from stemsplit.audio.tags import Tags
 from stemsplit.engine.separate import Progress
-from stemsplit.errors import AudioReadError, UnknownModelError, UsageError
+from stemsplit.errors import AudioReadError, OutputExistsError, UnknownModelError, UsageError
 from tests.audio.songs import tone, write_sndfile
 from tests.models.random_models import htdemucs, write_bag
 
@@ -93,6 +102,147 @@ def test_the_callers_array_is_not_modified(separator: Separator) -> None:
     before = samples.copy()
     separator.separate(samples, sample_rate=44100)
     assert np.array_equal(samples, before)
+
+
+def test_a_separation_is_a_mapping(separator: Separator) -> None:
+    separation = separator.separate(tone(9000), sample_rate=44100)
+    assert isinstance(separation, Mapping)
+    assert list(separation) == list(separation.keys()) == STEMS
+    assert len(separation) == 4
+    assert "vocals" in separation
+    assert "kazoo" not in separation
+    assert separation.get("kazoo") is None
+    for stem, samples in separation.items():
+        assert samples is separation.stems[stem]
+    assert separation == separation
+    assert separation != separator.separate(tone(9000), sample_rate=44100)
+    assert len({separation}) == 1
+    with pytest.raises(KeyError, match="kazoo"):
+        separation["kazoo"]
+
+
+def test_a_block_is_a_mapping(separator: Separator) -> None:
+    block = next(separator.blocks(tone(9000), sample_rate=44100))
+    assert list(block) == STEMS
+    assert block["bass"] is block.stems["bass"]
+
+
+def test_what_a_prompt_shows_is_short(separator: Separator, tmp_path: Path) -> None:
+    song = write_sndfile(tmp_path / "my song.wav", tone(9000))
+    assert repr(separator.separate(song)) == (
+        "<Separation of my song.wav: drums, bass, other, vocals; [2, 9000] at 44100 Hz>"
+    )
+    assert repr(separator.separate(tone(9000, num_channels=1), sample_rate=48000)) == (
+        "<Separation: drums, bass, other, vocals; [1, 9000] at 48000 Hz>"
+    )
+    (block,) = separator.blocks(tone(9000), sample_rate=44100)
+    assert repr(block) == "<SeparatedBlock 0:9000 of drums, bass, other, vocals>"
+
+
+@pytest.mark.parametrize(
+    ("options", "extension", "subtype"),
+    [
+        ({}, "wav", "PCM_24"),
+        ({"bit_depth": 16, "dither": True}, "wav", "PCM_16"),
+        ({"bit_depth": "32f"}, "wav", "FLOAT"),
+        ({"format": "flac"}, "flac", "PCM_24"),
+        ({"format": "mp3", "bitrate": 128}, "mp3", "MPEG_LAYER_III"),
+        ({"format": "ogg", "tags": False}, "ogg", "VORBIS"),
+    ],
+)
+def test_stems_are_saved_as_the_command_line_saves_them(
+    separator: Separator, tmp_path: Path, options: dict[str, Any], extension: str, subtype: str
+) -> None:
+    samples = tone(9000)
+    song = write_sndfile(tmp_path / "song.wav", samples, subtype="FLOAT")
+    separation = separator.separate(song)
+    paths = separation.save(tmp_path / "new" / "folder", **options)
+    assert paths == {stem: tmp_path / "new" / "folder" / f"{stem}.{extension}" for stem in STEMS}
+    for stem, path in paths.items():
+        info = soundfile.info(path)
+        assert (info.frames, info.samplerate, info.channels) == (9000, 44100, 2)
+        assert info.subtype == subtype
+        saved, _ = soundfile.read(path, dtype="float32")
+        if subtype == "FLOAT":
+            assert np.array_equal(saved.T, separation[stem])
+        elif extension != "mp3":
+            assert np.abs(saved.T - separation[stem]).max() < 0.02
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {
+        path.name for path in paths.values()
+    }
+
+
+def test_saved_stems_share_one_gain_and_have_the_songs_tags(
+    separator: Separator, tmp_path: Path
+) -> None:
+    song = write_sndfile(tmp_path / "song.flac", tone(9000))
+    write_tags(song, "flac", Tags(text={"title": ("Blue",), "artist": ("Ann",)}))
+    loud = dataclasses.replace(
+        separator.separate(song),
+        stems={"a": np.full((2, 9000), 2.0, np.float32), "b": np.full((2, 9000), -1.0, np.float32)},
+    )
+    paths = loud.save(tmp_path, format="flac")
+    a, b = (soundfile.read(path)[0] for path in paths.values())
+    assert a.max() == pytest.approx(1.0, abs=1e-5)
+    assert b.min() == pytest.approx(-0.5, abs=1e-5)
+    tags = read_tags(paths["a"])
+    assert (tags.text["title"], tags.text["artist"]) == (("Blue (a)",), ("Ann",))
+
+
+def test_a_stem_file_is_saved(separator: Separator, checkpoint: Path, tmp_path: Path) -> None:
+    song = write_sndfile(tmp_path / "song.wav", tone(44100))
+    whole = Separator(checkpoint, stem_file=True, device="cpu").separate(song)
+    assert list(whole) == ["mixture", *STEMS]
+    assert whole.save(tmp_path, format="stem.mp4") == {"stem.mp4": tmp_path / "song.stem.mp4"}
+    assert (tmp_path / "song.stem.mp4").stat().st_size > 1000
+    with pytest.raises(UsageError, match=r"these are drums, .*`stem_file=True`"):
+        separator.separate(song).save(tmp_path, format="stem.mp4")
+
+
+def test_nothing_is_replaced_unasked(separator: Separator, tmp_path: Path) -> None:
+    separation = separator.separate(tone(9000), sample_rate=44100)
+    mine = tmp_path / "bass.wav"
+    mine.write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"bass.wav already exists. Use `overwrite`"):
+        separation.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["bass.wav"]
+    separation.save(str(tmp_path), overwrite=True)
+    assert soundfile.info(mine).frames == 9000
+
+
+def test_no_name_of_a_stem_leaves_the_folder(separator: Separator, tmp_path: Path) -> None:
+    separation = separator.separate(tone(9000), sample_rate=44100)
+    hostile = dataclasses.replace(separation, stems={"../x": separation["bass"]})
+    assert hostile.save(tmp_path / "in") == {"../x": tmp_path / "in" / ".._x.wav"}
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"complement": "minus"}, "`complement` must be subtract, sum or none, got 'minus'"),
+        ({"precision": "int8"}, "`precision` must be auto, fp32, bf16 or fp16, got 'int8'"),
+        ({"quality": "good"}, "`quality` must be fast, balanced or best, got 'good'"),
+        ({"licence": "MIT"}, "`licence` must be permissive, got 'MIT'"),
+        ({"stems": "vocals"}, "`stems` must be a list of names, got 'vocals'"),
+        ({"mixes": "a = bass"}, "`mixes` must be a list of sums, got 'a = bass'"),
+        ({"then": "vocals: karaoke"}, "`then` must be a list of steps, got 'vocals: karaoke'"),
+    ],
+)
+def test_words_that_are_no_choice_are_errors(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Separator("spectral", **options)
+
+
+def test_a_clip_policy_that_there_is_not_is_an_error(separator: Separator, tmp_path: Path) -> None:
+    separation = separator.separate(tone(9000), sample_rate=44100)
+    with pytest.raises(UsageError, match="`clip` must be common, clamp or none, got 'tanh'"):
+        separation.save(tmp_path, clip="tanh")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_says_that_it_has_types() -> None:
+    assert resources.files("stemsplit").joinpath("py.typed").is_file()
 
 
 def test_mistakes_are_errors_of_ours(separator: Separator) -> None:

@@ -76,7 +76,7 @@ def test_one_part_of_a_divided_data_set(
     whole, part = find_dataset(tmp_path), find_dataset(tmp_path / "test")
     assert (part.layout, part.subset) == (layout, "test")
     assert part.tracks == whole.tracks
-    with pytest.raises(UsageError, match=r"no tracks for --subset test\. It has: train\."):
+    with pytest.raises(UsageError, match=r"no tracks for `subset='test'`\. It has: train\."):
         find_dataset(tmp_path / "train")
 
 
@@ -213,7 +213,7 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a data set in the layout dsd100"):
         find_dataset(tmp_path / "hq", layout="dsd100")
     trees.write_song(tmp_path / "half" / "train" / "song")
-    with pytest.raises(UsageError, match=r"has no tracks for --subset test. It has: train"):
+    with pytest.raises(UsageError, match=r"has no tracks for `subset='test'`. It has: train"):
         find_dataset(tmp_path / "half")
 
 

@@ -1,0 +1,24 @@
+"""Names of tracks and stems, which may be anything, as names of files."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_WINDOWS_FORBIDS = re.compile(r'[\x00-\x1f<>:"|?*\\]')
+# Not files but devices, whatever the suffix; the digits are those of Latin-1, superscripts too.
+_WINDOWS_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+
+
+def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
+    """`value` as the name of one file or folder.
+
+    A name that only Windows forbids is changed only there: elsewhere a song keeps its name.
+    """
+    name = value.replace("/", "_").replace("\0", "_")
+    if on_windows:
+        name = _WINDOWS_FORBIDS.sub("_", name).rstrip(" .")
+        name = f"_{name}" if _WINDOWS_DEVICE.match(name) else name
+    return name if name.strip(".") else "_"

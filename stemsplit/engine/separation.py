@@ -1,0 +1,155 @@
+"""What a separation comes to in Python: named arrays, and the files that they can become."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from stemsplit.audio.encode import Codec, Container, Encoding, Subtype
+from stemsplit.audio.file_names import component
+from stemsplit.audio.sink import ClipPolicy
+from stemsplit.audio.stem_mp4 import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.tagging import Tagger
+from stemsplit.audio.writers import new_writer
+from stemsplit.engine.checks import Checks
+from stemsplit.errors import UsageError
+
+_BLOCK_SAMPLES = 1 << 16
+
+_log = logging.getLogger(__name__)
+
+
+class NamedArrays(Mapping[str, np.ndarray]):
+    """Arrays [C, T] by the names of their stems; equal to itself and nothing else."""
+
+    __slots__ = ()
+
+    stems: Mapping[str, np.ndarray]
+
+    def __getitem__(self, stem: str) -> np.ndarray:
+        return self.stems[stem]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stems)
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @property
+    def num_samples(self) -> int:
+        """The length of each array."""
+        return next((array.shape[-1] for array in self.stems.values()), 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class Separation(NamedArrays):
+    """The stems of a track: float32 arrays [C, T], as long as the mixture, at `sample_rate` Hz.
+
+    A mapping from names to arrays, those of complements, residual and mixes too. `checks` has the
+    levels of all of them, and as `suspicions` why the separation has probably failed. `channels`
+    are named as in `stemsplit.audio.channels`. `source`: the song's file, None for an array.
+    """
+
+    stems: Mapping[str, np.ndarray]
+    sample_rate: int
+    channels: tuple[str, ...]
+    residual_db: float | None
+    checks: Checks
+    source: Path | None = None
+
+    def __repr__(self) -> str:
+        of_what = "" if self.source is None else f" of {self.source.name}"
+        return (
+            f"<Separation{of_what}: {', '.join(self)}; "
+            f"[{len(self.channels)}, {self.num_samples}] at {self.sample_rate} Hz>"
+        )
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: Container = "wav",  # noqa: A002 - the command line's word
+        bit_depth: Subtype | Literal[16, 24] | None = None,
+        bitrate: int | str | None = None,
+        codec: Codec | None = None,
+        dither: bool = False,
+        clip: ClipPolicy = "common",
+        tags: bool = True,
+        overwrite: bool = False,
+    ) -> dict[str, Path]:
+        """The files in `folder` that the stems were written to, by stem: `vocals.wav` and so on.
+
+        The arguments are the command line's options of the same name. All files appear together,
+        or none. A stem file (`format="stem.mp4"`) has the song's name, and needs the outputs of a
+        `Separator(stem_file=True)`. `tags`: those of the song's file go into the stems.
+
+        Raises:
+            UsageError: the options contradict each other, or do not go with these stems.
+            OutputExistsError: a file is in the way.
+            AudioWriteError: the format cannot hold such a sound, the disk is full, and the like.
+        """
+        encoding = Encoding(
+            container=format,
+            subtype=None if bit_depth is None else str(bit_depth),  # type: ignore[arg-type]
+            codec=codec,
+            bitrate=bitrate,
+            dither=dither,
+        )
+        paths = self._paths(Path(folder), encoding)
+        writer = new_writer(
+            paths,
+            channels=self.channels,
+            sample_rate=self.sample_rate,
+            num_samples=self.num_samples,
+            encoding=encoding,
+            clip=clip,
+            overwrite=overwrite,
+        )
+        with writer:
+            for name, array in self.stems.items():
+                for block in torch.split(torch.from_numpy(array), _BLOCK_SAMPLES, dim=-1):
+                    writer.write(name, block)
+            source = self.source if tags else None
+            report = writer.finish(None if source is None else Tagger(source, encoding))
+            writer.publish()
+        if report.gain != 1:
+            _log.info("All stems were lowered by %.2f dB so that none clips", -report.gain_db)
+        for warning in report.warnings:
+            _log.warning("%s", warning)
+        return paths
+
+    def _paths(self, folder: Path, encoding: Encoding) -> dict[str, Path]:
+        if encoding.container != "stem.mp4":
+            return {stem: folder / f"{component(stem)}.{encoding.extension}" for stem in self}
+        if set(self) != {MASTER, *STEMS}:
+            raise UsageError(
+                f"A stem file has {MASTER} and {', '.join(STEMS)}; these are {', '.join(self)}.",
+                hint="Separate with `stem_file=True`, or use another `format`.",
+            )
+        track = "song" if self.source is None else self.source.stem
+        return {STEM_FILE: folder / f"{component(track)}.{encoding.extension}"}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SeparatedBlock(NamedArrays):
+    """A stretch of every stem: a mapping to float32 arrays [C, T] that begin at sample `start`."""
+
+    start: int
+    stems: Mapping[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        stop = self.start + self.num_samples
+        return f"<SeparatedBlock {self.start}:{stop} of {', '.join(self)}>"
