@@ -39,6 +39,11 @@ def listed(names: Iterable[object], most: int = 8) -> str:
     return ", ".join(shown) + (f" and {num_more} more" if num_more else "")
 
 
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """How many there are of something: "1 file", "2 files", "3 boxes" if `nouns` is "boxes"."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
+
+
 def shortened(text: str, most: int = MAX_QUOTED) -> str:
     """`text` itself, or its beginning and an ellipsis: `most` characters at most."""
     return text if len(text) <= most else text[: max(0, most - 1)] + "…"

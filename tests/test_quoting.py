@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import stemsplit
 from stemsplit.errors import MAX_MESSAGE, StemsplitError
-from stemsplit.quoting import MAX_QUOTED, listed, quoted, reason, shortened
+from stemsplit.quoting import MAX_QUOTED, counted, listed, quoted, reason, shortened
 
 PACKAGE = Path(stemsplit.__file__).parent
 
@@ -136,3 +136,17 @@ def test_readers_of_strange_files_quote_through_one_function(layer: str) -> None
     files = [path for path in (PACKAGE / layer).rglob("*.py") if path.name not in ours]
     assert files
     assert [place for path in files for place in unbounded_quotations(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "text"),
+    [
+        (0, None, "0 files"),
+        (1, None, "1 file"),
+        (2, None, "2 files"),
+        (1, "files are", "1 file"),
+        (5, "files are", "5 files are"),
+    ],
+)
+def test_one_is_singular(number: int, nouns: str | None, text: str) -> None:
+    assert counted(number, "file", nouns) == text

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stemsplit.errors import AudioReadError
+from stemsplit.quoting import counted
 
 MAX_CHANNELS = 32
 """More than any layout has (22.2 has 24); each pair costs a run of the network of its own."""
@@ -116,7 +117,7 @@ def to_model_channels(block: Tensor, num_channels: int) -> Tensor:
         return block.expand(num_channels, -1)  # [C, T]
     raise AudioReadError(
         f"The audio has {block.shape[0]} channels and the model takes {num_channels}.",
-        hint=f"Give it mono or {num_channels} channels.",
+        hint=f"Give it mono or {counted(num_channels, 'channel')}.",
     )
 
 

@@ -23,6 +23,7 @@ from stemsplit.audio.place import check_target, make_folders, remove_folders, wr
 from stemsplit.audio.stream import StemStream
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError, check_choice
+from stemsplit.quoting import counted
 
 _PATIENCE_SECONDS = 0.2
 
@@ -178,9 +179,10 @@ class StemWriter:
     def _warnings(self) -> tuple[str, ...]:
         if self._clip != "none" or not self._num_clipped():
             return ()
+        cut = counted(self._num_clipped(), "sample was", "samples were")
         return (
-            f"{self._num_clipped()} samples were beyond full scale and were cut: use "
-            "`clip='common'`, or `format='wav'` with `bit_depth='32f'`.",
+            f"{cut} beyond full scale and cut: use `clip='common'`, or `format='wav'` with "
+            "`bit_depth='32f'`.",
         )
 
     def _num_clipped(self) -> int:

@@ -33,15 +33,10 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.audio.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.place import check_target, new_part, publish, writing
 from stemsplit.audio.sink import ClipPolicy, StemWriter, WriteReport
+from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEM_FILE, STEMS
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError
-
-MASTER = "mixture"
-STEMS = ("drums", "bass", "other", "vocals")
-SAMPLE_RATES = (44_100, 48_000)
-
-STEM_FILE = "stem.mp4"
-"""The name of the one output, as that of a stem in other formats."""
+from stemsplit.quoting import counted
 
 # The colours that DJs know, which is also what Mixxx shows where a file has none.
 _COLOURS = {"drums": "#009E73", "bass": "#D55E00", "other": "#CC79A7", "vocals": "#56B4E9"}
@@ -68,14 +63,6 @@ _MASTERING = {
 }
 
 _ENABLED, _IN_MOVIE = 1, 2
-
-
-def stem_file_rate(sample_rate: int) -> int:
-    """The rate at which a song goes into a stem file.
-
-    It is the song's own, or 44.1 kHz where DJ software would not load the file.
-    """
-    return sample_rate if sample_rate in SAMPLE_RATES else SAMPLE_RATES[0]
 
 
 class StemFileWriter:
@@ -200,9 +187,10 @@ def _check_format(path: Path, sample_rate: int, num_channels: int) -> None:
 def _master_warnings(report: WriteReport) -> tuple[str, ...]:
     if not report.num_clipped_samples:
         return ()
+    cut = counted(report.num_clipped_samples, "sample was", "samples were")
     return (
-        f"{report.num_clipped_samples} samples of the mixture were beyond full scale and were cut: "
-        "the first track of a stem file keeps the song's level.",
+        f"{cut} beyond full scale in the mixture and cut: the first track of a stem file keeps the "
+        "song's level.",
     )
 
 

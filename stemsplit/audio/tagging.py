@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stemsplit.audio.encode import Encoding
 from stemsplit.audio.info import display_path
-from stemsplit.audio.stem_mp4 import STEM_FILE
+from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_writer import write_tags
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stemsplit.audio.sink import StemWriter
-from stemsplit.audio.stem_mp4 import STEM_FILE, StemFileWriter
+from stemsplit.audio.stem_layout import STEM_FILE
+from stemsplit.audio.stem_mp4 import StemFileWriter
 
 
 def new_writer(

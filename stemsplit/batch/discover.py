@@ -14,6 +14,7 @@ from stemsplit.audio.source import check_readable, probe
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
+from stemsplit.quoting import counted
 
 # A file of such a name that cannot be read is a damaged song, and its owner wants to know.
 _AUDIO_NAME = re.compile(
@@ -116,7 +117,8 @@ class _Walk:
                 f"The folder {name} may not be read by this user.",
                 hint="Change its permissions, or copy the songs to a folder of your own.",
             )
-        outputs = f", only {self.num_ours} outputs of stemsplit" if self.num_ours else ""
+        ours = counted(self.num_ours, "output")
+        outputs = f", only {ours} of stemsplit" if self.num_ours else ""
         return AudioReadError(
             f"The folder {name} holds no audio{outputs}.",
             hint="Name a folder with songs in it; hidden files are passed over.",

@@ -13,7 +13,7 @@ from stemsplit.audio.info import display_path
 from stemsplit.audio.place import track_key
 from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import hash_file
-from stemsplit.audio.stem_mp4 import STEM_FILE
+from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.record import missing_outputs

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from rich.markup import escape
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
 from stemsplit.cli.console import plain, say
+from stemsplit.cli.guess import check_first_word
+from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.stop import Stopped, stoppable
 from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
-_ROOT_OPTIONS = ("--help", "-h", "--version")
+_DEFAULT = "separate"
 
 _EXAMPLES = """
 Take finished songs apart.
@@ -34,50 +38,88 @@ def debugging() -> bool:
     return "--debug" in sys.argv
 
 
-class StemsplitGroup(TyperGroup):
-    """Adds the default command, and turns errors into one line and an exit code."""
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """The error boundary: an error becomes one line and an exit code."""
+    try:
+        yield
+    except StemsplitError as error:
+        if debugging():
+            raise
+        say(f"[bold red]Error:[/] {plain(str(error))}")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt as stop:
+        say("Interrupted: unfinished tracks left no files behind.")
+        raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            _tell_usage(error)
+        # Typer's own exceptions carry an exit code or end the program; the rest are ours.
+        if hasattr(error, "exit_code") or isinstance(error, typer.Abort) or debugging():
+            raise
+        say(f"[bold red]Unexpected {type(error).__name__}:[/] {plain(str(error))}")
+        say("This is a defect of stemsplit: --debug shows where it happened.")
+        raise typer.Exit(1) from None
+
+
+def _tell_usage(error: Any) -> None:
+    """Says in one line what Typer found wrong with the options; nothing if it wants help shown."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return
+    context = getattr(error, "ctx", None)
+    hint = f" Try `{context.command_path} --help`." if context is not None else ""
+    message = error.format_message().strip()
+    full_stop = "" if message.endswith((".", "?", "!")) else "."
+    say(f"[bold red]Error:[/] {escape(message + full_stop + hint)}")
+    raise typer.Exit(error.exit_code)
+
+
+class StemsplitGroup(HelpfulGroup):
+    """Adds the default command, and the error boundary."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        with errors_told():
+            return super().make_context(*args, **settings)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in _ROOT_OPTIONS:
-            args = ["separate", *args]
+        own_options = {name for option in self.get_params(ctx) for name in option.opts}
+        if args and args[0] not in self.commands and args[0] not in own_options:
+            if not ctx.resilient_parsing:  # as for completion, where words are half typed
+                check_first_word(args, self.commands)
+            args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Commands, and the options of the default one."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            default = self.commands[_DEFAULT]
+            with default.make_context(_DEFAULT, [], parent=ctx, resilient_parsing=True) as context:
+                found += default.shell_complete(context, incomplete)
+        return found
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with stoppable():
-                return super().invoke(ctx)
-        except StemsplitError as error:
-            if debugging():
-                raise
-            say(f"[bold red]Error:[/] {plain(str(error))}")
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt as stop:
-            say("Interrupted: unfinished tracks left no files behind.")
-            raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
-        except Exception as error:
-            # Typer's own exceptions carry an exit code or end the program; the rest are ours.
-            if hasattr(error, "exit_code") or isinstance(error, typer.Abort) or debugging():
-                raise
-            say(f"[bold red]Unexpected {type(error).__name__}:[/] {plain(str(error))}")
-            say("This is a defect of stemsplit: --debug shows where it happened.")
-            raise typer.Exit(1) from None
+        with errors_told(), stoppable():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
     cls=StemsplitGroup,
     help=_EXAMPLES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("separate")(separate.separate)
-app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
-app.command("doctor")(doctor.doctor)
-app.command("evaluate")(evaluate.evaluate)
-app.command("report")(report.report)
+for _name, _command in (
+    (_DEFAULT, separate.separate),
+    ("demo", demo.demo),
+    ("bench", bench.bench),
+    ("doctor", doctor.doctor),
+    ("evaluate", evaluate.evaluate),
+    ("report", report.report),
+):
+    app.command(_name, cls=HelpfulCommand)(_command)
 app.add_typer(models.app, name="models")
 
 

@@ -32,6 +32,7 @@ from stemsplit.cli.bench_process import (
     run_worker,
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
+from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.console import plain, say, shown
 from stemsplit.cli.json_lines import emit
 from stemsplit.cli.reporters import Reporter, make_reporter
@@ -40,44 +41,57 @@ from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.expression import resolve_blend
 from stemsplit.hub.presence import files_of
+from stemsplit.quoting import counted
 
 DEFAULT_BUDGET_SECONDS = 90.0
 
 _GIB = 1 << 30
 
+MEASURED = "What to measure"
+
 Models = Annotated[
     list[str] | None,
-    typer.Option(
+    opt.option(
         "-m",
         "--model",
         "-n",
         "--name",
-        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
-        help="May be given several times. Default: htdemucs, if it is on this machine, and "
-        "spectral.",
+        group=MEASURED,
+        metavar=opt.MODEL_VALUE,
+        help="May be given several times.",
+        show_default="htdemucs, if it is on this machine, and spectral",
+        autocompletion=complete_models,
     ),
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option(
+    opt.option(
         "-d",
         "--device",
+        group=MEASURED,
         metavar="auto|cpu|cuda[:N]|mps",
-        help="May be given several times. Default: auto.",
+        help="May be given several times.",
+        show_default="auto",
+        autocompletion=complete_devices,
     ),
 ]
 Seconds = Annotated[
     float | None,
-    typer.Option(
+    opt.option(
+        "--seconds",
+        group=MEASURED,
         min=0.1,
         metavar="SECONDS",
         help="Music in each pass, rounded up to whole chunks, of which the first is finished "
-        "whatever the budget. Default: what there is time for, 60 at most.",
+        "whatever the budget.",
+        show_default="what there is time for, 60 at most",
     ),
 ]
 Budget = Annotated[
     float,
-    typer.Option(
+    opt.option(
+        "--budget",
+        group=MEASURED,
         min=1,
         metavar="SECONDS",
         help="Time for all measurements together. What is not done "
@@ -115,8 +129,8 @@ def bench(
         for index, (target, name) in enumerate(cases):
             time_limit = TimeLimit.share(until, len(cases) - index)
             if not quiet:
-                seconds = time_limit.until - time.time()
-                say(f"{escape(target.model)} on {escape(name)}: about {seconds:.0f} seconds")
+                about = counted(round(time_limit.until - time.time()), "second")
+                say(f"{escape(target.model)} on {escape(name)}: about {about}")
             results.append(_attempt(target, name, settings, time_limit))
             _report(results[-1], as_json=as_json)
     finally:  # what was measured before an interruption counts, too

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stemsplit.cli import options as opt
+from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import shown
 from stemsplit.cli.reporters import make_reporter
 from stemsplit.cli.separate import make_runtimes, run_with_reporter, set_up_logging
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
 def demo(
     model: Annotated[
-        str, typer.Option("-m", "--model", "-n", "--name", help="The model to run.")
+        str,
+        opt.option(
+            "-m",
+            "--model",
+            "-n",
+            "--name",
+            group=opt.WHAT,
+            metavar=opt.MODEL_VALUE,
+            help="The model to run.",
+            autocompletion=complete_models,
+        ),
     ] = "spectral",
     output: opt.OutputDir = Path("stemsplit-demo"),
     device: opt.Device = "auto",

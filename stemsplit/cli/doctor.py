@@ -17,7 +17,7 @@ from stemsplit.cli.console import say
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.json_lines import SCHEMA, words_in_flags
 from stemsplit.errors import one_line
-from stemsplit.quoting import reason
+from stemsplit.quoting import counted, reason
 
 if TYPE_CHECKING:
     from stemsplit.cli.doctor_checks.finding import Finding
@@ -46,7 +46,7 @@ def doctor(
         findings.append(finding)
     statuses = [finding.status for finding in findings]
     num_problems, num_notes = statuses.count("problem"), statuses.count("note")
-    say(f"{_count(num_problems, 'problem')}, {_count(num_notes, 'note')}.")
+    say(f"{counted(num_problems, 'problem')}, {counted(num_notes, 'note')}.")
     if num_problems:
         raise typer.Exit(1)
 
@@ -144,7 +144,3 @@ class _Report:
         for line in lines:
             self._console.print(label + Text(line))
             label = Text(" " * _INDENT)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

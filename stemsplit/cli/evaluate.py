@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
+from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
 from stemsplit.cli.separate import make_runtimes, set_up_logging
@@ -52,28 +53,35 @@ class LayoutName(str, Enum):
     folder = "folder"
 
 
+MEASURED = "What to measure"
+
 DatasetPath = Annotated[
     Path | None,
     typer.Argument(
         metavar="DATASET",
         help="A folder of songs with their true stems, or one .stem.mp4.",
         show_default=False,
+        rich_help_panel=MEASURED,
     ),
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Option(
+    opt.option(
         "-m",
         "--model",
         "-n",
         "--name",
-        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
-        help="May be given several times.",
+        group=MEASURED,
+        metavar=opt.MODEL_VALUE,
+        help="A model to measure. May be given several times.",
+        autocompletion=complete_models,
     ),
 ]
 Oracles = Annotated[
     str | None,
-    typer.Option(
+    opt.option(
+        "--oracle",
+        group=MEASURED,
         metavar="A,B",
         help="Upper bounds: irm (ideal ratio mask), ibm (ideal binary mask), mwf (multichannel "
         "Wiener filter). The mixture itself is always there as a lower bound.",
@@ -81,37 +89,56 @@ Oracles = Annotated[
 ]
 Metrics = Annotated[
     str,
-    typer.Option(
+    opt.option(
+        "--metric",
+        group=MEASURED,
         metavar="A,B",
         help="sdr, si_sdr, bsseval (SDR, ISR, SIR and SAR of BSS Eval v4), sdr_bsseval_v4 (only "
         "that), and for speech pesq and stoi.",
     ),
 ]
-ChosenSubset = Annotated[SubsetName, typer.Option(help="Part of the data set.")]
-ChosenLayout = Annotated[
-    LayoutName | None, typer.Option(help="Layout of the data set; default: told by what it is.")
+ChosenSubset = Annotated[
+    SubsetName,
+    opt.option("--subset", group=MEASURED, metavar="test|train|all", help="Part of the data set."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N tracks.")]
+ChosenLayout = Annotated[
+    LayoutName | None,
+    opt.option(
+        "--layout",
+        group=MEASURED,
+        metavar="musdb18|musdb18-hq|dsd100|slakh2100|moisesdb|folder",
+        help="How the data set is laid out.",
+        show_default="told by what is there",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    opt.option("--limit", group=MEASURED, min=1, metavar="N", help="Only the first N tracks."),
+]
 Output = Annotated[
     Path,
-    typer.Option(
+    opt.option(
         "-o",
         "--output",
         "--out",
+        group=opt.FILES,
         metavar="FILE",
         help="Results as JSON Lines. What is there already is not measured again.",
     ),
 ]
 Compared = Annotated[
     tuple[Path, Path] | None,
-    typer.Option(
+    opt.option(
+        "--compare",
+        group=opt.FILES,
         metavar="A.jsonl B.jsonl",
         help="Only say whether the models in two files of results differ; --model picks one from "
         "each if there are more.",
     ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Even a model that was trained on the test songs.")
+    bool,
+    opt.option("--force", group=MEASURED, help="Even a model that was trained on the test songs."),
 ]
 
 

@@ -12,7 +12,9 @@ from rich.markup import escape
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.bench_results import Measurement, best_of, read_measurements, shown_speed
+from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say
+from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
@@ -20,22 +22,50 @@ from stemsplit.hub.choose import PERMISSIVE
 from stemsplit.hub.expression import resolve_blend
 from stemsplit.hub.presence import files_of, presence
 from stemsplit.hub.source import ModelSource
+from stemsplit.quoting import counted
 
 _USUAL_STEMS = {"drums", "bass", "other", "vocals"}
 _MOST_USED = "S"
 
 app = typer.Typer(
-    help="Lists, fetches and checks models.",
-    add_completion=False,
+    cls=HelpfulGroup,
+    help="List, fetch and check models.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `models list`.")]
-ReferencesArgument = Annotated[
-    list[str], typer.Argument(metavar="NAME...", help="Names, paths or hf://owner/repo[@revision].")
+_MODELS = "Models"
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name from `models list`.",
+        rich_help_panel=_MODELS,
+        autocompletion=complete_models,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+ReferenceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name, path or hf://OWNER/REPO[@REVISION].",
+        rich_help_panel=_MODELS,
+        autocompletion=complete_models,
+    ),
+]
+ReferencesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME",
+        help="Names, paths or hf://OWNER/REPO[@REVISION].",
+        rich_help_panel=_MODELS,
+        autocompletion=complete_models,
+    ),
+]
+JsonOption = Annotated[
+    bool, opt.option("--json", group=opt.MESSAGES, help="Print JSON instead of a table.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -44,9 +74,9 @@ def models(context: typer.Context) -> None:
         list_models()
 
 
-@app.command("list")
+@app.command("list", cls=HelpfulCommand)
 def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> None:
-    """Lists all models that have a name, and whether they are on this machine."""
+    """List all models that have a name, and whether they are on this machine."""
     entries = [
         entry for entry in load_catalog().values() if licence is None or entry.licence in PERMISSIVE
     ]
@@ -85,9 +115,9 @@ def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> Non
         say("Speed: x real time on the fastest device that `stemsplit bench` has measured.")
 
 
-@app.command("show")
+@app.command("show", cls=HelpfulCommand)
 def show(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Shows all that is known about a model."""
+    """Show all that is known about a model."""
     entry = find_entry(name, load_catalog())
     if entry is None:
         raise UnknownModelError(
@@ -122,15 +152,18 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
     _print_scores(entry)
 
 
-@app.command("pull")
+@app.command("pull", cls=HelpfulCommand)
 def pull(
     references: ReferencesArgument,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Only check that everything is here already.")
+        bool,
+        opt.option("--offline", group=opt.RUN, help="Only check that everything is here already."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress bars.")] = False,
+    quiet: Annotated[
+        bool, opt.option("-q", "--quiet", group=opt.MESSAGES, help="No progress bars.")
+    ] = False,
 ) -> None:
-    """Downloads models, or their newer versions, and verifies every file."""
+    """Download models, or their newer versions, and verify every file."""
     for reference in references:
         blend = resolve_blend(reference, offline=offline, quiet=quiet, refresh=not offline)
         for source in blend.models:
@@ -139,17 +172,23 @@ def pull(
                 file.fetch()
             if not quiet:
                 _say_licence(source)
-            typer.echo(f"{reference}\t{source.origin}\t{len(files)} files verified")
+            typer.echo(f"{reference}\t{source.origin}\t{counted(len(files), 'file')} verified")
 
 
-@app.command("verify")
+@app.command("verify", cls=HelpfulCommand)
 def verify(
     references: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME...]", help="Default: all models that were downloaded."),
+        typer.Argument(
+            metavar="NAME",
+            help="Names, paths or hf://OWNER/REPO[@REVISION].",
+            show_default="all models that were downloaded",
+            rich_help_panel=_MODELS,
+            autocompletion=complete_models,
+        ),
     ] = None,
 ) -> None:
-    """Reads every downloaded file again and compares it with its checksum.
+    """Read every downloaded file again and compare it with its checksum.
 
     Without names, the networks of a bag that were never needed are not counted as missing.
     """
@@ -161,14 +200,14 @@ def verify(
             num_wrong += state == "damaged" or (state == "missing" and references is not None)
     if num_wrong:
         raise CheckpointError(
-            f"{num_wrong} files are damaged or missing.",
+            f"{counted(num_wrong, 'file is', 'files are')} damaged or missing.",
             hint="`stemsplit models pull NAME` fetches what is damaged or missing.",
         )
 
 
-@app.command("path")
-def path(reference: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Prints where the files of a downloaded model are, one per line."""
+@app.command("path", cls=HelpfulCommand)
+def path(reference: ReferenceArgument) -> None:
+    """Print where the files of a downloaded model are, one per line."""
     for source in resolve_blend(reference, offline=True).models:
         paths = [file.local_path() for file in files_of(source)]
         for local in paths:
@@ -177,7 +216,7 @@ def path(reference: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
         if not source.members:
             say(f"{escape(source.name)} is built in and has no files.")
         elif None in paths:
-            say(f"{paths.count(None)} of {len(paths)} files are not downloaded.")
+            say(f"{paths.count(None)} of {counted(len(paths), 'file')} not downloaded.")
 
 
 def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing"]]]:

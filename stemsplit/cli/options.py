@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from stemsplit.cli.completion import (
+    complete_devices,
+    complete_models,
+    complete_sample_rates,
+    complete_stems,
+)
 from stemsplit.errors import UsageError
 
 
@@ -86,204 +92,360 @@ class ComplementName(str, Enum):
         return {"minus": "subtract", "add": "sum"}.get(self.value, self.value)
 
 
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-m",
-        "--model",
-        "-n",
-        "--name",
-        metavar="NAME|PATH|hf://OWNER/REPO[@REV]",
-        help="The model to run; `stemsplit models list` shows names. Default: htdemucs. Several: "
-        "vocals=A,*=B takes the vocals of one and the rest of another, A*2+B the mean of two. May "
-        "be given several times with --preview.",
-    ),
-]
-Then = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--then",
-        metavar="STEM: MODEL",
-        help='Take a stem apart as well: "vocals: karaoke", "drums: drumsep". May be given several '
-        "times, also for what an earlier one made.",
-    ),
-]
-Quality = Annotated[
-    QualityName | None,
-    typer.Option(
-        help="Choose the model for the wanted stems and this device, and say which: about as fast "
-        "as the music or faster, the best that a CPU bears (balanced), or the best there is.",
-        show_default=False,
-    ),
-]
-Licence = Annotated[
-    LicenceName | None,
-    typer.Option(
-        help="Only models whose weights allow any use, as far as is known; alone, it chooses a "
-        "balanced one.",
-        show_default=False,
-    ),
-]
-OutputDir = Annotated[
-    Path, typer.Option("-o", "--output", "--out", metavar="DIR", help="Where the stems go.")
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        "-d",
-        "--device",
-        metavar="auto|cpu|cuda[:N]|mps",
-        help="Where to compute; with cuda:0,cuda:1 the songs are shared out.",
-    ),
-]
-Precision = Annotated[PrecisionName, typer.Option(help="Precision of the network.")]
-BatchSize = Annotated[
-    str, typer.Option(metavar="auto|N", help="Chunks that the network sees at once.")
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="CPU threads; default: torch's choice.")
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines on stdout.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show Python tracebacks.")]
+# The groups of the help, in their order there.
+WHAT = "Song, model and stems"
+FILES = "Files"
+SOUND = "Sound"
+SPEED = "Speed and quality"
+RUN = "Run"
+MESSAGES = "Messages and help"
+
+MODEL_VALUE = "NAME|PATH|hf://OWNER/REPO"
+"""What stands for a model."""
+
+
+def option(*names: str, group: str, **settings: Any) -> Any:
+    """A typer.Option in a group of the help."""
+    return typer.Option(*names, rich_help_panel=group, **settings)
+
 
 # The options of `separate`, in the order of its help.
 Inputs = Annotated[
     list[Path],
-    # One that cannot be read is one song that fails, not the end of all others.
     typer.Argument(
-        metavar="INPUT", help="Songs, and folders of songs; - is stdin.", readable=False
+        metavar="INPUT",
+        help="Songs, and folders of songs; - is stdin.",
+        readable=False,  # one that cannot be read is one song that fails, not the end of all
+        rich_help_panel=WHAT,
+        show_default=False,
     ),
 ]
-Template = Annotated[
-    str,
-    typer.Option("--template", "--filename", help="Where each stem goes below the output."),
+Models = Annotated[
+    list[str] | None,
+    option(
+        "-m",
+        "--model",
+        "-n",
+        "--name",
+        group=WHAT,
+        metavar=MODEL_VALUE,
+        help="The model to run, one of `stemsplit models list` for example. vocals=A,*=B takes the "
+        "vocals of one and the rest of another, A*2+B the mean of two. With --preview it may be "
+        "given several times.",
+        show_default="htdemucs, or spectral where that cannot be had",
+        autocompletion=complete_models,
+    ),
+]
+Quality = Annotated[
+    QualityName | None,
+    option(
+        "--quality",
+        group=WHAT,
+        metavar="fast|balanced|best",
+        help="Choose the model for the wanted stems and this device, and say which: about as fast "
+        "as the music or faster, the best that a CPU bears (balanced), or the best there is.",
+    ),
+]
+Licence = Annotated[
+    LicenceName | None,
+    option(
+        "--licence",
+        group=WHAT,
+        metavar="permissive",
+        help="Only models whose weights allow any use, as far as is known; alone, it chooses a "
+        "balanced one.",
+    ),
 ]
 Stems = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Only these stems, e.g. vocals,drums.")
+    str | None,
+    option(
+        "--stems",
+        group=WHAT,
+        metavar="A,B",
+        help="Only these stems, such as vocals,drums.",
+        show_default="all that the model has",
+        autocompletion=complete_stems,
+    ),
 ]
 TwoStems = Annotated[
-    str | None, typer.Option(metavar="STEM", help="STEM and no_STEM, e.g. for karaoke.")
+    str | None,
+    option(
+        "--two-stems",
+        group=WHAT,
+        metavar="STEM",
+        help="STEM and no_STEM, for karaoke say.",
+        autocompletion=complete_stems,
+    ),
 ]
 Complement = Annotated[
     ComplementName,
-    typer.Option(
+    option(
         "--complement",
         "--other-method",
+        group=WHAT,
+        metavar="subtract|sum|none",
         help="no_STEM is the mixture minus STEM (subtract), the sum of the other stems (sum), "
         "or not written (none).",
     ),
 ]
-Residual = Annotated[
-    bool, typer.Option("--residual", help="Also write the mixture minus all stems.")
-]
-SumToMix = Annotated[
-    bool,
-    typer.Option("--sum-to-mix", help="Put into `other` whatever the stems leave over."),
+Then = Annotated[
+    list[str] | None,
+    option(
+        "--then",
+        group=WHAT,
+        metavar='"STEM: MODEL"',
+        help='Take a stem apart as well: "vocals: karaoke", "drums: drumsep". May be given several '
+        "times, also for what an earlier one made.",
+    ),
 ]
 Mixes = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=SUM",
+    option(
+        "--mix",
+        group=WHAT,
+        metavar='"NAME = SUM"',
         help='Write a mix: "practice = mixture - drums + 0.5*vocals". With mixes, stems are '
         "written only if --stems names them. May be given several times.",
     ),
 ]
-Lfe = Annotated[
-    str | None,
-    typer.Option(metavar="STEM", help="Where the LFE channel goes; default: bass."),
+Residual = Annotated[
+    bool, option("--residual", group=WHAT, help="Also write the mixture minus all stems.")
+]
+SumToMix = Annotated[
+    bool,
+    option("--sum-to-mix", group=WHAT, help="Put whatever the stems leave over into `other`."),
 ]
 Start = Annotated[
-    str, typer.Option(metavar="SECONDS|M:SS", help="Only from here on, to the sample.")
+    str,
+    option("--start", group=WHAT, metavar="SECONDS|M:SS", help="Only from here on, to the sample."),
 ]
-End = Annotated[str | None, typer.Option(metavar="SECONDS|M:SS", help="Only up to here.")]
+End = Annotated[
+    str | None,
+    option(
+        "--end",
+        group=WHAT,
+        metavar="SECONDS|M:SS",
+        help="Only up to here.",
+        show_default="the song's end",
+    ),
+]
+
+OutputDir = Annotated[
+    Path,
+    option("-o", "--output", "--out", group=FILES, metavar="FOLDER", help="Where the stems go."),
+]
+Template = Annotated[
+    str,
+    option(
+        "--template",
+        "--filename",
+        group=FILES,
+        metavar="NAMES",
+        help="Where each stem goes in there.",
+    ),
+]
 Format = Annotated[
     FormatName | None,
-    typer.Option("--format", help="Kind of file; default: wav. m4a is AAC unless --codec."),
+    option(
+        "--format",
+        group=FILES,
+        metavar="wav|flac|aiff|mp3|ogg|opus|m4a|stem.mp4",
+        help="Kind of file; stem.mp4 is one for DJ software.",
+        show_default="wav",
+    ),
 ]
 BitDepth = Annotated[
     BitDepthName | None,
-    typer.Option(
-        help="Bits per sample of wav, aiff, flac and ALAC; 32f is floating point (wav and "
-        "aiff). Default: 24."
+    option(
+        "--bit-depth",
+        group=FILES,
+        metavar="16|24|32f",
+        help="Bits per sample of wav, aiff, flac and ALAC; 32f is floating point (wav and aiff).",
+        show_default="24",
     ),
 ]
 Bitrate = Annotated[
     str | None,
-    typer.Option(
+    option(
+        "--bitrate",
+        group=FILES,
         metavar="KBPS|V0-V9",
         help="Kilobits per second of mp3, ogg, opus and AAC; for mp3 also a variable rate, V0 "
-        "being the best. Default: 320 for mp3, else 256 in stereo.",
+        "being the best.",
+        show_default="320 for mp3, else 256 in stereo",
     ),
 ]
 Codec = Annotated[
     CodecName | None,
-    typer.Option(help="Of m4a and stem.mp4: aac (lossy, the default) or alac (lossless)."),
-]
-Dither = Annotated[
-    bool,
-    typer.Option("--dither", help="Triangular noise of one step before rounding to integers."),
-]
-Mp3 = Annotated[bool, typer.Option("--mp3", hidden=True)]
-Mp3Bitrate = Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)]
-Flac = Annotated[bool, typer.Option("--flac", hidden=True)]
-Int24 = Annotated[bool, typer.Option("--int24", hidden=True)]
-Float32 = Annotated[bool, typer.Option("--float32", hidden=True)]
-SampleRate = Annotated[
-    str, typer.Option(metavar="source|model|HZ", help="Sample rate of the stems.")
-]
-Clip = Annotated[
-    ClipName,
-    typer.Option(
-        help="If a stem would clip: one gain for all stems (common), cut the peaks (clamp), "
-        "or cut and warn (none). Floating point is never touched."
+    option(
+        "--codec",
+        group=FILES,
+        metavar="aac|alac",
+        help="Of m4a and stem.mp4: aac is lossy, alac lossless.",
+        show_default="aac",
     ),
 ]
 NoTags = Annotated[
-    bool, typer.Option("--no-tags", help="Leave the song's tags and cover out of the stems.")
-]
-Overlap = Annotated[
-    float | None, typer.Option(help="Share of a chunk in [0, 1); default: the model's, 0.25.")
-]
-Segment = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Chunk length; default: the model's.")
-]
-Shifts = Annotated[
-    int, typer.Option(help="Random time shifts to average over; 0: none, as fast as it gets.")
-]
-Seed = Annotated[int, typer.Option(help="For the random shifts.")]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace outputs that are already there.")
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say what would be done, and about how long.")
-]
-Preview = Annotated[
     bool,
-    typer.Option(
-        "--preview",
-        help="Separate only the busiest 20 seconds, with every --model, and write a page to "
-        "compare them; all below DIR/preview.",
-    ),
+    option("--no-tags", group=FILES, help="Leave the song's tags and cover out of the stems."),
+]
+Overwrite = Annotated[
+    bool, option("--overwrite", group=FILES, help="Replace outputs that are already there.")
 ]
 Report = Annotated[
     bool,
-    typer.Option("--report", help="Also write report.html, a page to listen to and to read."),
+    option(
+        "--report", group=FILES, help="Also write report.html, a page to listen to and to read."
+    ),
 ]
 Embed = Annotated[
     bool,
-    typer.Option(
+    option(
         "--embed",
+        group=FILES,
         help="Put compressed copies of all sounds into the page, so that it can be sent away.",
     ),
 ]
 OpenPage = Annotated[
     bool | None,
-    typer.Option(
+    option(
         "--open/--no-open",
-        help="Open the page in the browser. Default: only after --preview, on a desktop.",
-        show_default=False,
+        group=FILES,
+        help="Open the page in the browser.",
+        show_default="only after --preview, on a desktop",
     ),
 ]
+
+SampleRate = Annotated[
+    str,
+    option(
+        "--sample-rate",
+        group=SOUND,
+        metavar="source|model|HZ",
+        help="Sample rate of the stems: the song's, the model's, or another.",
+        autocompletion=complete_sample_rates,
+    ),
+]
+Clip = Annotated[
+    ClipName,
+    option(
+        "--clip",
+        group=SOUND,
+        metavar="common|clamp|none",
+        help="If a stem would clip: one gain for all stems (common), cut the peaks (clamp), "
+        "or cut and warn (none). Floating point is never touched.",
+    ),
+]
+Dither = Annotated[
+    bool,
+    option(
+        "--dither", group=SOUND, help="Triangular noise of one step before rounding to integers."
+    ),
+]
+Lfe = Annotated[
+    str | None,
+    option(
+        "--lfe",
+        group=SOUND,
+        metavar="STEM",
+        help="The stem that gets the low-frequency channel of surround songs.",
+        show_default="bass, if the model has it",
+        autocompletion=complete_stems,
+    ),
+]
+
+Device = Annotated[
+    str,
+    option(
+        "-d",
+        "--device",
+        group=SPEED,
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where to compute; with cuda:0,cuda:1 the songs are shared out.",
+        autocompletion=complete_devices,
+    ),
+]
+Precision = Annotated[
+    PrecisionName,
+    option(
+        "--precision",
+        group=SPEED,
+        metavar="auto|fp32|bf16|fp16",
+        help="Precision of the network.",
+    ),
+]
+BatchSize = Annotated[
+    str,
+    option(
+        "--batch-size", group=SPEED, metavar="auto|N", help="Chunks that the network sees at once."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    option(
+        "--threads",
+        group=SPEED,
+        min=1,
+        metavar="N",
+        help="CPU threads.",
+        show_default="one for each core",
+    ),
+]
+Overlap = Annotated[
+    float | None,
+    option(
+        "--overlap",
+        group=SPEED,
+        metavar="SHARE",
+        help="Share of each chunk, in [0, 1), that the next one covers as well.",
+        show_default="the model's, mostly 0.25",
+    ),
+]
+Segment = Annotated[
+    float | None,
+    option(
+        "--segment",
+        group=SPEED,
+        metavar="SECONDS",
+        help="Length of the chunks.",
+        show_default="the model's",
+    ),
+]
+Shifts = Annotated[
+    int,
+    option(
+        "--shifts",
+        group=SPEED,
+        metavar="N",
+        help="Random time shifts to average over, each as much work as the song; 0 is none.",
+    ),
+]
+Seed = Annotated[int, option("--seed", group=SPEED, metavar="N", help="For the random shifts.")]
+
+DryRun = Annotated[
+    bool,
+    option(
+        "--dry-run", group=RUN, help="Only say what would be done, and about how long it takes."
+    ),
+]
+Preview = Annotated[
+    bool,
+    option(
+        "--preview",
+        group=RUN,
+        help="Separate only the busiest 20 seconds, with every --model, and write a page to "
+        "compare them; all below FOLDER/preview.",
+    ),
+]
+Offline = Annotated[bool, option("--offline", group=RUN, help="Never touch the network.")]
+Json = Annotated[bool, option("--json", group=MESSAGES, help="Print JSON Lines on stdout.")]
+Quiet = Annotated[bool, option("-q", "--quiet", group=MESSAGES, help="Say only what went wrong.")]
+Verbose = Annotated[bool, option("-v", "--verbose", group=MESSAGES, help="Say more, and why.")]
+Debug = Annotated[bool, option("--debug", group=MESSAGES, help="Show Python tracebacks.")]
+
+# What people know from demucs.
+Mp3 = Annotated[bool, typer.Option("--mp3", hidden=True)]
+Mp3Bitrate = Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)]
+Flac = Annotated[bool, typer.Option("--flac", hidden=True)]
+Int24 = Annotated[bool, typer.Option("--int24", hidden=True)]
+Float32 = Annotated[bool, typer.Option("--float32", hidden=True)]

@@ -28,7 +28,12 @@ PREVIEW_FOLDER = "preview"
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where stems are, with their stemsplit.json.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Where stems are, with their stemsplit.json.",
+            rich_help_panel=opt.FILES,
+        ),
     ],
     embed: opt.Embed = False,
     open_page: opt.OpenPage = None,

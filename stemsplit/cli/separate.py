@@ -19,6 +19,7 @@ from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_std
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.streams import note_lost_list
 from stemsplit.errors import StemsplitError, UsageError
+from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery, Song
@@ -33,31 +34,35 @@ def separate(
     models: opt.Models = None,
     quality: opt.Quality = None,
     licence: opt.Licence = None,
-    then: opt.Then = None,
-    output: opt.OutputDir = Path("separated"),
-    template: opt.Template = DEFAULT_TEMPLATE,
     stems: opt.Stems = None,
     two_stems: opt.TwoStems = None,
     complement: opt.Complement = opt.ComplementName.subtract,
+    then: opt.Then = None,
+    mix: opt.Mixes = None,
     residual: opt.Residual = False,
     sum_to_mix: opt.SumToMix = False,
-    mix: opt.Mixes = None,
-    lfe: opt.Lfe = None,
     start: opt.Start = "0",
     end: opt.End = None,
+    output: opt.OutputDir = Path("separated"),
+    template: opt.Template = DEFAULT_TEMPLATE,
     format_: opt.Format = None,
     bit_depth: opt.BitDepth = None,
     bitrate: opt.Bitrate = None,
     codec: opt.Codec = None,
-    dither: opt.Dither = False,
     mp3: opt.Mp3 = False,
     mp3_bitrate: opt.Mp3Bitrate = None,
     flac: opt.Flac = False,
     int24: opt.Int24 = False,
     float32: opt.Float32 = False,
+    no_tags: opt.NoTags = False,
+    overwrite: opt.Overwrite = False,
+    report: opt.Report = False,
+    embed: opt.Embed = False,
+    open_page: opt.OpenPage = None,
     sample_rate: opt.SampleRate = "source",
     clip: opt.Clip = opt.ClipName.common,
-    no_tags: opt.NoTags = False,
+    dither: opt.Dither = False,
+    lfe: opt.Lfe = None,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     batch_size: opt.BatchSize = "auto",
@@ -66,19 +71,18 @@ def separate(
     segment: opt.Segment = None,
     shifts: opt.Shifts = 0,
     seed: opt.Seed = 0,
-    overwrite: opt.Overwrite = False,
     dry_run: opt.DryRun = False,
     preview: opt.Preview = False,
-    report: opt.Report = False,
-    embed: opt.Embed = False,
-    open_page: opt.OpenPage = None,
     offline: opt.Offline = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Split songs into stems."""
+    """Split songs into stems.
+
+    Options that people know from demucs (--two-stems, --mp3, --other-method, -n, ...) work as well.
+    """
     with importing():
         from stemsplit.audio.encode import Encoding
         from stemsplit.batch.collisions import check_collisions
@@ -88,9 +92,10 @@ def separate(
         from stemsplit.batch.template import check_template
         from stemsplit.cli.preview import run_preview
         from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
-        from stemsplit.engine.chain import parse_step
-        from stemsplit.engine.choice import Preference, check_permissive, pick_model
+        from stemsplit.engine.choice import pick_model
         from stemsplit.engine.options import SeparationOptions
+        from stemsplit.engine.preference import Preference, check_permissive
+        from stemsplit.engine.steps import parse_step
 
     set_up_logging(verbose=verbose, debug=debug)
     encoding = Encoding(
@@ -228,9 +233,11 @@ def _check_preview(**excluded: bool) -> None:
 
 def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
     if found.num_skipped and not quiet:
-        reporter.note(f"{found.num_skipped} files in the folders are not audio: passed over.")
+        files = counted(found.num_skipped, "file in the folders is", "files in the folders are")
+        reporter.note(f"{files} not audio: passed over.")
     if found.num_ours and not quiet:
-        reporter.note(f"{found.num_ours} files are outputs of earlier runs: passed over.")
+        files = counted(found.num_ours, "file is an output", "files are outputs")
+        reporter.note(f"{files} of earlier runs: passed over.")
     for folder in found.unreadable:
         reporter.note(f"{folder} may not be read by this user: passed over.")
     for link in found.dangling:

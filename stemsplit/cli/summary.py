@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stemsplit.cli.console import clock, plain, say, shown
+from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
     from stemsplit.batch.job import JobResult
@@ -79,12 +80,14 @@ def _print_totals(results: Sequence[JobResult]) -> None:
     say(str(Totals.of(results)))
     suspicious = [result for result in results if result.suspicions]
     if suspicious:
-        say(f"[bold yellow]{len(suspicious)} of {len(results)} songs probably failed:[/]")
+        say(
+            f"[bold yellow]{len(suspicious)} of {counted(len(results), 'song')} probably failed:[/]"
+        )
     for result in suspicious:
         say(f"  {suspicion(result)}")
     failed = [result for result in results if result.status == "failed"]
     if failed:
-        say(f"[bold red]{len(failed)} of {len(results)} songs failed:[/]")
+        say(f"[bold red]{len(failed)} of {counted(len(results), 'song')} failed:[/]")
     for result in failed:
         say(f"  {shown(result.input)}: {plain(result.error or '')}")
 
@@ -131,7 +134,7 @@ def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
         for action, label in _ACTIONS.items()
         if (number := sum(preview.action == action for preview in previews))
     ]
-    say(f"{len(previews)} songs: {', '.join(counts)}.")
+    say(f"{counted(len(previews), 'song')}: {', '.join(counts)}.")
     say(
         f"{clock(planned_seconds(previews))} of music to separate, about "
         f"{clock(estimated_seconds)} of work (an estimate, from the measured time of one chunk). "

@@ -9,7 +9,7 @@ song (`start`, `end`) the steps hear that part only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress, ProgressCallback, TrackSeparation
+from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
 
 
@@ -111,31 +112,6 @@ class Chain:
     def stages(self) -> tuple[tuple[Blend, SeparationOptions], ...]:
         """The models in the order in which they run, each with what is wanted of it."""
         return ((self.model, self.options), *((step.model, step.options) for step in self.steps))
-
-
-def parse_step(text: str) -> tuple[str, str]:
-    """The parent and the model of one step.
-
-    Raises:
-        UsageError: it is not of the form "parent: model".
-    """
-    parent, colon, model = (part.strip() for part in text.partition(":"))
-    if not (parent and colon and model):
-        raise UsageError(
-            f"`then` {text!r} does not say which output goes through which model.",
-            hint="Example: `then=['vocals: karaoke']`",
-        )
-    return parent, model
-
-
-def first_parents(parents: Sequence[str]) -> tuple[str, ...]:
-    """Those of the steps' `parents` that are no children of an earlier step, by their names."""
-    found: list[str] = []
-    for index, parent in enumerate(parents):
-        earlier = parents[:index]
-        if not any(parent.startswith(f"{other}_") for other in earlier) and parent not in found:
-            found.append(parent)
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from stemsplit.audio.stem_mp4 import STEMS
+from stemsplit.audio.stem_layout import STEMS
 from stemsplit.engine.hardware import memory_bytes
-from stemsplit.engine.mix import parse_mix
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.outputs import parse_mix
+from stemsplit.engine.preference import Preference
 from stemsplit.engine.runtime import Runtime
-from stemsplit.errors import UsageError
 from stemsplit.hub.cache import offline_by_environment
-from stemsplit.hub.catalog import find_entry, load_catalog
-from stemsplit.hub.choose import PERMISSIVE, Choice, Quality, Wish, choose
-from stemsplit.hub.expression import model_references
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.choose import Choice, Wish, choose
 from stemsplit.hub.presence import presence
 
 _USUAL_STEMS = ("drums", "bass", "other", "vocals")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Preference:
-    """What someone has to say about models without naming one; by itself it asks for nothing."""
-
-    quality: Quality | None = None
-    permissive: bool = False
 
 
 def pick_model(
@@ -47,13 +38,7 @@ def pick_model(
         UnknownModelError: none of those that have them may or can be used.
     """
     if model is not None:
-        if preference.quality is not None:
-            raise UsageError(
-                f"The quality {preference.quality} and the model {model} exclude each other.",
-                hint="`quality` chooses the model itself.",
-            )
-        if preference.permissive:
-            check_permissive(model)
+        preference.check_named(model)
         return Choice(model, "")
     if preference == Preference():
         return None
@@ -72,23 +57,6 @@ def pick_model(
     choice = choose(wish, catalog.values())
     is_other = nearby.model in here and nearby.model != choice.model
     return replace(choice, instead=nearby.model) if is_other else choice
-
-
-def check_permissive(reference: str) -> None:
-    """Raises UsageError unless all weights in `reference` are known to be permissive."""
-    for name in model_references(reference):
-        entry = find_entry(name, load_catalog())
-        if entry is None:
-            raise UsageError(
-                f"`licence='permissive'`: nothing is known about the licence of {name}.",
-                hint="Leave out `licence` if you know it to be permissive.",
-            )
-        if entry.licence not in PERMISSIVE:
-            raise UsageError(
-                f"`licence='permissive'`: that of the weights of {entry.name} is {entry.licence}. "
-                f"{entry.licence_note}",
-                hint="`stemsplit models list --licence permissive` shows those that are.",
-            )
 
 
 def _named_stems(options: SeparationOptions) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from stemsplit.engine.blend import Blend, Part, coarsest
-from stemsplit.engine.chain import Chain, Step, first_parents
+from stemsplit.engine.chain import Chain, Step
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
 from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.runtime import Runtime
+from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.expression import resolve_blend
@@ -23,6 +24,7 @@ from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
 from stemsplit.models.spectral.model import SpectralSeparator
+from stemsplit.quoting import counted
 
 BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
 """Models that have no files: a source without members is one of these."""
@@ -133,9 +135,10 @@ class _Loader:
             return list(range(max(1, len(self._source.members))))
         for row in weights:
             if len(row) != len(self.stems):
+                found = counted(len(row), "stem")
                 raise CheckpointError(
-                    f"{self._source.origin}: the bag has weights for {len(row)} stems, but its "
-                    f"networks have {len(self.stems)}: {', '.join(self.stems)}."
+                    f"{self._source.origin}: the bag has weights for {found}, but its networks "
+                    f"have {len(self.stems)}: {', '.join(self.stems)}."
                 )
         columns = [self.stems.index(stem) for stem in wanted]
         return [index for index, row in enumerate(weights) if any(row[each] for each in columns)]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from stemsplit.audio.stem_mp4 import MASTER, SAMPLE_RATES, STEMS
-from stemsplit.engine.mix import Output, parse_mix
+from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEMS
+from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import UnknownStemError, UsageError, check_choice
 
 Complement = Literal["subtract", "sum", "none"]
@@ -23,7 +23,7 @@ class SeparationOptions:
     minus the stem (`subtract`), the sum of the other stems (`sum`) or left out (`none`).
     `residual`: also the mixture minus the sum of all stems. `sum_to_mix`: the stem `other` is the
     mixture minus all other stems, so that nothing is left over. `mixes`: named sums of stems, in
-    the language of `stemsplit.engine.mix`; with them, stems are written only if they are named.
+    the language of `stemsplit.engine.outputs`; with them, stems are written only if they are named.
     `lfe`: the stem that channels for low-frequency effects go to (None: `bass`).
     `stem_file`: what a .stem.mp4 holds, the mixture and four stems.
 

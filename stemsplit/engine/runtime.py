@@ -19,11 +19,13 @@ from stemsplit.engine.batches import (
     next_power_of_two,
 )
 from stemsplit.engine.call import Call
+from stemsplit.engine.device_names import check_device_name, split_device_names
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
 from stemsplit.errors import DeviceMemoryError, UsageError, check_choice
 from stemsplit.models.fast import Probed, accelerate
 from stemsplit.models.spec import Model
+from stemsplit.quoting import counted
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -152,7 +154,7 @@ def choose_runtimes(
     Raises:
         UsageError: as `choose_runtime`, or a device is named twice.
     """
-    chosen = [_choose_device(name.strip()) for name in devices.split(",")]
+    chosen = [_choose_device(name) for name in split_device_names(devices)]
     for index, device in enumerate(chosen):
         if device in chosen[:index]:
             raise UsageError(
@@ -204,6 +206,7 @@ def _bears_fp16(network: nn.Module, device: torch.device) -> bool:
 
 
 def _choose_device(name: str) -> torch.device:
+    check_device_name(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")
@@ -211,17 +214,13 @@ def _choose_device(name: str) -> torch.device:
     kind, _, index = name.partition(":")
     if kind == "cuda":
         count = torch.cuda.device_count()
-        if index and not index.isdecimal():
-            raise UsageError(f"{name!r} is not a device.", hint="Example: `device='cuda:0'`")
         if int(index or 0) >= count:
             raise UsageError(
-                f"Device {name!r} was asked for, but torch {torch.__version__} sees {count} CUDA "
-                "devices.",
+                f"Device {name!r} was asked for, but torch {torch.__version__} sees "
+                f"{counted(count, 'CUDA device')}.",
                 hint="Use `device='auto'` or `device='cpu'`.",
             )
         return torch.device("cuda", int(index or 0))
     if name == "mps" and not torch.backends.mps.is_available():
         raise UsageError("Device 'mps' is not on this machine.", hint="Use `device='auto'`.")
-    if name in ("cpu", "mps"):
-        return torch.device(name)
-    raise UsageError(f"{name!r} is not a device.", hint="Use auto, cpu, cuda, cuda:N or mps.")
+    return torch.device(name)

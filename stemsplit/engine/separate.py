@@ -11,12 +11,12 @@ from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out, skip
 from stemsplit.audio.resample import resample_blocks
-from stemsplit.audio.stem_mp4 import stem_file_rate
+from stemsplit.audio.stem_layout import stem_file_rate
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.checks import Checks, TrackMeters
-from stemsplit.engine.mix import Output, OutputMix
+from stemsplit.engine.mix import OutputMix
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import (
     SeparationOptions,
@@ -24,6 +24,7 @@ from stemsplit.engine.options import (
     choose_outputs,
     needed_stems,
 )
+from stemsplit.engine.outputs import Output
 from stemsplit.engine.passes import EnsemblePass
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.timeline import Timeline, choose_range, range_warnings

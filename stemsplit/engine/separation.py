@@ -15,7 +15,7 @@ import torch
 from stemsplit.audio.encode import Codec, Container, Encoding, Subtype
 from stemsplit.audio.file_names import component
 from stemsplit.audio.sink import ClipPolicy
-from stemsplit.audio.stem_mp4 import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.stem_layout import MASTER, STEM_FILE, STEMS
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.engine.checks import Checks

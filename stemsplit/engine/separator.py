@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 
 from stemsplit.engine.blend import Blend
-from stemsplit.engine.chain import ChainSeparation, parse_step
-from stemsplit.engine.choice import Preference, check_permissive, pick_model
+from stemsplit.engine.chain import ChainSeparation
+from stemsplit.engine.choice import pick_model
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
+from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import SeparatedBlock, Separation
+from stemsplit.engine.steps import parse_step
 from stemsplit.errors import UsageError, check_choice
 from stemsplit.hub.choose import Quality
 

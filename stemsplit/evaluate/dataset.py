@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from stemsplit.audio.info import display_path
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
+from stemsplit.quoting import counted
 
 _FULL_SCALE = 2**15
 
@@ -150,7 +151,8 @@ def _aligned(track: Track, sums: Mapping[str, Tensor], mixture: Tensor | None) -
         num_own = signal.shape[-1]
         if mixture is not None and track.sources[stem] and num_own != num_samples:
             raise AudioReadError(
-                f"{track.name}: {stem} has {num_own} samples, and the mixture {num_samples}.",
+                f"{track.name}: {stem} has {counted(num_own, 'sample')}, and the mixture "
+                f"{num_samples}.",
                 hint="Stems must begin and end with their mixture.",
             )
         aligned.append(pad(signal, (0, num_samples - num_own)).expand(num_channels, num_samples))

@@ -10,6 +10,7 @@ from stemsplit.audio.info import display_path
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.dataset import Track
 from stemsplit.evaluate.layouts import AUDIO_NAME, FINDERS, Candidate, Layout, Subset
+from stemsplit.quoting import counted
 
 _NUM_SHOWN = 3
 
@@ -115,7 +116,5 @@ def _passed_over(root: Path, candidates: Sequence[Candidate]) -> list[str]:
         return []
     shown = ", ".join(display_path(name) for name in names[:_NUM_SHOWN])
     more = ", ..." if len(names) > _NUM_SHOWN else ""
-    files = (
-        "1 file without stems was" if len(names) == 1 else f"{len(names)} files without stems were"
-    )
+    files = counted(len(names), "file without stems was", "files without stems were")
     return [f"{files} passed over: {shown}{more}."]

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from stemsplit.audio.info import display_path
-from stemsplit.audio.stem_mp4 import MASTER, STEMS
+from stemsplit.audio.stem_layout import MASTER, STEMS
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track
 from stemsplit.files import read_regular

@@ -46,35 +46,42 @@ class BlendSource:
             UnknownStemError: a model does not have a stem that is asked of it.
             UsageError: models with different stems are to be averaged in all of them.
         """
-        shares: dict[str, Weights] = {}
-        if REST in self.recipe:
-            rest = self.recipe[REST]
-            first, *others = rest
-            for other in others:
-                if set(stems[other]) != set(stems[first]):
-                    raise self._different(stems, first, other)
-            shares |= dict.fromkeys(stems[first], rest)
-        for stem, weights in self.recipe.items():
-            if stem == REST:
-                continue
-            for index in weights:
-                if stem not in stems[index]:
-                    raise UnknownStemError(
-                        f"{self.models[index].name} has no stem {quoted(stem)}.",
-                        hint=f"It has {listed(stems[index])}.",
-                    )
-            shares[stem] = weights
-        return {
-            stem: {index: weight / sum(weights.values()) for index, weight in weights.items()}
-            for stem, weights in shares.items()
-        }
+        return recipe_shares(self.recipe, [model.name for model in self.models], stems)
 
-    def _different(self, stems: Sequence[Sequence[str]], first: int, other: int) -> UsageError:
-        names = [self.models[index].name for index in (first, other)]
-        shared = [stem for stem in stems[first] if stem in stems[other]]
-        hint = f"Average only {shared[0]}: {shared[0]}={'+'.join(names)}" if shared else ""
-        return UsageError(
-            f"{names[0]} has the stems {listed(stems[first])}, and {names[1]} has "
-            f"{listed(stems[other])}: they cannot be averaged in all of them.",
-            hint=hint,
-        )
+
+def recipe_shares(
+    recipe: Mapping[str, Weights], names: Sequence[str], stems: Sequence[Sequence[str]]
+) -> dict[str, dict[int, float]]:
+    """As `BlendSource.shares`, for models of which no more than names and stems are known."""
+    shares: dict[str, Weights] = {}
+    if REST in recipe:
+        rest = recipe[REST]
+        first, *others = rest
+        for other in others:
+            if set(stems[other]) != set(stems[first]):
+                raise _different([names[first], names[other]], stems[first], stems[other])
+        shares |= dict.fromkeys(stems[first], rest)
+    for stem, weights in recipe.items():
+        if stem == REST:
+            continue
+        for index in weights:
+            if stem not in stems[index]:
+                raise UnknownStemError(
+                    f"{names[index]} has no stem {quoted(stem)}.",
+                    hint=f"It has {listed(stems[index])}.",
+                )
+        shares[stem] = weights
+    return {
+        stem: {index: weight / sum(weights.values()) for index, weight in weights.items()}
+        for stem, weights in shares.items()
+    }
+
+
+def _different(names: Sequence[str], first: Sequence[str], other: Sequence[str]) -> UsageError:
+    shared = [stem for stem in first if stem in other]
+    hint = f"Average only {shared[0]}: {shared[0]}={'+'.join(names)}" if shared else ""
+    return UsageError(
+        f"{names[0]} has the stems {listed(first)}, and {names[1]} has {listed(other)}: they "
+        "cannot be averaged in all of them.",
+        hint=hint,
+    )

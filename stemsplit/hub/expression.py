@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stemsplit.errors import UsageError
-from stemsplit.hub.blend import REST, BlendSource, Weights
-from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.blend import REST, BlendSource, Weights, recipe_shares
+from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.kuielab import kuielab_system
-from stemsplit.hub.resolve import resolve
+from stemsplit.hub.resolve import check_reference, resolve
 from stemsplit.hub.source import ModelSource
 from stemsplit.quoting import quoted
 
@@ -48,14 +48,40 @@ def resolve_blend(
         folder = Path(reference).expanduser()
         system = kuielab_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
         return system or BlendSource.of(find(reference))
-    references = model_references(reference)
-    models = tuple(map(find, references))
-    terms = parse_expression(reference)
-    recipe = {
-        stem: {references.index(model): weight for model, weight in blend.items()}
-        for stem, blend in terms.items()
-    }
+    models = tuple(map(find, model_references(reference)))
+    recipe = _recipe(reference)
     return BlendSource(name=_name(recipe, models), models=models, recipe=recipe)
+
+
+def catalogue_stems(reference: str) -> tuple[str, ...] | None:
+    """The stems of what `reference` names, if all of it is in the catalogue; else None.
+
+    Raises:
+        UsageError, UnknownStemError: the expression makes no sense, as `resolve_blend`.
+        UnknownModelError: a part of it is neither in the catalogue nor on this machine.
+    """
+    entries = []
+    for name in model_references(reference):
+        check_reference(name)
+        entries.append(find_entry(name, load_catalog()))
+    known = [entry for entry in entries if entry is not None]
+    if len(known) < len(entries):
+        return None
+    shares = recipe_shares(
+        _recipe(reference), [entry.name for entry in known], [entry.stems for entry in known]
+    )
+    return tuple(shares)
+
+
+def _recipe(reference: str) -> dict[str, dict[int, float]]:
+    """What each of the models counts for each stem, by their positions in `model_references`."""
+    if not is_expression(reference):
+        return {REST: {0: 1.0}}
+    references = model_references(reference)
+    return {
+        stem: {references.index(model): weight for model, weight in blend.items()}
+        for stem, blend in parse_expression(reference).items()
+    }
 
 
 def model_references(reference: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from stemsplit.hub.layout import (
 from stemsplit.hub.published import published_source
 from stemsplit.hub.remote import list_files
 from stemsplit.hub.source import Member, ModelFile, ModelSource
-from stemsplit.quoting import listed, quoted
+from stemsplit.quoting import counted, listed, quoted
 
 _HUB_REFERENCE = re.compile(
     r"hf://(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -54,8 +54,7 @@ def resolve(
         UnknownModelError: no such name, file or folder.
         ModelError: the model is not to be had, or its files make no sense.
     """
-    if not reference.strip() or reference.startswith("-"):
-        raise UsageError(f"{quoted(reference)} is not the name of a model.", hint=_list_hint())
+    check_reference(reference)
     entry = find_entry(reference, load_catalog())
     if entry is not None and entry.repo_id is None:
         return ModelSource(
@@ -79,11 +78,22 @@ def resolve(
     return _resolve_hub(reference, connection, refresh=refresh)
 
 
+def check_reference(reference: str) -> None:
+    """Finds out without looking into anything whether `reference` could name a model.
+
+    Raises:
+        UsageError, UnknownModelError: it could not, as `resolve`.
+    """
+    if not reference.strip() or reference.startswith("-"):
+        raise UsageError(f"{quoted(reference)} is not the name of a model.", hint=_list_hint())
+    if find_entry(reference, load_catalog()) is None and not reference.startswith("hf://"):
+        path = Path(reference).expanduser()
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for names too long
+            raise _not_found(reference, path)
+
+
 def _resolve_path(reference: str) -> ModelSource:
-    path = Path(reference).expanduser()
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for names that are too long
-        raise _not_found(reference, path)
-    path = path.resolve()
+    path = Path(reference).expanduser().resolve()
     folder = path if path.is_dir() else path.parent
     with readable(folder):
         files = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
@@ -263,9 +273,8 @@ def _source(
     stems = entry.stems if entry else None
     weights = bag.weights if bag else None
     if stems is not None and weights is not None and len(weights[0]) != len(stems):
-        raise CheckpointError(
-            f"{origin}: the bag has weights for {len(weights[0])} stems instead of {len(stems)}."
-        )
+        found = counted(len(weights[0]), "stem")
+        raise CheckpointError(f"{origin}: the bag has weights for {found} instead of {len(stems)}.")
     return ModelSource(
         name=name,
         entry=entry,

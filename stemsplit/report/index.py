@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from stemsplit.audio.info import display_path
+from stemsplit.quoting import counted
 from stemsplit.report.lanes import file_addresses
 from stemsplit.report.markup import clock, decibels, escape
 from stemsplit.report.page import asset, fill
@@ -62,7 +63,9 @@ def render_index(rows: Iterable[IndexRow], folder: Path) -> str:
         style=asset("page.css"),
         script=asset("index.js"),
         title=escape(display_path(folder.absolute().name) or "stems"),
-        subtitle=escape(f"{len(ordered)} tracks: {', '.join(counts)}" if ordered else "No tracks"),
+        subtitle=escape(
+            f"{counted(len(ordered), 'track')}: {', '.join(counts)}" if ordered else "No tracks"
+        ),
         head="".join(
             f'<th scope="col"><button type="button">{escape(name)}</button></th>'
             for name in _COLUMNS

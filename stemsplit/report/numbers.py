@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stemsplit.hub.catalog import load_catalog
+from stemsplit.quoting import counted
 from stemsplit.report.markup import Cell, Html, bullets, clock, decibels, escape, isolated, table
 from stemsplit.report.records import SongRecords, TrackRecord, Values, dig, number, text, whole
 
@@ -139,7 +140,7 @@ def _fact_cells(record: TrackRecord) -> dict[str, Cell]:
         else "unchanged",
         "Computed": _speed(record),
         "Sample rate": f"{record.sample_rate} Hz",
-        "Length": f"{clock(record.duration_seconds)} ({record.num_samples} samples)",
+        "Length": f"{clock(record.duration_seconds)} ({counted(record.num_samples, 'sample')})",
         "stemsplit": text(record.raw.get("stemsplit")),
     }
 

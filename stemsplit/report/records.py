@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from stemsplit.audio.info import display_path
-from stemsplit.audio.stem_mp4 import STEM_FILE, STEMS
+from stemsplit.audio.stem_layout import STEM_FILE, STEMS
 from stemsplit.errors import ReportError
 
 Values = Mapping[str, Any]

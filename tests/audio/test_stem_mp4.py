@@ -19,7 +19,8 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.audio.mp4_boxes import Box, parse_boxes, read_moov, replace_moov
 from stemsplit.audio.sink import WriteReport
 from stemsplit.audio.source import read_blocks
-from stemsplit.audio.stem_mp4 import MASTER, STEM_FILE, STEMS, StemFileWriter
+from stemsplit.audio.stem_layout import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.stem_mp4 import StemFileWriter
 from stemsplit.audio.tag_writer import write_tags
 from stemsplit.audio.tags import FRONT_COVER, Picture, make_tags
 from stemsplit.errors import AudioWriteError, OutputExistsError
@@ -230,7 +231,7 @@ def test_a_song_beyond_full_scale_is_cut_with_a_warning(tmp_path: Path) -> None:
     report = write(tmp_path / "song.stem.mp4", tracks, codec="alac")
     assert report.gain == 1
     num_cut = int((np.abs(tracks[MASTER]) > 1).sum())
-    assert report.warnings[0].startswith(f"{num_cut} samples of the mixture were beyond full scale")
+    assert report.warnings[0].startswith(f"{num_cut} samples were beyond full scale in the mixture")
 
 
 def test_the_same_music_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_a_folder_is_walked_and_its_tree_mirrored(stemsplit: Stemsplit, song: Pa
         "album/stems/spectral/cd 2/one/drums.wav",
         "album/stems/spectral/one/drums.wav",
     ]
-    assert "1 files in the folders are not audio: passed over." in result.stderr
+    assert "1 file in the folders is not audio: passed over." in result.stderr
     assert "2 done, 0 skipped, 0 failed." in result.stderr
     again = stemsplit(*arguments)  # our own outputs are inside the folder now
     assert again.exit_code == 0

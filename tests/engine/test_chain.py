@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from stemsplit.engine.blend import Blend
-from stemsplit.engine.chain import Chain, ChainSeparation, Step, first_parents, parse_step
+from stemsplit.engine.chain import Chain, ChainSeparation, Step
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress
+from stemsplit.engine.steps import first_parents, parse_step
 from stemsplit.errors import UnknownStemError, UsageError
 from tests.engine.test_separate import noise
 from tests.engine.test_separate import run as run_model

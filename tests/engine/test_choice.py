@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from stemsplit.engine.choice import Preference, pick_model
+from stemsplit.engine.choice import pick_model
 from stemsplit.engine.hardware import memory_bytes
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.preference import Preference
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.errors import UsageError
 from stemsplit.hub import choose as choose_module

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from stemsplit.engine.mix import Output
 from stemsplit.engine.options import (
     SeparationOptions,
     check_stem,
     choose_outputs,
     needed_stems,
 )
+from stemsplit.engine.outputs import Output
 from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.errors import UnknownStemError, UsageError
 from tests.engine.toy_models import STEMS

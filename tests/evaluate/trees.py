@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.audio.stem_mp4 import MASTER, STEMS, StemFileWriter
+from stemsplit.audio.stem_layout import MASTER, STEMS
+from stemsplit.audio.stem_mp4 import StemFileWriter
 from tests.audio.songs import Samples, band_noise, write_sndfile
 
 NUM_SAMPLES = 6000

@@ -1,0 +1,49 @@
+"""What someone has to say about models, and what can be said against it without loading one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stemsplit.errors import UsageError
+from stemsplit.hub.catalog import find_entry, load_catalog
+from stemsplit.hub.choose import PERMISSIVE, Quality
+from stemsplit.hub.expression import model_references
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """What someone has to say about models without naming one; by itself it asks for nothing."""
+
+    quality: Quality | None = None
+    permissive: bool = False
+
+    def check_named(self, model: str) -> None:
+        """Finds out whether it leaves room for this model.
+
+        Raises:
+            UsageError: a quality is wanted as well, or another licence.
+        """
+        if self.quality is not None:
+            raise UsageError(
+                f"The quality {self.quality} and the model {model} exclude each other.",
+                hint="`quality` chooses the model itself.",
+            )
+        if self.permissive:
+            check_permissive(model)
+
+
+def check_permissive(reference: str) -> None:
+    """Raises UsageError unless all weights in `reference` are known to be permissive."""
+    for name in model_references(reference):
+        entry = find_entry(name, load_catalog())
+        if entry is None:
+            raise UsageError(
+                f"`licence='permissive'`: nothing is known about the licence of {name}.",
+                hint="Leave out `licence` if you know it to be permissive.",
+            )
+        if entry.licence not in PERMISSIVE:
+            raise UsageError(
+                f"`licence='permissive'`: that of the weights of {entry.name} is {entry.licence}. "
+                f"{entry.licence_note}",
+                hint="`stemsplit models list --licence permissive` shows those that are.",
+            )
