@@ -182,13 +182,12 @@ def _track_bytes(session: Session) -> int:
     runtime = session.runtime
 
     def bytes_of(ensemble: Ensemble, options: SeparationOptions) -> int:
-        rows = tuple(range(len(ensemble.network_stems)))
         return max(
             runtime.queue.num_in_flight
-            * runtime.call_for(member.model, rows, num_chunks=_MANY).batch_size
+            * runtime.call_for(member.model, (), num_chunks=_MANY).batch_size
             * ensemble.policy(member.model, options).chunk_samples
             * ensemble.num_channels
-            * (1 + len(rows))
+            * (1 + sum(weight != 0 for weight in member.weights))
             * _SAMPLE_BYTES
             for member in ensemble.members
         )

@@ -14,7 +14,10 @@ from stemsplit.models.spec import InputScaling, Model
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnsembleMember:
-    """One network of an ensemble and its weight for each stem, with the file that it came from."""
+    """One network of an ensemble, with the file that it came from.
+
+    `weights`: for each of the ensemble's `network_stems`; 0 for those that the network has not.
+    """
 
     model: Model
     weights: tuple[float, ...]
@@ -34,8 +37,9 @@ class Mixer:
 class Ensemble:
     """What the engine runs. Members share stems, sample rate, channels and input scaling.
 
-    Members whose weights are zero for every wanted stem were never loaded, so an ensemble may know
-    only a part of `stems`. `origin` and `revision` say where the files came from, for the record.
+    Where each of them has some of the stems only, `joined_stems` are those of all. Members whose
+    weights are zero for every wanted stem were never loaded, so an ensemble may know only a part of
+    `stems`. `origin` and `revision` say where the files came from, for the record.
     `segment_seconds`, `overlap`, `scaling_rule`: where the networks' own are not what is wanted.
     `mixer`: what all stems go through together.
     """
@@ -45,6 +49,7 @@ class Ensemble:
     revision: str | None
     licence: str
     members: tuple[EnsembleMember, ...]
+    joined_stems: tuple[str, ...] | None = None
     segment_seconds: float | None = None
     overlap: float | None = None
     scaling_rule: InputScaling | None = None
@@ -59,11 +64,11 @@ class Ensemble:
     @property
     def stems(self) -> tuple[str, ...]:
         """What can be asked for: the networks' stems, and the residual one if there is one."""
-        return self.members[0].model.spec.offered_stems
+        return self.joined_stems or self.members[0].model.spec.offered_stems
 
     @property
     def network_stems(self) -> tuple[str, ...]:
-        return self.members[0].model.spec.stems
+        return self.joined_stems or self.members[0].model.spec.stems
 
     def stems_to_run(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """The networks' stems that `wanted` ones are made of.
@@ -111,11 +116,16 @@ class Ensemble:
         return self.segment_seconds if options.segment_seconds is None else options.segment_seconds
 
 
-def differing_property(models: Sequence[Model]) -> str | None:
-    """The first property in which the models of a bag differ, None if they agree."""
+def differing_property(models: Sequence[Model], *, joined: bool = False) -> str | None:
+    """The first property in which the models of a bag differ, None if they agree.
+
+    `joined`: each has stems of its own.
+    """
+    properties = [*([] if joined else ["stems", "residual_stem"])]
+    properties += ["sample_rate", "num_channels", "scaling"]
     first = models[0].spec
     for other in (model.spec for model in models[1:]):
-        for name in ("stems", "residual_stem", "sample_rate", "num_channels", "scaling"):
+        for name in properties:
             if getattr(first, name) != getattr(other, name):
                 return name
     return None

@@ -30,15 +30,17 @@ MAX_SHIFT_SECONDS = 0.5  # as in the reference implementation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lane:
-    """One model over one chunk grid.
+    """One model over one chunk grid, for the wanted stems in which it has a say.
 
-    `rows` are the wanted stems' positions in the model's output; `shares` are this lane's parts of
-    them: over all lanes of a track each stem's shares sum to one.
+    `rows` are these stems' positions in the model's output, `places` those among all that are
+    wanted, and `shares` the lane's parts of them, none of which is 0: over all lanes of a track
+    each stem's shares sum to one.
     """
 
     model: Model
     plan: ChunkPlan
     rows: tuple[int, ...]
+    places: tuple[int, ...]
     shares: tuple[float, ...]
 
 
@@ -53,19 +55,25 @@ def plan_lanes(
 
     `wanted`: only over these samples. Both are at the model's rate.
     """
-    rows = tuple(ensemble.network_stems.index(stem) for stem in stems)
-    totals = [sum(member.weights[row] for member in ensemble.members) for row in rows]
+    columns = [ensemble.network_stems.index(stem) for stem in stems]
+    totals = [sum(member.weights[column] for member in ensemble.members) for column in columns]
     num_grids = max(1, options.shifts)
     lanes = []
     for index, member in enumerate(ensemble.members):
+        places = tuple(place for place, column in enumerate(columns) if member.weights[column] != 0)
+        if not places:
+            continue
+        rows = tuple(member.model.spec.stems.index(stems[place]) for place in places)
         shares = tuple(
-            member.weights[row] / total / num_grids for row, total in zip(rows, totals, strict=True)
+            member.weights[columns[place]] / totals[place] / num_grids for place in places
         )
         policy = ensemble.policy(member.model, options)
         for origin in _origins(options, index, ensemble.sample_rate):
             plan = ChunkPlan(num_samples=num_samples, policy=policy, origin=origin, wanted=wanted)
-            lanes.append(Lane(model=member.model, plan=plan, rows=rows, shares=shares))
-    return tuple(lane for lane in lanes if any(lane.shares))
+            lanes.append(
+                Lane(model=member.model, plan=plan, rows=rows, places=places, shares=shares)
+            )
+    return tuple(lanes)
 
 
 def run_lanes(
@@ -74,7 +82,7 @@ def run_lanes(
     runtime: Runtime,
     on_chunks: Callable[[int], None],
 ) -> Iterator[StemBlock]:
-    """Finished blocks of the wanted stems, in order and without gaps, over the lanes' span.
+    """Finished blocks [S, C, T] of the wanted stems, without gaps, over the lanes' span.
 
     The lane that is furthest behind always goes next, so that all of them stay within a chunk of
     each other and `mixture` can forget the past. A few batches are on their way ahead of the one
@@ -83,7 +91,8 @@ def run_lanes(
     """
     turn = runtime.queue.next_turn()
     runners = [_LaneRunner(lane, mixture, runtime, turn) for lane in lanes]
-    total = _RunningSum(lanes[0].plan.span.start)
+    num_stems = 1 + max(place for lane in lanes for place in lane.places)
+    total = _RunningSum(num_stems, mixture.num_channels, start=lanes[0].plan.span.start)
     on_the_way: deque[tuple[_LaneRunner, _Part]] = deque()
     try:
         while True:
@@ -97,7 +106,7 @@ def run_lanes(
                 return
             runner, part = on_the_way[0]
             for block in runner.add_up(part):
-                total.add(block)
+                total.add(block, runner.places)
                 on_chunks(1)
             on_the_way.popleft()
             del part, block  # not to be kept until the next batch is there
@@ -151,6 +160,11 @@ class _LaneRunner:
         self._overlap_add = OverlapAdd(
             lane.plan, num_stems=len(lane.rows), num_channels=mixture.num_channels
         )
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Those of the stems that `add_up` gives, among all that are wanted."""
+        return self._lane.places
 
     @property
     def all_sent(self) -> bool:
@@ -207,23 +221,24 @@ class _LaneRunner:
 class _RunningSum:
     """Adds blocks, as far as they lie at or after `start`, until they are taken from the front."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, num_stems: int, num_channels: int, *, start: int) -> None:
         self.start = start
-        self._sum: Tensor | None = None  # [S, C, T]
+        self._sum = torch.zeros(num_stems, num_channels, 0)  # [S, C, T]
 
-    def add(self, block: StemBlock) -> None:
+    def add(self, block: StemBlock, places: Sequence[int]) -> None:
+        """Adds a block [P, C, T] to the stems at `places`."""
         skipped = max(0, self.start - block.start)  # a grid may begin before what is wanted
         samples = block.samples[..., skipped:]
         begin = block.start + skipped - self.start
-        if self._sum is None:
-            self._sum = samples.new_zeros(*samples.shape[:2], 0)
-        missing = begin + samples.shape[-1] - self._sum.shape[-1]
+        end = begin + samples.shape[-1]
+        missing = end - self._sum.shape[-1]
         if missing > 0:
             self._sum = torch.nn.functional.pad(self._sum, (0, missing))
-        self._sum[..., begin : begin + samples.shape[-1]] += samples
+        for place, stem in zip(places, samples, strict=True):
+            self._sum[place, :, begin:end] += stem
 
     def take(self, stop: int) -> StemBlock:
-        assert self._sum is not None  # run_lanes takes only what was added
+        """All samples before `stop`, which must have been added."""
         num_samples = stop - self.start
         block = StemBlock(self.start, self._sum[..., :num_samples])
         self._sum = self._sum[..., num_samples:].clone()

@@ -19,7 +19,6 @@ from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.source import Member, ModelSource
 from stemsplit.hub.weights import Weights, read_tensors
 from stemsplit.models.mdxnet.mixer import mix, read_mixer
-from stemsplit.models.placed import Placed
 from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
@@ -123,6 +122,7 @@ class _Loader:
             licence=source.entry.licence if source.entry else "unknown",
             precision=precision,
             members=tuple(members),
+            joined_stems=_joined_stems(source),
             segment_seconds=source.segment_seconds,
             overlap=source.overlap,
             scaling_rule=source.scaling,
@@ -152,6 +152,11 @@ class _Loader:
         return self._members[index]
 
 
+def _joined_stems(source: ModelSource) -> tuple[str, ...] | None:
+    """All stems of a model whose networks have some of them each; None of any other."""
+    return source.stems if any(member.stems for member in source.members) else None
+
+
 def _load_mixer(source: ModelSource) -> Mixer | None:
     if source.mixer is None:
         return None
@@ -168,8 +173,12 @@ def _built_in(source: ModelSource) -> EnsembleMember:
 def _load_member(source: ModelSource, index: int) -> EnsembleMember:
     member = source.members[index]
     model = _build(member)
-    if source.stems is not None and member.stems is not None:
-        model = _placed(model, member, source)
+    expected = _joined_stems(source) and (member.stems or source.stems)
+    if expected and model.spec.stems != expected:
+        raise CheckpointError(
+            f"{source.origin}: {member.file_name} should have the stems {', '.join(expected)}, "
+            f"but has {', '.join(model.spec.stems)}."
+        )
     num_stems = len(model.spec.stems)
     return EnsembleMember(
         model=model,
@@ -198,25 +207,16 @@ def _build(member: Member) -> Model:
     return build_model(network.class_name, (), network.kwargs, network.tensors)
 
 
-def _placed(model: Model, member: Member, source: ModelSource) -> Model:
-    """The network of some of the model's stems, among the others."""
-    if model.spec.stems != member.stems:
-        raise CheckpointError(
-            f"{source.origin}: {member.file_name} should have the stems "
-            f"{', '.join(member.stems or ())}, but has {', '.join(model.spec.stems)}."
-        )
-    return Placed(model, source.stems or ())
-
-
 def _check_bag(
     source: ModelSource, stems: Sequence[str], members: Sequence[EnsembleMember]
 ) -> None:
     models = [member.model for member in members]
-    difference = differing_property(models)
+    joined = _joined_stems(source) is not None
+    difference = differing_property(models, joined=joined)
     if difference is not None:
         raise CheckpointError(f"{source.origin}: the bag's networks differ in {difference}.")
     found = models[0].spec.offered_stems
-    if found != tuple(stems):
+    if not joined and found != tuple(stems):
         raise CheckpointError(
             f"{source.origin}: expected the stems {', '.join(stems)}, but the network has "
             f"{', '.join(found)}."

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 import torch
 
-from stemsplit.engine.lanes import MAX_SHIFT_SECONDS, plan_lanes
+from stemsplit.dsp.sliding import SlidingWindow
+from stemsplit.engine.blend import Blend
+from stemsplit.engine.lanes import MAX_SHIFT_SECONDS, Lane, plan_lanes, run_lanes
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.runtime import choose_runtime
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of, model_of
 
@@ -67,3 +74,62 @@ def test_shares_of_every_stem_sum_to_one() -> None:
     lanes = plan_lanes(ensemble, ("vocals", "drums"), 1000, SeparationOptions(shifts=3))
     totals = [sum(column) for column in zip(*(lane.shares for lane in lanes), strict=True)]
     assert totals == pytest.approx([1, 1])
+
+
+def full_rows(lane: Lane) -> Lane:
+    """The same pass with all of the network's stems, those that count nothing among them."""
+    shares = dict(zip(lane.places, lane.shares, strict=True))
+    everywhere = tuple(range(len(STEMS)))
+    return replace(
+        lane,
+        rows=everywhere,
+        places=everywhere,
+        shares=tuple(shares.get(place, 0.0) for place in everywhere),
+    )
+
+
+@pytest.mark.parametrize("shifts", [0, 2])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],  # of htdemucs_ft
+        [[1, 1, 0, 3], [0, 0, 1, 0], [0.2, 0, 0, 1], [0, 0, 0, 7]],
+    ],
+)
+def test_stems_that_count_nothing_are_not_carried_and_change_no_bit(
+    weights: list[list[float]], shifts: int
+) -> None:
+    audio = noise(5011)
+    gains = [(0.4, 0.3, 0.2, 0.1), (1, 2, 3, 4), (0.1, 0.7, 0.3, 0.9), (5, 1, 0.3, 0.2)]
+    members = [EdgeModel(each) for each in gains]
+    ensemble = ensemble_of(*members, weights=weights)
+    runtime = choose_runtime(device="cpu")
+    lanes = plan_lanes(ensemble, STEMS, 5011, SeparationOptions(shifts=shifts))
+
+    def run_over(lanes: Sequence[Lane]) -> torch.Tensor:
+        window = SlidingWindow(iter([audio]), num_channels=2, num_samples=5011)
+        blocks = run_lanes(lanes, window, runtime, on_chunks=lambda _: None)
+        return torch.cat([block.samples for block in blocks], dim=-1)
+
+    carried = sum(len(lane.rows) for lane in lanes)
+    assert carried == max(1, shifts) * sum(weight > 0 for row in weights for weight in row)
+    assert torch.equal(run_over(lanes), run_over([full_rows(lane) for lane in lanes]))
+
+
+def test_a_network_s_noughts_and_nans_reach_no_stem_that_is_not_its_own() -> None:
+    audio = noise(3000)
+    broken = GainModel((1, 1, math.nan, math.inf))
+    stems = run(audio, model_of(broken, GainModel(), weights=[[1, 1, 0, 0], [0, 0, 1, 1]]))
+    assert torch.allclose(stems["bass"], audio, atol=1e-6)
+    assert torch.allclose(stems["vocals"], 0.1 * audio)
+
+
+def test_networks_with_stems_of_their_own_are_one_model() -> None:
+    audio = noise(4000)
+    drums_and_bass, rest = GainModel((2, 3), stems=STEMS[:2]), GainModel((5, 7), stems=STEMS[2:])
+    both = ensemble_of(drums_and_bass, rest, weights=[[1, 1, 0, 0], [0, 0, 1, 1]])
+    joined = Blend.of(replace(both, joined_stems=STEMS))
+    assert joined.stems == STEMS
+    stems = run(audio, joined)
+    for stem, gain in zip(STEMS, (2, 3, 5, 7), strict=True):
+        assert torch.allclose(stems[stem], gain * audio, atol=1e-6)
