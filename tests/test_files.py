@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.audio.source import hash_file
+from stemsplit.batch.record import read_record
+from stemsplit.cli.bench_results import read_measurements
+from stemsplit.errors import AudioReadError, UsageError
+from stemsplit.evaluate.records import read_records
 from stemsplit.files import open_regular, read_regular
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
@@ -54,3 +59,14 @@ def test_a_pipe_that_took_the_place_of_the_file_is_not_opened(
     monkeypatch.setattr(os, "stat", lambda _: status)
     with pytest.raises(OSError, match="it is a pipe"):
         open_regular(path)
+
+
+def test_what_is_read_beside_songs_is_a_file_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "stemsplit.json"
+    os.mkfifo(path)
+    assert read_record(path) is None
+    assert read_measurements(path) == []
+    with pytest.raises(UsageError, match="cannot be read: it is a pipe, not a file"):
+        read_records(path)
+    with pytest.raises(AudioReadError, match="it is a pipe, not a file"):
+        hash_file(path)

@@ -23,6 +23,7 @@ from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, displa
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
+from stemsplit.files import open_regular
 
 __all__ = [
     "AudioInfo",
@@ -93,7 +94,7 @@ def hash_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     path = Path(path)
-    with _readable(path), path.open("rb") as file:
+    with _readable(path), open_regular(path) as file:
         while piece := file.read(_HASH_BYTES):
             digest.update(piece)
     return digest.hexdigest()

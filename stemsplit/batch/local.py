@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from stemsplit import quoting
 from stemsplit.audio.place import remove_folders
 from stemsplit.batch.crew import Crew, Tell
 from stemsplit.batch.job import Job, JobResult, Session, plan_outputs, plan_record
@@ -23,7 +24,7 @@ from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress
-from stemsplit.errors import ModelError, StemsplitError, UnknownStemError
+from stemsplit.errors import ModelError, StemsplitError, UnknownStemError, one_line
 
 DEFAULT_MODEL = "htdemucs"
 FALLBACK_MODEL = "spectral"
@@ -278,5 +279,6 @@ def _attempt(
         return JobResult(input=job.song.path, status="failed", error=str(error))
     except Exception as error:  # a defect of ours must not take the rest of the night with it
         _log.debug("%s failed unexpectedly", job.song.path, exc_info=True)
-        message = f"unexpected {type(error).__name__}: {error} (`debug` shows where)"
+        said = one_line(quoting.reason(error))
+        message = f"unexpected {type(error).__name__}: {said} (`debug` shows where)"
         return JobResult(input=job.song.path, status="failed", error=message)

@@ -19,9 +19,11 @@ from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
 from stemsplit.engine.blend import Blend
 from stemsplit.errors import AudioReadError
+from stemsplit.files import read_regular
 from stemsplit.version import __version__
 
 SCHEMA = 1
+_MAX_RECORD_BYTES = 64 << 20
 
 
 def describe_model(model: Blend) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """The record at `path`; None if there is none that can be understood."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_regular(path, _MAX_RECORD_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None

@@ -17,8 +17,11 @@ from typing import Any
 
 from stemsplit import durable
 from stemsplit.errors import StemsplitError
+from stemsplit.files import read_regular
+from stemsplit.quoting import quoted
 
 SCHEMA = 1
+_MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +86,7 @@ class Measurement:
             raise ValueError("not the fields of a measurement")
         for field in fields(cls):
             if not isinstance(values[field.name], _KINDS[str(field.type)]):
-                raise ValueError(f"{field.name} is {values[field.name]!r}")
+                raise ValueError(f"{field.name} is {quoted(values[field.name])}")
         return cls(**values)
 
 
@@ -104,8 +107,7 @@ def results_file() -> Path:
 def read_measurements(file: Path | None = None) -> list[Measurement]:
     """All measurements, the oldest first; none if there is no file, or one that makes no sense."""
     try:
-        text = (file or results_file()).read_text(encoding="utf-8")
-        document = json.loads(text)
+        document = json.loads(read_regular(file or results_file(), _MAX_BYTES))
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             return []
         return [Measurement.from_json(values) for values in document["measurements"]]

@@ -26,6 +26,7 @@ from stemsplit.cli.bench_results import Measurement
 from stemsplit.cli.imports import importing
 from stemsplit.cli.streams import guard_streams
 from stemsplit.errors import StemsplitError
+from stemsplit.quoting import reason
 from stemsplit.version import __version__
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def main() -> None:
     except Exception as error:
         if request.debug:
             raise
-        message = f"{request.model}: unexpected {type(error).__name__}: {error}."
+        message = f"{request.model}: unexpected {type(error).__name__}: {reason(error)}."
         _say({"message": message, "hint": "--debug shows where it happened.", "exit_code": 1})
 
 

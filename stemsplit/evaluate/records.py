@@ -19,6 +19,10 @@ from stemsplit.audio.info import display_path
 from stemsplit.audio.place import make_folders, writing
 from stemsplit.durable import sync_file
 from stemsplit.errors import UsageError
+from stemsplit.files import read_regular
+from stemsplit.quoting import quoted, reason
+
+_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +76,7 @@ class Record:
         known = {field.name: values.get(field.name) for field in dataclasses.fields(cls)}
         for name, found in known.items():
             if not _fits(name, found):
-                raise ValueError(f"{name} is {found!r}")
+                raise ValueError(f"{name} is {quoted(found)}")
         return cls(**known)
 
 
@@ -134,9 +138,9 @@ def read_records(path: Path) -> list[Record]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, _MAX_BYTES).decode()
     except (OSError, ValueError) as error:
-        raise UsageError(f"{display_path(path)} cannot be read: {error}.") from error
+        raise UsageError(f"{display_path(path)} cannot be read: {reason(error)}.") from error
 
 
 def _parse(path: Path, text: str) -> dict[Key, Record]:
@@ -158,6 +162,6 @@ def _parse(path: Path, text: str) -> dict[Key, Record]:
 
 def _not_records(path: Path, number: int, error: Exception) -> UsageError:
     return UsageError(
-        f"{display_path(path)} is not a file of results: line {number} is none ({error}).",
+        f"{display_path(path)} is not a file of results: line {number} is none ({reason(error)}).",
         hint="Name another file, or remove the line.",
     )

@@ -22,6 +22,7 @@ from stemsplit.engine.hardware import (
     cpu_name,
     num_usable_cores,
 )
+from stemsplit.quoting import reason
 
 TOPIC = "devices"
 
@@ -195,5 +196,5 @@ def computation_error(device: torch.device) -> str | None:
     try:
         total = (torch.ones(64, 64, device=device) @ torch.ones(64, 64, device=device)).sum().item()
     except RuntimeError as error:
-        return str(error).strip().splitlines()[0]
+        return reason(error)
     return None if total == 64.0**3 else f"a sum of {64**3} came out as {total:g}"

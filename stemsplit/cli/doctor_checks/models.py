@@ -15,6 +15,7 @@ from stemsplit.hub.cache import HubRepo, offline_by_environment
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.presence import Presence, presence
 from stemsplit.hub.remote import list_files
+from stemsplit.quoting import reason
 
 CACHE, HUB, MODEL = "cache", "Hub", "model"
 
@@ -58,7 +59,7 @@ def writing_error(folder: Path) -> str | None:
         with tempfile.TemporaryFile(dir=folder):
             return None
     except OSError as error:
-        return error.strerror or str(error)
+        return reason(error)
 
 
 def check_space(free_bytes: int, *, is_needed: bool) -> Finding:

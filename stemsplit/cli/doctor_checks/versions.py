@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from stemsplit.cli.doctor_checks.finding import Finding
+from stemsplit.quoting import reason
 from stemsplit.version import __version__
 
 TOPIC = "versions"
@@ -122,11 +123,10 @@ def check_library(
     except Exception as error:  # a broken installation raises whatever it likes
         names = library.matches or (requirement.name,)
         together = " ".join(f'"{required.get(name, name)}"' for name in names)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return Finding(
             topic=TOPIC,
             name=requirement.name,
-            value=f"{finding.value}; it cannot be loaded: {reason}",
+            value=f"{finding.value}; it cannot be loaded: {reason(error)}",
             status="problem",
             fix=f"pip install --force-reinstall {together}",
         )
