@@ -15,7 +15,7 @@ from stemsplit.cli.console import plain, say
 from stemsplit.cli.guess import check_first_word
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.stop import Stopped, stoppable
-from stemsplit.errors import StemsplitError
+from stemsplit.errors import StemsplitError, one_line
 from stemsplit.quoting import reason
 from stemsplit.version import __version__
 
@@ -58,7 +58,7 @@ def errors_told() -> Iterator[None]:
         # Typer's own exceptions carry an exit code or end the program; the rest are ours.
         if hasattr(error, "exit_code") or isinstance(error, typer.Abort) or debugging():
             raise
-        say(f"[bold red]Unexpected {type(error).__name__}:[/] {plain(reason(error))}")
+        say(f"[bold red]Unexpected {type(error).__name__}:[/] {plain(one_line(reason(error)))}")
         say("This is a defect of stemsplit: --debug shows where it happened.")
         raise typer.Exit(1) from None
 

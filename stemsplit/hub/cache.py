@@ -1,8 +1,8 @@
 """The cache of models on this machine: huggingface_hub's own, in its documented layout.
 
-That is `blobs/` with the contents, `snapshots/COMMIT/` with the names, which are links to contents,
-and `refs/REVISION` with the commit that a branch or a tag stood for. So models are shared with
-other programs.
+That is a folder `models--OWNER--NAME` for each, and in it `blobs/` with the contents,
+`snapshots/COMMIT/` with the names, which are links to contents, and `refs/REVISION` with the commit
+that a branch or a tag stood for. So models are shared with other programs.
 
 huggingface_hub reads its settings (HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE) when it is imported and
 takes a good part of a second to do so; hence the imports inside the functions.
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit import durable
-from stemsplit.errors import ModelError
+from stemsplit.errors import HubUnreachableError, ModelError
 from stemsplit.files import read_regular
-from stemsplit.quoting import reason
+from stemsplit.quoting import quoted, reason
 
 # No separators and no leading dot: what the Hub sends cannot point outside a folder.
 _SAFE_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,199}")
@@ -55,9 +55,19 @@ def is_safe_name(name: str) -> bool:
 
 
 def offline_by_environment() -> bool:
-    """Whether HF_HUB_OFFLINE forbids any use of the network."""
-    from huggingface_hub import constants
+    """Whether HF_HUB_OFFLINE forbids any use of the network.
 
+    Raises:
+        HubUnreachableError: HF_ENDPOINT is no address at all.
+    """
+    try:
+        from huggingface_hub import constants
+    except ValueError as error:  # it looks at the address as soon as it is imported
+        raise HubUnreachableError(
+            f"HF_ENDPOINT is no address: {quoted(os.environ.get('HF_ENDPOINT'))} "
+            f"({reason(error)}).",
+            hint="Correct it, or unset it to ask the Hub itself.",
+        ) from error
     return constants.HF_HUB_OFFLINE
 
 
@@ -91,9 +101,8 @@ def delete_cached(path: Path) -> None:
 def repo_folder(repo: HubRepo) -> Path:
     """The folder of a repository in the cache."""
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
 
-    return Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo.repo_id, repo_type="model"))
+    return Path(constants.HF_HUB_CACHE, f"models--{repo.repo_id.replace('/', '--')}")
 
 
 def point(pointer: Path, blob: Path) -> None:

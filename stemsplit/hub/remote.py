@@ -111,9 +111,10 @@ def _headers(url: str, what: str) -> dict[str, str]:
 
 
 def _url(repo_id: str, revision: str, file_name: str) -> str:
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import constants
 
-    return hf_hub_url(repo_id, file_name, revision=revision)
+    place = f"{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file_name)}"
+    return f"{constants.ENDPOINT}/{place}"
 
 
 def _read(answer: Answer, what: str) -> bytes:

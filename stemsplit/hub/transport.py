@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from stemsplit.errors import HubUnreachableError
 from stemsplit.hub import hub_errors
+from stemsplit.quoting import reason
 
 ANSWER_SECONDS = 10.0
 """How long an answer may take to begin."""
@@ -229,8 +230,10 @@ def _as_ours(error: BaseException, what: str) -> BaseException:
 
     if isinstance(error, OfflineModeIsEnabled):
         return HubUnreachableError(f"{what}: HF_HUB_OFFLINE is set.", hint=hub_errors.OFFLINE_HINT)
-    library = type(error).__module__.partition(".")[0]
-    if isinstance(error, OSError | UnicodeError) or library in _LIBRARIES:
+    is_library = type(error).__module__.partition(".")[0] in _LIBRARIES
+    # Addresses and proxies that make no sense, and a proxy that takes another package.
+    is_setting = isinstance(error, ValueError) or "proxy" in reason(error).lower()
+    if isinstance(error, OSError) or is_library or is_setting:
         return hub_errors.unreachable(what, error)
     return error
 

@@ -21,7 +21,9 @@ from pathlib import Path
 import pytest
 
 from stemsplit.errors import CheckpointError
+from stemsplit.hub.member_weights import read_member
 from stemsplit.hub.onnx_weights import fingerprint, read_onnx
+from stemsplit.hub.resolve import resolve
 from stemsplit.hub.unpickle import read_checkpoint
 from stemsplit.hub.weights import read_file, read_tensors, read_weights
 from stemsplit.models.registry import build_model
@@ -225,6 +227,29 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path, suffix: str) -> None:
     if suffix == ".th":
         with pytest.raises(CheckpointError, match="is a pipe, not a file"):
             read_checkpoint(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+@pytest.mark.parametrize(
+    "pipe", ["model.yaml", "model.th", "model.onnx", "config.yaml", "one.th", "separator.json"]
+)
+def test_a_pipe_in_a_folder_of_a_model_is_not_waited_for(tmp_path: Path, pipe: str) -> None:
+    files = {
+        "config.yaml": {"model.pt": b"x"},
+        "one.th": {"model.yaml": b"models: [one]"},
+        "separator.json": {"vocals.json": b"{}", "vocals.pth": b"x"},
+    }
+    for name, content in files.get(pipe, {}).items():
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / pipe)
+
+    def read_model(reference: Path) -> None:
+        for member in resolve(str(reference)).members:
+            read_member(member)
+
+    for reference in (tmp_path, tmp_path / pipe):
+        with pytest.raises(CheckpointError, match=r"is a pipe, not a file|configuration of the ne"):
+            read_model(reference)
 
 
 def test_the_name_of_a_class_is_shortened() -> None:

@@ -38,6 +38,7 @@ from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.remote import list_files
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub, Reply, Request
+from tests.hub.test_download import resolve_in_subprocess
 
 REPO = "someone/model"
 CONTENT = bytes(range(256)) * 64
@@ -409,6 +410,23 @@ def test_a_ref_is_not_written_through_a_link_and_odd_ones_are_none(
         ref.write_bytes(odd)
         with pytest.raises(HubUnreachableError, match="stays offline"):
             fetch_file(repo, "model.yaml", Connection(offline=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *({"HF_ENDPOINT": end} for end in ("foo", "http://[bad", "http://127.0.0.1:99999")),
+        *({"HF_ENDPOINT": end} for end in ("ftp://127.0.0.1", "http://a b/", "http://x.invalid")),
+        {"HTTP_PROXY": "foo:bar", "HF_ENDPOINT": "http://127.0.0.1:9"},
+        {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": ""},
+        *({"HF_TOKEN": token, "HF_ENDPOINT": "http://127.0.0.1:9"} for token in ("a\nb", "é")),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_no_defects(hub: Hub, setting: dict[str, str]) -> None:
+    said = resolve_in_subprocess({**hub.env(), **setting})
+    assert "Cannot fetch htdemucs.yaml" in said or "HF_ENDPOINT is no address: 'http" in said
 
 
 @pytest.mark.parametrize("model", ["htdemucs", f"hf://{REPO}"])
