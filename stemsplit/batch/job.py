@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,8 @@ from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
-from stemsplit.batch.record import missing_outputs
+from stemsplit.batch.outputs import is_blank
+from stemsplit.batch.record import missing_outputs, owns
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
@@ -210,6 +211,19 @@ class TrackPlan:
     def missing(self, record: Mapping[str, Any]) -> list[str]:
         """The names of the outputs that are not where they should be, or not as we left them."""
         return missing_outputs(record, self.outputs, self.folder)
+
+    def ownership(self, record: Mapping[str, Any] | None) -> Callable[[Path], bool]:
+        """Tells which files may be replaced unasked, by what `record` says of them.
+
+        Of a record that a power cut emptied nothing can be known but that the files that it emptied
+        as well were ours.
+        """
+        record_is_lost = is_blank(self.record_file)
+
+        def is_ours(path: Path) -> bool:
+            return owns(record, self.folder, path) or (record_is_lost and is_blank(path))
+
+        return is_ours
 
     def check_input(self) -> None:
         """Finds out that the input was written to since the plan was made.

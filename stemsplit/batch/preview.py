@@ -14,7 +14,8 @@ import torch
 from stemsplit.audio.channels import group_channels
 from stemsplit.audio.place import check_target
 from stemsplit.batch.job import Job, Session, TrackPlan
-from stemsplit.batch.record import owns, read_record
+from stemsplit.batch.record import read_record
+from stemsplit.batch.redo import Redo
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
@@ -30,6 +31,7 @@ class Preview:
 
     `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
     `passes`: how many times the model would go over it, once for each set of its channels, at most.
+    `reason`: why it would be done again.
     """
 
     input: Path
@@ -37,6 +39,7 @@ class Preview:
     action: Literal["new", "redo", "skip", "fail"]
     duration_seconds: float | None = None
     passes: int = 0
+    reason: str | None = None
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class Preview:
             "folder": str(self.folder.absolute()),
             "action": self.action,
             "duration_seconds": self.duration_seconds,
+            "reason": self.reason,
             "error": self.error,
         }
 
@@ -66,8 +70,9 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
     action = plan.action(record)
     if action != "skip":
         check_target(plan.record_file, may_replace=True)
+        is_ours = plan.ownership(record)
         for path in plan.outputs.values():
-            check_target(path, may_replace=plan.job.overwrite or owns(record, plan.folder, path))
+            check_target(path, may_replace=plan.job.overwrite or is_ours(path))
     mixture = plan.mixture
     num_samples = mixture.info.num_samples if mixture.info else None
     if num_samples is not None:
@@ -81,6 +86,7 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
             len(group_channels(mixture.channels, ensemble.num_channels).voices)
             for ensemble in session.model.ensembles
         ),
+        reason=Redo.of(plan, record).reason if action == "redo" else None,
     )
 
 

@@ -1,22 +1,23 @@
 """stemsplit.json: what was done to a track, beside its stems.
 
 The record is written before the outputs get their final names, and it also lists files of earlier
-runs that are still there (`earlier`). So at every moment a file that stemsplit wrote is known by
-its sha256 and may be replaced unasked, and a file that no record knows is the user's. Everything
-that differs between two runs of the same command is in `measured`.
+runs that are still there (`stemsplit.batch.earlier`). So at every moment a file that stemsplit
+wrote is known by its sha256 and may be replaced unasked, and a file that no record knows is the
+user's. Everything that differs between two runs of the same command is in `measured`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stemsplit import durable
 from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
+from stemsplit.batch.outputs import Entry, is_blank, is_cut_off, is_entry
 from stemsplit.engine.blend import Blend
 from stemsplit.errors import AudioReadError
 from stemsplit.files import read_regular
@@ -82,8 +83,8 @@ def missing_outputs(
     times = times if isinstance(times, dict) else {}
     intact = {
         (entry.get("stem"), entry["file"])
-        for entry in _entries(record, "outputs")
-        if _is_intact(entry, folder, times.get(entry["file"]))
+        for entry in output_entries(record)
+        if is_intact(entry, folder, times.get(entry["file"]))
     }
     return [
         name
@@ -93,63 +94,27 @@ def missing_outputs(
 
 
 def owns(record: Mapping[str, Any] | None, folder: Path, path: Path) -> bool:
-    """Whether the file at `path` is, byte for byte, one that the record says stemsplit wrote.
+    """Whether the file at `path` is one that the record says stemsplit wrote.
 
-    `folder` is the one that the record lies in.
+    It is, byte for byte, or what a power cut left of it. `folder` is the one that the record lies
+    in.
     """
     name = os.path.relpath(path, folder)
+    record = record or {}
     return any(
-        entry["file"] == name and _is_intact(entry, folder) for entry in _all_entries(record or {})
+        entry["file"] == name and is_ours(entry, folder)
+        for entry in (*output_entries(record), *earlier_entries(record))
     )
 
 
-def earlier_outputs(
-    record: Mapping[str, Any] | None, folder: Path, outputs: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """What a new record with `outputs` has to remember of an old one: files that are still there.
-
-    Files that are to be replaced are among them until they are.
-    """
-    known = {(output["file"], output["sha256"]) for output in outputs}
-    kept = []
-    for entry in _all_entries(record or {}):
-        name = (entry["file"], entry.get("sha256"))
-        if name not in known and _is_intact(entry, folder):
-            known.add(name)
-            kept.append({key: entry[key] for key in ("file", "sha256", "bytes")})
-    return kept
+def is_ours(entry: Entry, folder: Path) -> bool:
+    """Whether the file of the entry is there as we left it, or as a power cut did."""
+    path = folder / entry["file"]
+    return is_intact(entry, folder) or is_blank(path) or is_cut_off(entry, path)
 
 
-def forget_replaced(path: Path) -> None:
-    """Drops from the record at `path` the earlier files that its outputs have replaced by now."""
-    record = read_record(path) or {}
-    names = {output["file"] for output in _entries(record, "outputs")}
-    kept = [entry for entry in _entries(record, "earlier") if entry["file"] not in names]
-    if kept != record.get("earlier", []):
-        write_record(path, {**record, "earlier": kept})
-
-
-def recorded_outputs(path: Path) -> set[Path]:
-    """The absolute paths of the files that the record at `path` says stemsplit wrote."""
-    record = read_record(path)
-    folder = path.parent.absolute()
-    return {Path(os.path.normpath(folder / entry["file"])) for entry in _all_entries(record or {})}
-
-
-def _all_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [*_entries(record, "outputs"), *_entries(record, "earlier")]
-
-
-def _entries(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    entries = record.get(key)
-    if not isinstance(entries, list):
-        return []
-    return [
-        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("file"), str)
-    ]
-
-
-def _is_intact(entry: Mapping[str, Any], folder: Path, modified_ns: int | None = None) -> bool:
+def is_intact(entry: Entry, folder: Path, modified_ns: int | None = None) -> bool:
+    """Whether the file is there as we left it; not read if it was last changed at `modified_ns`."""
     path = folder / entry["file"]
     try:
         status = path.stat()
@@ -158,3 +123,30 @@ def _is_intact(entry: Mapping[str, Any], folder: Path, modified_ns: int | None =
         return status.st_mtime_ns == modified_ns or hash_file(path) == entry.get("sha256")
     except (OSError, ValueError, AudioReadError):
         return False
+
+
+def recorded_outputs(path: Path) -> set[Path]:
+    """The absolute paths of the files that the record at `path` says stemsplit wrote."""
+    record = read_record(path) or {}
+    folder = path.parent.absolute()
+    return {
+        Path(os.path.normpath(folder / entry["file"]))
+        for entry in (*output_entries(record), *earlier_entries(record))
+    }
+
+
+def output_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The outputs in the record."""
+    return _entries(record, "outputs")
+
+
+def earlier_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files of earlier runs in the record."""
+    return _entries(record, "earlier")
+
+
+def _entries(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = record.get(key)
+    return (
+        [dict(entry) for entry in entries if is_entry(entry)] if isinstance(entries, list) else []
+    )

@@ -2,7 +2,7 @@
 
 The order makes every moment safe to be killed in: the lock; what a killed run left is removed; the
 outputs are completed under temporary names; the record is written, which knows both the new files
-and those that they replace; the outputs get their names.
+and those that they replace; the outputs get their names; what no longer belongs to them is removed.
 """
 
 from __future__ import annotations
@@ -13,27 +13,22 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.info import display_path
 from stemsplit.audio.place import check_target, new_part, remove_parts
 from stemsplit.audio.sink import StemWriter, WriteReport
-from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_mp4 import StemFileWriter
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.batch.beside import Beside
+from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
-from stemsplit.batch.record import (
-    describe_model,
-    earlier_outputs,
-    forget_replaced,
-    owns,
-    read_record,
-    write_record,
-)
+from stemsplit.batch.outputs import describe
+from stemsplit.batch.record import describe_model, read_record, write_record
+from stemsplit.batch.redo import Redo
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 
@@ -61,7 +56,8 @@ def run_job(
     plan = TrackPlan.of(job, session)
     previous = read_record(plan.record_file)
     # A lock file may belong to a run that was killed, and then there is something to clean up.
-    if not has_lock_file(plan.record_file) and plan.action(previous) == "skip":
+    is_untouched = is_settled(previous) and not has_lock_file(plan.record_file)
+    if is_untouched and plan.action(previous) == "skip":
         return _skipped(plan, previous)
     with track_lock(plan.record_file):
         folders = {plan.folder, *(path.parent for path in plan.outputs.values())}
@@ -70,13 +66,8 @@ def run_job(
         previous = read_record(plan.record_file)
         if plan.action(previous) == "skip":
             # Another process was faster, or was killed just before the end.
-            forget_replaced(plan.record_file)
+            settle(plan.record_file)
             return _skipped(plan, previous)
-        if previous is not None:
-            _log.info(
-                "%s was separated before, but the song, the options or the outputs have changed",
-                display_path(job.song.path),
-            )
         if on_start is not None:
             on_start(job)
         return _separate(plan, session, previous, on_progress)
@@ -100,6 +91,7 @@ def _separate(
     on_progress: ProgressCallback | None,
 ) -> JobResult:
     started = time.monotonic()
+    redo = Redo.of(plan, previous)
     check_target(plan.record_file, may_replace=True)  # its name may be too long
     separation = ChainSeparation(
         plan.mixture,
@@ -136,7 +128,7 @@ def _separate(
             **_record(result, track, session),
             "fingerprint": plan.wanted,
             "outputs": outputs,
-            "earlier": earlier_outputs(previous, plan.folder, outputs),
+            "earlier": earlier_outputs(previous, plan.folder, outputs, redo.changes),
             "measured": {
                 "seconds": round(result.seconds, 3),
                 "modified_ns": {
@@ -146,7 +138,8 @@ def _separate(
             },
         }
         _publish(writer, plan.record_file, record)
-    return result
+        settled = settle(plan.record_file)
+    return replace(result, warnings=[*redo.words(settled, result.gain_db), *result.warnings])
 
 
 def _new_writer(
@@ -160,7 +153,7 @@ def _new_writer(
         encoding=plan.job.encoding,
         clip=plan.job.clip,
         overwrite=plan.job.overwrite,
-        is_ours=functools.partial(owns, previous, plan.folder),
+        is_ours=plan.ownership(previous),
         key=plan.key,
     )
 
@@ -184,7 +177,7 @@ def _write_block(block: NamedBlock, writer: StemWriter | StemFileWriter) -> None
 def _publish(
     writer: StemWriter | StemFileWriter, record_file: Path, record: Mapping[str, Any]
 ) -> None:
-    """Writes the record, then renames the outputs, then makes the record forget what is gone."""
+    """Writes the record, then renames the outputs."""
     write_record(record_file, record)
     try:
         writer.publish()
@@ -193,7 +186,6 @@ def _publish(
         if not earlier_outputs(record, record_file.parent, []):
             record_file.unlink(missing_ok=True)
         raise
-    forget_replaced(record_file)
 
 
 def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]]:
@@ -201,8 +193,7 @@ def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]
         {
             "stem": name,
             "file": os.path.relpath(plan.outputs[name], plan.folder),
-            "sha256": hash_file(part),
-            "bytes": part.stat().st_size,
+            **describe(part),
         }
         for name, part in parts.items()
     ]

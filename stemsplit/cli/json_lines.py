@@ -38,7 +38,7 @@ class JsonReporter(Reporter):
         skipped   as done
         failed    as done
         summary   done redone skipped failed suspicious
-        planned   input folder action duration_seconds error
+        planned   input folder action duration_seconds reason error
         plan      new redo skip fail duration_seconds estimated_seconds
         page      page error
 
@@ -56,8 +56,8 @@ class JsonReporter(Reporter):
     that prevented it.
 
     With --dry-run there are only `note`, one `planned` for each song, with what would be done as
-    `action` (new, redo, skip, fail), and at the end `plan`, which counts them and adds up the
-    lengths of those that are new or to be redone.
+    `action` (new, redo, skip, fail; `reason` says why it would be redone), and at the end `plan`,
+    which counts them and adds up the lengths of those that are new or to be redone.
     """
 
     def __init__(self) -> None:

@@ -129,6 +129,8 @@ def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
     for preview in previews:
         if preview.error is not None:
             say(f"[bold red]Would fail:[/] {shown(preview.input)}: {plain(preview.error)}")
+        elif preview.reason is not None:
+            say(f"Again: {shown(preview.input)}: {plain(preview.reason)}")
     counts = [
         f"{number} {label}"
         for action, label in _ACTIONS.items()

@@ -38,12 +38,15 @@ def run_batch(
     *,
     container: str = "flac",
     overwrite: bool = False,
+    residual: bool = False,
     on_step: Callable[[], None] = lambda: None,
 ) -> list[tuple[str, str]]:
     """The name and the status of each song, in the order in which they were finished."""
     torch.set_num_threads(1)
     session = Session(
-        chain=Chain(model=model_of(SpectralSeparator()), options=SeparationOptions()),
+        chain=Chain(
+            model=model_of(SpectralSeparator()), options=SeparationOptions(residual=residual)
+        ),
         runtime=choose_runtime(device="cpu"),
     )
     jobs = [

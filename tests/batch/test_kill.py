@@ -14,7 +14,10 @@ import pytest
 from tests.audio.songs import tone, write_pyav, write_sndfile
 from tests.batch.batch_runs import FORKS, run_batch, run_until_change, tree
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes"),
+    pytest.mark.slow,
+]
 
 NUM_KILLS = 20
 
@@ -52,7 +55,7 @@ def test_killed_twenty_times_at_random(tmp_path: Path) -> None:
     assert [status for _, status in run_batch(songs, output)].count("skipped") == 4
 
 
-@pytest.mark.parametrize("start", ["nothing", "other options", "damage"])
+@pytest.mark.parametrize("start", ["nothing", "other options", "larger set", "damage"])
 def test_killed_before_every_single_change_on_the_disk(tmp_path: Path, start: str) -> None:
     song = tmp_path / "songs" / "a.wav"
     song.parent.mkdir()
@@ -63,7 +66,13 @@ def test_killed_before_every_single_change_on_the_disk(tmp_path: Path, start: st
         shutil.rmtree(folder, ignore_errors=True)
         if start == "nothing":
             return
-        run_batch(song.parent, folder, container="wav" if start == "other options" else "flac")
+        is_other = start in ("other options", "larger set")
+        run_batch(
+            song.parent,
+            folder,
+            container="wav" if is_other else "flac",
+            residual=start == "larger set",
+        )
         if start == "damage":
             (folder / "toy" / "a" / "drums.out").unlink()
 

@@ -1,0 +1,84 @@
+"""A file that stemsplit wrote, described in a record so that it is known again.
+
+`sha256` and `bytes` know it as it was left. After a power cut it may be shorter, or empty, or as
+long and full of zeros: a file system that was not told to (before 0.5), or a disk that does not do
+what it says, keeps names without their contents. Such a file is still ours, and is made again
+without asking. `prefixes` tell it from a file that its owner made shorter: short digests of its
+first 1, 2, 4, 8, ... bytes, and what a musician exports differs from ours in its header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+from stemsplit.files import open_regular
+
+Entry = Mapping[str, Any]
+"""One file in a record: `file` relative to the record's folder, `sha256`, `bytes`, `prefixes`."""
+
+_PIECE_BYTES = 1 << 20
+_BLOCK_BYTES = 512
+_DIGITS = 8
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The entry for a file that is complete, without its name."""
+    prefixes = []
+    digest, num_bytes = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while num_more := _feed(digest, file, (1 << num_bytes.bit_length()) - num_bytes):
+            num_bytes += num_more
+            if num_bytes.bit_count() == 1:
+                prefixes.append(digest.hexdigest()[:_DIGITS])
+    return {"sha256": digest.hexdigest(), "bytes": num_bytes, "prefixes": " ".join(prefixes)}
+
+
+def is_entry(value: object) -> bool:
+    """Whether this is an entry, of a file below the record's folder and nowhere else."""
+    file = value.get("file") if isinstance(value, dict) else None
+    if not isinstance(file, str) or "\0" in file:
+        return False
+    path = PurePath(file)
+    return not path.anchor and ".." not in path.parts
+
+
+def is_blank(path: Path) -> bool:
+    """Whether there is a file with nothing in it, or nothing but zeros."""
+    try:
+        with open_regular(path) as file:
+            while piece := file.read(_PIECE_BYTES):
+                if piece.strip(b"\0"):
+                    return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_cut_off(entry: Entry, path: Path) -> bool:
+    """Whether the file is the beginning of what we left: at least the half of it agrees."""
+    prefixes, whole = entry.get("prefixes"), entry.get("bytes")
+    try:
+        num_bytes = path.stat().st_size
+        if not isinstance(prefixes, str) or not isinstance(whole, int) or num_bytes == 0:
+            return False
+        if num_bytes > (whole - 1) // _BLOCK_BYTES * _BLOCK_BYTES:
+            return False  # disks lose whole blocks, at least the last one
+        number = num_bytes.bit_length() - 1
+        digest = hashlib.sha256()
+        with open_regular(path) as file:
+            _feed(digest, file, 1 << number)
+        return prefixes.split()[number] == digest.hexdigest()[:_DIGITS]
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _feed(digest: hashlib._Hash, file: BinaryIO, num_bytes: int) -> int:
+    """Hashes that many bytes of the file, or as many as there are; how many these were."""
+    left = num_bytes
+    while left and (piece := file.read(min(left, _PIECE_BYTES))):
+        digest.update(piece)
+        left -= len(piece)
+    return num_bytes - left
