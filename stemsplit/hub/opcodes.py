@@ -12,32 +12,24 @@ are counted, and what they copy; what a step hashes or compares is short.
 from __future__ import annotations
 
 import pickletools
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import IO, Any, Protocol
 
 from stemsplit.errors import CheckpointError
-from stemsplit.quoting import quoted, reason
+from stemsplit.hub.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
+from stemsplit.quoting import reason
 
 MAX_TENSOR_DIMENSIONS = 8
 MAX_STEPS = 1 << 20
 """Opcodes of one pickle. A tensor takes 35, so this is enough for thirty thousand."""
 MAX_COPIED = 1 << 24
 """Items of lists, and characters, that all the calls of a pickle may copy."""
-_MAX_NAME = 1024
-"""Characters of a key, and of the name of a class."""
-_MAX_KEY_PARTS = 16
-_MAX_KEY_BITS = 32
-"""Larger ones could be made to have the same hash, each and every one of them."""
 _MAX_INTEGER_BITS = 256
 # The last: pickletools undoes escapes in names, and Python warns about those that do not exist.
 _DAMAGE = (
     *(ValueError, TypeError, LookupError, ArithmeticError, RecursionError),
     DeprecationWarning,
 )
-_SCALARS = (str, int, float, bool, bytes, type(None))
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], object]] = {
@@ -56,13 +48,6 @@ _LITERALS = {
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
     *("BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """Something that is not data: the dotted name of a class or function, or of what it made."""
-
-    name: str
 
 
 class TensorSource(Protocol):
@@ -173,7 +158,7 @@ class _Walker:
         self._set_items(items)
 
     def _frozenset(self, _: Any) -> None:
-        self._push(frozenset(map(_checked_key, self._pop_to_mark())))
+        self._push(frozenset(map(checked_key, self._pop_to_mark())))
 
     def _append(self, _: Any) -> None:
         self._extend(self._pop(1))
@@ -185,7 +170,7 @@ class _Walker:
         items = self._pop_to_mark()
         self._expect(set)
         if isinstance(self._stack[-1], set):
-            self._stack[-1].update(map(_checked_key, items))
+            self._stack[-1].update(map(checked_key, items))
 
     def _set_item(self, _: Any) -> None:
         self._set_items(self._pop(2))
@@ -203,7 +188,7 @@ class _Walker:
         if len(items) % 2:
             raise ValueError("a key has no value")
         if isinstance(self._stack[-1], dict):
-            self._stack[-1].update(zip(map(_checked_key, items[::2]), items[1::2], strict=True))
+            self._stack[-1].update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
 
     def _expect(self, kind: type) -> None:
         """Checks that items are added to a `kind`, or to an opaque object, which ignores them."""
@@ -220,7 +205,7 @@ class _Walker:
         self._push_class(module, name)
 
     def _push_class(self, module: str, name: str) -> None:
-        if len(module) + len(name) > _MAX_NAME:
+        if len(module) + len(name) > MAX_NAME:
             raise ValueError("the name of a class is absurdly long")
         self._stack.append(Opaque(f"{module}.{name}"))
 
@@ -240,7 +225,7 @@ class _Walker:
             return self._tensors.tensor(storage, offset, size, stride)
         if function.name == "torch._utils._rebuild_parameter":
             return arguments[0]
-        describe = _DATA_CALLS.get(function.name)
+        describe = DATA_CALLS.get(function.name)
         if describe is None:
             return function
         self._num_copied += sum(len(part) for part in arguments if isinstance(part, _SIZED))
@@ -295,53 +280,6 @@ _STEPS: dict[str, Callable[[_Walker, Any], None]] = {
 _TENSOR_CALLS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 
 
-def _size(lengths: Any) -> tuple[Any, ...]:
-    return tuple(_items(lengths))
-
-
-def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-    return {_checked_key(key): value for key, value in map(_items, _items(pairs))}
-
-
-def _set(items: Any = ()) -> set[Any]:
-    return {_checked_key(item) for item in _items(items)}
-
-
-def _items(values: Any) -> Any:
-    """A list's or tuple's items; a tensor's would be one object for each of its elements."""
-    if not isinstance(values, (list, tuple)):
-        raise ValueError(f"a {type(values).__name__} stands where a list should")
-    return values
-
-
-def _encoded(text: Any, encoding: Any) -> bytes:
-    """The bytes that protocol 2, which has none, writes as latin-1 text."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise ValueError("bytes are not written as latin-1 text")
-    return text.encode("latin-1")
-
-
-def _fraction(numerator: Any, denominator: Any = 1) -> Fraction:
-    """A fraction from its text (as Python up to 3.11 pickles it) or from two integers (later)."""
-    if isinstance(numerator, str):
-        if not re.fullmatch(r"-?\d{1,30}(/\d{1,30})?", numerator, re.ASCII):
-            raise ValueError(f"{quoted(numerator)} is not a fraction")
-        return Fraction(numerator)
-    if not isinstance(numerator, int) or not isinstance(denominator, int):
-        raise ValueError("a fraction is made of something else than integers")
-    return Fraction(numerator, denominator)
-
-
-_DATA_CALLS: dict[str, Callable[..., object]] = {
-    "collections.OrderedDict": _ordered_dict,
-    "fractions.Fraction": _fraction,
-    "torch.Size": _size,
-    "builtins.set": _set,
-    "__builtin__.set": _set,
-    "_codecs.encode": _encoded,
-}
-
-
 def _named(value: object) -> Opaque:
     if not isinstance(value, Opaque):
         raise ValueError("it makes an instance of what is not a class")
@@ -352,18 +290,3 @@ def _checked_literal(value: object) -> object:
     if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
         raise ValueError("an integer is absurdly large")
     return bytes(value) if isinstance(value, bytearray) else value
-
-
-def _checked_key(key: object) -> object:
-    """A key that hashes and compares at once: tuples hash all that is in them, every time."""
-    parts = key if isinstance(key, tuple) else (key,)
-    if len(parts) > _MAX_KEY_PARTS:
-        raise ValueError("a key has absurdly many parts")
-    for part in parts:
-        if not isinstance(part, (*_SCALARS, Opaque)):
-            raise ValueError(f"a {type(key).__name__} is used as a key")
-        size = len(part) if isinstance(part, str | bytes) else 0
-        bits = part.bit_length() if isinstance(part, int) else 0
-        if size > _MAX_NAME or bits > _MAX_KEY_BITS:
-            raise ValueError("a key is absurdly long")
-    return key

@@ -118,7 +118,9 @@ def asked(question: Question) -> Iterator[Answer]:
 def _check(question: Question, answer: Answer) -> None:
     """Raises what an answer means that is neither a body nor, where that is wanted, a redirect."""
     is_from_hub = any(name in answer.headers for name in _HUB_HEADERS)
-    if answer.status == 511 or (answer.is_web_page and not is_from_hub):
+    # A gateway in front of a Hub that is down has pages too; networks use these.
+    is_from_network = answer.status < 400 or answer.status in (403, 404, 407)
+    if answer.status == 511 or (answer.is_web_page and is_from_network and not is_from_hub):
         raise hub_errors.web_page(question.what)
     if answer.status in (200, 206) or (answer.status == 416 and question.first_byte):
         return

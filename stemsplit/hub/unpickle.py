@@ -20,7 +20,8 @@ from torch import Tensor
 
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
-from stemsplit.hub.opcodes import MAX_TENSOR_DIMENSIONS, Opaque, read_pickle
+from stemsplit.hub.opcodes import MAX_TENSOR_DIMENSIONS, read_pickle
+from stemsplit.hub.pickle_values import Opaque
 from stemsplit.quoting import quoted, reason
 
 MAX_PICKLE_BYTES = 32 << 20

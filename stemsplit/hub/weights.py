@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
-from stemsplit.hub.opcodes import Opaque
+from stemsplit.hub.pickle_values import Opaque
 from stemsplit.hub.plain_data import check_extent, parts_of_value
 from stemsplit.hub.unpickle import read_checkpoint
 from stemsplit.quoting import quoted, reason

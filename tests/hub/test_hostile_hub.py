@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ from stemsplit.hub.remote import list_files
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub, Reply, Request
 from tests.hub.test_download import resolve_in_subprocess
+from tests.hub.test_plain_data import LAUGHS
 
 REPO = "someone/model"
 CONTENT = bytes(range(256)) * 64
@@ -171,6 +173,32 @@ def test_a_login_page_is_no_model_and_no_defect(hub: Hub, reply: Reply, referenc
     hub.reply = everything(reply)
     with pytest.raises(HubUnreachableError, match=r"web page|leads in circles|not one that|Cannot"):
         resolve(reference, quiet=True)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_hub_that_is_down_is_no_login_page(hub: Hub, repo: HubRepo, status: int) -> None:
+    hub.reply = everything(Reply(status, PAGE.headers, PAGE.body))
+    with pytest.raises(HubUnreachableError, match=f"The Hub answered {status} for"):
+        list_files(repo)
+    with pytest.raises(HubUnreachableError, match=f"The Hub answered {status} for"):
+        fetch_file(repo, "model.yaml", QUIET)
+
+
+def test_aliases_that_stand_for_billions_of_values_are_refused_from_the_hub_too(hub: Hub) -> None:
+    hub.add(REPO, {"model.yaml": LAUGHS.encode(), "one.safetensors": CONTENT})
+    with pytest.raises(CheckpointError, match="more than 65536 values") as error:
+        resolve(f"hf://{REPO}", quiet=True)
+    assert len(str(error.value)) < 600 + len(str(hub.home))
+
+
+def test_whoever_talks_to_the_hub_stops_when_nobody_listens(hub: Hub, repo: HubRepo) -> None:
+    hub.reply = content(Reply(body=endless()))
+    with pytest.raises(CheckpointError, match="is longer than"):
+        fetch_file(repo, "one.safetensors", QUIET)
+    for thread in threading.enumerate():
+        if thread.name == "stemsplit-hub":
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_login_page_in_place_of_a_file_is_not_kept(hub: Hub, repo: HubRepo) -> None:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.opcodes import Opaque, read_pickle
+from stemsplit.hub.opcodes import read_pickle
+from stemsplit.hub.pickle_values import Opaque
 from stemsplit.hub.unpickle import _Storages, read_checkpoint
 from stemsplit.hub.weights import read_weights
 from tests.models import random_models
