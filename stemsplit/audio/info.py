@@ -22,7 +22,8 @@ class AudioInfo:
     `num_samples` is None where the header does not say or only guesses (MP3 without a LAME tag,
     Matroska, ASF, raw AAC). The figure may be off by `tolerance_samples` in an intact file: 0 for
     formats that count samples, a few frames for AAC in MP4. `channels` are named as in
-    `stemsplit.audio.channels`, with the usual names where the file does not say.
+    `stemsplit.audio.channels`, with the usual names where the file does not say. `notes` are what
+    is odd about the file, as ends of sentences that begin with its name.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class AudioInfo:
     num_samples: int | None
     bits_per_sample: int | None
     tolerance_samples: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def num_channels(self) -> int:

@@ -1,4 +1,4 @@
-"""Decoding with libsndfile: WAV and its relatives, AIFF, AU, CAF, Ogg."""
+"""Decoding with libsndfile: Ogg, and what is not linear in WAV and its relatives, AIFF, AU, CAF."""
 
 from __future__ import annotations
 
@@ -17,28 +17,19 @@ from torch import Tensor
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, display_path
+from stemsplit.audio.linear import is_placeholder
 from stemsplit.errors import AudioReadError
 
 _READ_SAMPLES = 1 << 16
 
-_BITS = {
-    "PCM_S8": 8,
-    "PCM_U8": 8,
-    "PCM_16": 16,
-    "PCM_24": 24,
-    "PCM_32": 32,
-    "FLOAT": 32,
-    "DOUBLE": 64,
-}
-
-# A program that cannot seek back to the header leaves a size near one of these limits.
-_STREAMED_BYTES = (0x7FFF_FFFF, 0xFFFF_FFFF)
-_STREAMED_MARGIN_BYTES = 1 << 16
+# What is linear is read by `linear_reader`, or else left to ffmpeg.
+_LINEAR = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+_LOSSLESS_BITS = {"ALAC_16": 16, "ALAC_20": 20, "ALAC_24": 24, "ALAC_32": 32}
 
 
 @contextmanager
 def open_sndfile(path: Path) -> Iterator[Decoded | None]:
-    """The decoded file, closed on leaving; None if libsndfile does not know the format.
+    """The decoded file, closed on leaving; None if it is nothing that libsndfile should read.
 
     libsndfile does not tell which channel is which: see `source` for more than two. Ogg with more
     than two is left to ffmpeg, because it comes in the codec's order here, the centre second.
@@ -51,7 +42,7 @@ def open_sndfile(path: Path) -> Iterator[Decoded | None]:
         yield None
         return
     with file:
-        if file.format == "OGG" and file.channels > 2:
+        if file.subtype in _LINEAR or (file.format == "OGG" and file.channels > 2):
             yield None
             return
         yield Decoded(info=_info(path, file), blocks=_blocks(path, file))
@@ -65,7 +56,7 @@ def _info(path: Path, file: Any) -> AudioInfo:
         sample_rate=file.samplerate,
         channels=default_channels(file.channels),
         num_samples=_promised_samples(file),
-        bits_per_sample=_BITS.get(file.subtype),
+        bits_per_sample=_LOSSLESS_BITS.get(file.subtype),
     )
 
 
@@ -76,16 +67,12 @@ def _promised_samples(file: Any) -> int | None:
     found only in its log: "data : 400000 (should be 199979)" or, for AIFF, "Frames : 100000".
     """
     log: str = file.extra_info
-    cut = re.search(r"^ *(?:data|Data Size) *: (\d+) \(should be \d+\)", log, re.MULTILINE)
+    cut = re.search(r"^ *(?:data|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
     if cut:
-        promised_bytes = int(cut[1])
-        is_streamed = any(
-            0 <= limit - promised_bytes < _STREAMED_MARGIN_BYTES for limit in _STREAMED_BYTES
-        )
-        if is_streamed or file.subtype not in _BITS:
+        promised_bytes, present_bytes = int(cut[1]), int(cut[2])
+        if is_placeholder(promised_bytes) or not present_bytes:
             return None
-        frame_bytes: int = file.channels * _BITS[file.subtype] // 8
-        return promised_bytes // frame_bytes
+        return round(int(file.frames) * promised_bytes / present_bytes)
     counted = re.search(r"^ *Frames +: (\d+)$", log, re.MULTILINE)
     return max(int(counted[1]) if counted else 0, int(file.frames))
 

@@ -1,7 +1,8 @@
 """Audio files in: what they claim, and their samples in blocks.
 
-The reader is chosen by content, never by the name. libsndfile gets the formats that it knows best,
-told by their first bytes; everything else goes to ffmpeg (see `pyav` for why MP3 and FLAC do too).
+The reader is chosen by content, never by the name. Linear PCM is read here (see `linear` for why);
+libsndfile gets the other formats that it knows best, told by their first bytes; everything else
+goes to ffmpeg (see `pyav` for why MP3 and FLAC do too).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 from torch import Tensor
 
 from stemsplit.audio.blocks import regroup
+from stemsplit.audio.damage import Damage
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, display_path
+from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
@@ -37,11 +40,14 @@ __all__ = [
 
 BLOCK_SAMPLES = 1 << 16
 
-# WAV (three spellings), AIFF, Ogg, AU, CAF, W64. libsndfile is not asked about anything else:
-# it would take junk for MP3, and mpg123 would complain about it on stderr.
-_SNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b".snd", b"caff", b"riff")
+# libsndfile is not asked about anything else: it would take junk for MP3, and mpg123 would complain
+# about it on stderr.
+_SNDFILE_MAGIC = (*LINEAR_MAGIC, b"OggS")
 
 _HASH_BYTES = 1 << 20
+
+# A file without sound that is larger than this is no recording that was stopped at once.
+_MAX_EMPTY_BYTES = 1 << 16
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
@@ -51,7 +57,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
     """
     path = Path(path)
-    with _readable(path), _open(path, stream=0) as decoded:
+    with _readable(path), _open(path, 0, Damage()) as decoded:
         return decoded.info
 
 
@@ -67,27 +73,37 @@ def check_readable(path: str | os.PathLike[str]) -> None:
 
 
 def read_blocks(
-    path: str | os.PathLike[str], *, block_samples: int = BLOCK_SAMPLES, stream: int = 0
+    path: str | os.PathLike[str],
+    *,
+    block_samples: int = BLOCK_SAMPLES,
+    stream: int = 0,
+    damage: Damage | None = None,
 ) -> Iterator[Tensor]:
     """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
 
     `stream` counts the file's audio streams from 0; a stem file has several.
 
     float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
-    too. Every pass gives the same samples. What a damaged file still holds is given, so compare
-    the length with `AudioInfo.missing_samples`. The file is closed with the generator.
+    too. Every pass gives the same samples. What a damaged file still holds is given, and `damage`
+    is filled with what it does not. The file is closed with the generator.
 
     Raises:
         AudioReadError: on the first block, what `probe` raises, or that there is no such stream;
-            later, NaN or infinite samples, or a change of rate or channels in mid-stream.
+            later, NaN or infinite samples, or a change of rate or channels in mid-stream; at the
+            end, that there was no sound, though the file is not an empty one.
     """
     path = Path(path)
-    with _readable(path), _open(path, stream) as decoded:
-        position = 0
+    damage = Damage() if damage is None else damage
+    damage.begin()
+    with _readable(path), _open(path, stream, damage) as decoded:
+        info = decoded.info
         for block in regroup(decoded.blocks, block_samples=block_samples):
-            _check_finite(block, position, decoded.info)
-            position += block.shape[-1]
+            _check_finite(block, damage.num_samples, info)
+            damage.num_samples += block.shape[-1]
             yield block
+        damage.missing_samples = info.missing_samples(damage.num_samples)
+        if not damage.num_samples:
+            _check_empty(info, damage)
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
@@ -101,15 +117,18 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def _open(path: Path, stream: int) -> Iterator[Decoded]:
+def _open(path: Path, stream: int, damage: Damage) -> Iterator[Decoded]:
     with ExitStack() as stack:
         decoded = None
-        if _first_bytes(path).startswith(_SNDFILE_MAGIC) and stream == 0:
+        magic = _first_bytes(path)
+        if stream == 0 and magic.startswith(LINEAR_MAGIC):
+            decoded = stack.enter_context(open_linear(path))
+        if stream == 0 and decoded is None and magic.startswith(_SNDFILE_MAGIC):
             decoded = stack.enter_context(open_sndfile(path))
-            if decoded is not None and decoded.info.num_channels > 2:
-                decoded = replace(decoded, info=_with_layout(decoded.info))
+        if decoded is not None and decoded.info.num_channels > 2:
+            decoded = replace(decoded, info=_with_layout(decoded.info))
         if decoded is None:
-            decoded = stack.enter_context(_open_ffmpeg(path, stream))
+            decoded = stack.enter_context(_open_ffmpeg(path, stream, damage))
         if not 1 <= decoded.info.sample_rate <= MAX_SAMPLE_RATE:
             raise AudioReadError(
                 f"{display_path(path)} has a sample rate of {decoded.info.sample_rate} Hz.",
@@ -118,17 +137,18 @@ def _open(path: Path, stream: int) -> Iterator[Decoded]:
         yield decoded
 
 
-def _open_ffmpeg(path: Path, stream: int = 0) -> AbstractContextManager[Decoded]:
+def _open_ffmpeg(path: Path, stream: int, damage: Damage) -> AbstractContextManager[Decoded]:
     # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
     from stemsplit.audio.pyav import open_pyav
 
+    del damage
     return open_pyav(path, stream)
 
 
 def _with_layout(info: AudioInfo) -> AudioInfo:
     """The same with the channels that the file names, which only ffmpeg can read."""
     try:
-        with _open_ffmpeg(info.path) as other:
+        with _open_ffmpeg(info.path, 0, Damage()) as other:
             channels = other.info.channels
     except AudioReadError:
         return info
@@ -196,3 +216,19 @@ def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:
         f"{int(bad.sum())}, the first at {first / info.sample_rate:.3f} seconds.",
         hint="Export it again, or repair it in an audio editor.",
     )
+
+
+def _check_empty(info: AudioInfo, damage: Damage) -> None:
+    """Lets only files pass that are meant to be empty."""
+    if damage.missing_samples:
+        raise AudioReadError(
+            f"{display_path(info.path)} promises {damage.missing_samples / info.sample_rate:.2f} "
+            "s, and nothing of it could be decoded.",
+            hint="The file is probably cut off or damaged; copy or download it again.",
+        )
+    file_bytes = info.path.stat().st_size
+    if damage.ends_unmarked or file_bytes > _MAX_EMPTY_BYTES:
+        raise AudioReadError(
+            f"{display_path(info.path)} holds no sound, though it has {file_bytes} bytes.",
+            hint="Check that it plays, or convert it to wav or flac.",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
+from stemsplit.audio.damage import Damage
 from stemsplit.audio.source import AudioInfo, probe, read_blocks
 from stemsplit.errors import AudioReadError
 
@@ -21,7 +22,8 @@ _BLOCK_SAMPLES = 65_536
 class Mixture:
     """`open_blocks()` plays the song from its start, in blocks [C, T], the same ones each time.
 
-    `channels` are named as in `stemsplit.audio.channels`; `info` is what a file's header claims.
+    `channels` are named as in `stemsplit.audio.channels`; `info` is what a file's header claims,
+    and `damage` what the last time found lost.
     """
 
     name: str
@@ -29,10 +31,18 @@ class Mixture:
     channels: tuple[str, ...]
     open_blocks: Callable[[], Iterator[Tensor]]
     info: AudioInfo | None = None
+    damage: Damage = field(default_factory=Damage)
 
     @property
     def num_channels(self) -> int:
         return len(self.channels)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about the song, once it was played."""
+        notes = () if self.info is None else self.info.notes
+        odd = [f"{self.name} {note}" for note in notes]
+        return [*odd, *self.damage.warnings(self.name, self.sample_rate)]
 
     @classmethod
     def from_file(cls, path: Path) -> Mixture:
@@ -42,12 +52,14 @@ class Mixture:
             AudioReadError: the file is missing or holds no audio that can be decoded.
         """
         info = probe(path)
+        damage = Damage()
         return cls(
             name=path.name,
             sample_rate=info.sample_rate,
             channels=info.channels,
-            open_blocks=lambda: read_blocks(path),
+            open_blocks=lambda: read_blocks(path, damage=damage),
             info=info,
+            damage=damage,
         )
 
     @classmethod

@@ -85,7 +85,7 @@ class TrackSeparation:
         )
         self.warnings = [
             *blend.notes(options),
-            *_length_warnings(mixture, self.source_samples),
+            *mixture.warnings,
             *range_warnings(mixture, self.source_samples, options),
             *channel_notes(mixture.channels, self._passes[0].hearing.groups, self._lfe_stem),
             *_rate_notes(mixture, self.sample_rate, options),
@@ -172,19 +172,6 @@ class TrackSeparation:
             low = list(self._passes[0].hearing.groups.low)
             blended[self._stems.index(self._lfe_stem), low] = dry[low]
         return blended
-
-
-def _length_warnings(mixture: Mixture, num_samples: int) -> list[str]:
-    missing = mixture.info.missing_samples(num_samples) if mixture.info else 0
-    if not missing:
-        return []
-    promised, decoded = (
-        count / mixture.sample_rate for count in (num_samples + missing, num_samples)
-    )
-    return [
-        f"{mixture.name} seems cut off: its header promises {promised:.2f} s, {decoded:.2f} s "
-        "could be decoded and were separated."
-    ]
 
 
 class _ChunkCounter:

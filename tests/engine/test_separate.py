@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.audio.source import AudioInfo
+from stemsplit.audio.damage import Damage
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
@@ -186,16 +185,8 @@ def test_progress_counts_every_chunk_once() -> None:
 
 
 def test_a_header_that_promises_more_is_a_warning() -> None:
-    info = AudioInfo(
-        path=Path("cut.mp3"),
-        container="mp3",
-        codec="mp3",
-        sample_rate=44100,
-        channels=("FL", "FR"),
-        num_samples=88200,
-        bits_per_sample=None,
-    )
-    mixture = replace(Mixture.from_array(noise(44100), 44100), info=info, name="cut.mp3")
+    damage = Damage(num_samples=44_100, missing_samples=44_100)
+    mixture = replace(Mixture.from_array(noise(44_100), 44_100), damage=damage, name="cut.mp3")
     track = TrackSeparation(
         mixture, model_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions()
     )
