@@ -28,18 +28,23 @@ def sha256_of(path: Path) -> str:
     return _hash(path, hashlib.sha256())
 
 
+def is_digest(etag: str) -> bool:
+    """Whether a tag of the Hub is one of its digests, and not a mirror's own word."""
+    return re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", etag) is not None
+
+
 def matches_etag(path: Path, sha256: str, etag: str) -> bool:
     """Whether the content is what the Hub's `etag` promises; `sha256` is the content's own.
 
     Large files carry their sha256 as the tag, small ones git's blob id: the sha1 of a header with
     the size, followed by the content. Any other tag (a mirror's own) promises nothing.
     """
-    if re.fullmatch(r"[0-9a-f]{64}", etag):
+    if not is_digest(etag):
+        return True
+    if len(etag) == len(sha256):
         return sha256 == etag
-    if re.fullmatch(r"[0-9a-f]{40}", etag):
-        header = f"blob {path.stat().st_size}\0".encode()
-        return _hash(path, hashlib.sha1(header, usedforsecurity=False)) == etag
-    return True
+    header = f"blob {path.stat().st_size}\0".encode()
+    return _hash(path, hashlib.sha1(header, usedforsecurity=False)) == etag
 
 
 def promised_prefix(file_name: str) -> str | None:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import HubRepo, is_safe_name
+from stemsplit.hub.digest import is_digest
 from stemsplit.hub.plain_data import parse_json
 from stemsplit.hub.transport import Answer, Question, asked
 from stemsplit.quoting import quoted, reason
@@ -43,7 +44,7 @@ class RemoteFile:
 
         A mirror's own tag is no digest. Two files may have the same, so it does not name them.
         """
-        if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", self.etag):
+        if is_digest(self.etag):
             return self.etag
         return hashlib.sha256(f"{self}\0{self.etag}".encode()).hexdigest()
 
