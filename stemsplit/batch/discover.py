@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import logging
 import os
 import re
@@ -36,6 +38,31 @@ class Song:
     subfolder: str = ""
     problem: AudioReadError | None = field(default=None, compare=False)
 
+    @property
+    def root(self) -> str:
+        """The name of the folder that was given, or that the song itself lies in if that was."""
+        folder = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 - resolves ".."
+        for _ in filter(None, self.subfolder.split("/")):
+            folder = folder.parent
+        return folder.name
+
+    @property
+    def place(self) -> str:
+        """The song's path, without the links that lead to its folder: one for each song."""
+        # The folder is text already, and an absolute one outlives a change of directory.
+        folder = _without_links(os.path.abspath(self.path.parent))  # noqa: PTH100
+        return os.path.join(folder, self.path.name)  # noqa: PTH118
+
+    @property
+    def id(self) -> str:
+        """8 hexadecimal digits that stand for its place."""
+        return hashlib.sha256(os.fsencode(self.place)).hexdigest()[:8]
+
+
+@functools.lru_cache(maxsize=64)  # it asks the disk about each level
+def _without_links(folder: str) -> str:
+    return os.path.realpath(folder)
+
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
@@ -59,16 +86,17 @@ def discover(inputs: Sequence[Path]) -> Discovery:
     whose name says that it is audio. Hidden files, other files that are not audio by content, and
     the outputs of earlier runs are passed over.
     """
-    songs: dict[Path, Song] = {}
+    songs: dict[str, Song] = {}
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
-            songs.setdefault(given.absolute(), Song(given, problem=_problem(given)))
+            song = Song(given, problem=_problem(given))
+            songs.setdefault(song.place, song)
             continue
         walk = _Walk(given)
         walks.append(walk)
         for song in walk.songs or [Song(given, problem=walk.problem)]:
-            songs.setdefault(song.path.absolute(), song)
+            songs.setdefault(song.place, song)
     return Discovery(
         tuple(songs.values()),
         num_skipped=sum(walk.num_skipped for walk in walks),

@@ -43,10 +43,15 @@ class Job:
 
     def fields(self, model: str, stem: str = "") -> dict[str, str]:
         """The values of the template's fields for one output."""
+        song = self.song
         return {
             "model": model,
-            "dir": self.song.subfolder,
-            "track": self.song.path.stem,
+            # These take time, and hardly anyone needs them.
+            "root": song.root if "{root}" in self.template else "",
+            "id": song.id if "{id}" in self.template else "",
+            "dir": song.subfolder,
+            "track": song.path.stem,
+            "original_ext": song.path.suffix[1:],
             "stem": stem,
             "ext": self.encoding.extension,
         }

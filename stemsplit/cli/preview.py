@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemsplit.cli.reporters import Reporter
-from stemsplit.cli.separate import Round, run_rounds
+from stemsplit.cli.separate import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ def run_preview(
 
     `sessions` is gone through once, so that no more than one model has to be in memory.
     """
-    from stemsplit.batch.collisions import check_collisions
     from stemsplit.batch.job import plan_record
 
     excerpts = [_busiest_range(job) for job in jobs]
@@ -30,8 +29,8 @@ def run_preview(
 
     def rounds() -> Iterator[Round]:
         for session in sessions:
-            check_collisions(jobs, session)
-            for job, (start, end) in zip(jobs, excerpts, strict=True):
+            named = settle_names(jobs, session, reporter)
+            for job, (start, end) in zip(named, excerpts, strict=True):
                 options = replace(session.options, start_seconds=start, end_seconds=end)
                 records.add(plan_record(job, session))
                 yield [job], replace(session, chain=replace(session.chain, options=options))

@@ -85,7 +85,6 @@ def separate(
     """
     with importing():
         from stemsplit.audio.encode import Encoding
-        from stemsplit.batch.collisions import check_collisions
         from stemsplit.batch.discover import discover
         from stemsplit.batch.job import Job, plan_record
         from stemsplit.batch.local import open_session
@@ -131,7 +130,7 @@ def separate(
         segment_seconds=segment,
         sample_rate=choose_sample_rate(sample_rate, encoding),
     )
-    check_template(template)
+    template = check_template(template)
     if preview:
         _check_preview(dry_run=dry_run, start=start != "0", end=end is not None)
         output = output if output == STREAM else output / PREVIEW_FOLDER
@@ -201,7 +200,7 @@ def separate(
         results, records = run_preview(jobs, map(open_model, picked), reporter)
     else:
         session = open_model(picked[0])
-        check_collisions([job for job in jobs if job.song.problem is None], session)
+        jobs = settle_names(jobs, session, reporter)
         if to_stdout:
             check_single(jobs, session)
         if dry_run:
@@ -267,6 +266,27 @@ def _report_problems(
             reporter.finish(result)
         reporter.end(results)
     raise typer.Exit(1)
+
+
+def settle_names(jobs: Sequence[Job], session: Session, reporter: Reporter) -> list[Job]:
+    """The jobs under names of which no two are one.
+
+    Raises:
+        UsageError: the user has chosen names that are.
+    """
+    from stemsplit.batch.collisions import check_collisions, listed_paths
+    from stemsplit.batch.job import plan_record
+    from stemsplit.batch.naming import name_apart
+
+    named = name_apart(jobs, session)
+    check_collisions(named, session)
+    records = [
+        plan_record(new, session) for old, new in zip(jobs, named, strict=True) if new != old
+    ]
+    folders = [file.parent for file in records if not file.exists()]
+    if folders:
+        reporter.note(f"Of songs that have one name, the stems go to {listed_paths(folders)}.")
+    return named
 
 
 def _preview(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:

@@ -10,6 +10,7 @@ from stemsplit.batch.template import (
     DEFAULT_TEMPLATE,
     check_template,
     component,
+    finer_templates,
     output_path,
     record_path,
 )
@@ -17,6 +18,7 @@ from stemsplit.errors import UsageError
 
 OUT = Path("/out")
 FIELDS = {"model": "m", "dir": "a/b", "track": "song", "stem": "bass", "ext": "wav"}
+TELLING = {"root": "top", "original_ext": "flac", "id": "0123abcd"}
 
 
 def test_the_default_mirrors_the_tree() -> None:
@@ -32,10 +34,13 @@ def test_the_default_mirrors_the_tree() -> None:
         ("{track}-{stem}.{ext}", "song.stemsplit.json"),
         ("{stem}/{track}.{ext}", "song.stemsplit.json"),
         ("x/{track}/{stem}/{model}.{ext}", "x/song/stemsplit.json"),
+        ("{root}/{track}.{original_ext}/{stem}.{ext}", "top/song.flac/stemsplit.json"),
+        ("{track}.{original_ext} {stem}.{ext}", "song.flac.stemsplit.json"),
+        ("{track}/{root} {stem} {id}.{ext}", "song/song.top.0123abcd.stemsplit.json"),
     ],
 )
 def test_the_record_lies_where_all_stems_of_the_track_meet(template: str, record: str) -> None:
-    assert record_path(OUT, template, FIELDS) == OUT / record
+    assert record_path(OUT, template, FIELDS | TELLING) == OUT / record
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,7 @@ def test_the_record_lies_where_all_stems_of_the_track_meet(template: str, record
         ("{stem.__class__}.wav", r"field {stem.__class__}"),
         ("{stem!r}.wav", "field {stem}"),
         ("{stem:>9}.wav", "field {stem}"),
+        ("{stem:}.wav", "field {stem}"),
         ("{}/{stem}.wav", "field {}"),
         ("{track}.{ext}", "needs {stem}"),
         ("../{stem}.wav", "leaves the output folder"),
@@ -57,6 +63,44 @@ def test_the_record_lies_where_all_stems_of_the_track_meet(template: str, record
 def test_a_template_that_cannot_work_is_refused(template: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("{", r"\{").replace("}", r"\}")):
         check_template(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "completed"),
+    [
+        ("{stem}", "{stem}.{ext}"),
+        ("{track}/{stem}/", "{track}/{stem}.{ext}"),
+        ("{stem}.", "{stem}.{ext}"),
+        ("{stem}/.", "{stem}.{ext}"),
+        ("{track}.{stem}", "{track}.{stem}.{ext}"),
+        ("{stem} Vol. 2", "{stem} Vol. 2.{ext}"),
+        ("{stem} 1.0", "{stem} 1.0.{ext}"),
+        ("{stem}.{original_ext}", "{stem}.{original_ext}.{ext}"),
+        ("{stem}_{ext}", "{stem}_{ext}.{ext}"),
+        ("a.b/{stem}", "a.b/{stem}.{ext}"),
+        ("{stem}.{ext}", "{stem}.{ext}"),
+        ("{ext}/{stem}.WAV", "{ext}/{stem}.WAV"),
+        ("{stem}.mp3", "{stem}.mp3"),
+    ],
+)
+def test_a_template_without_an_extension_gets_one(template: str, completed: str) -> None:
+    assert check_template(template) == completed
+    assert check_template(completed) == completed
+
+
+def test_the_last_of_the_finer_templates_names_each_song_apart() -> None:
+    templates = list(finer_templates("{model}/{stem}.{ext}"))
+    assert templates[:2] == ["{model}/{stem}.{ext}", "{model}/{track}/{stem}.{ext}"]
+    assert templates[-1] == "{model}/{track} {id}/{stem}.{ext}"
+    assert len(set(templates)) == len(templates)
+    assert all(check_template(template) == template for template in templates)
+
+
+def test_an_original_without_an_extension_leaves_no_dot() -> None:
+    fields = {**FIELDS, "original_ext": ""}
+    assert output_path(OUT, "{track}.{original_ext}/{stem}", fields) == OUT / "song/bass"
+    fields["original_ext"] = "flac"
+    assert output_path(OUT, "{track}.{original_ext}/{stem}", fields) == OUT / "song.flac/bass"
 
 
 @given(

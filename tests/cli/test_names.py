@@ -164,31 +164,83 @@ def test_nothing_in_the_name_of_an_output_folder_or_a_model_breaks_a_line(
 
 
 @POSIX_ONLY
-def test_names_that_look_alike_are_refused_before_any_work(stemsplit: Stemsplit, wav: Path) -> None:
-    stems = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")]
-    for stem in stems:
-        make_song(Path("music", f"{stem}.wav"), wav)
-    if len(names_in(Path("music"))) < 2:
-        pytest.skip("this file system takes both names for one")
-    # A Mac's disk would take their outputs for one.
-    result = stemsplit("music", "-m", "spectral", "-o", "out", "--stems", "bass")
-    assert result.exit_code == 2
-    assert "would both write" in result.stderr
-    assert not Path("out").exists()
-
-
-@POSIX_ONLY
-def test_names_that_differ_in_case_only_are_refused_before_any_work(
-    stemsplit: Stemsplit, wav: Path
+@pytest.mark.parametrize(
+    "names",
+    [
+        # A Mac's disk would take their outputs for one.
+        tuple(unicodedata.normalize(form, "Café.wav") for form in ("NFC", "NFD")),
+        ("Song.wav", "sONG.wav"),
+    ],
+    ids=["accent", "case"],
+)
+def test_songs_whose_names_look_alike_have_folders_of_their_own(
+    stemsplit: Stemsplit, wav: Path, names: tuple[str, str]
 ) -> None:
-    for name in ("Song.wav", "sONG.wav"):
+    for name in names:
         make_song(Path("music", name), wav)
     if len(names_in(Path("music"))) < 2:
         pytest.skip("this file system takes both names for one")
-    result = stemsplit("music", "-m", "spectral", "-o", "out")
+    arguments = ("music", "-m", "spectral", "-o", "out", "--stems", "bass")
+    result = stemsplit(*arguments)
+    assert result.exit_code == 0, result.stderr
+    folders = names_in(Path("out", "spectral"))
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in folders}) == 2
+    assert result.stderr.count("Note: Of songs that have one name, the stems go to ") == 1
+    again = stemsplit(*arguments, "--json")
+    assert [event["event"] for event in events(again)] == ["skipped", "skipped", "summary"]
+    chosen = stemsplit(*arguments[:-2], "--template", "{track}/{stem}")
+    assert chosen.exit_code == 2
+    assert "would both write" in chosen.stderr
+    assert "{track} {id}/{stem}.{ext}" in chosen.stderr
+    assert names_in(Path("out", "spectral")) == folders
+
+
+def test_what_was_finished_stays_when_a_song_of_its_name_joins(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    arguments = ("-m", "spectral", "-o", "out", "--stems", "bass", "--json")
+    write_sndfile(Path("song.flac"), tone(3000))
+    assert stemsplit("song.flac", *arguments).exit_code == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*")}
+    for inputs, statuses in (
+        ([song, "song.flac"], ["done", "skipped"]),
+        ([song], ["skipped"]),
+        (["song.flac", song], ["skipped", "skipped"]),
+    ):
+        result = stemsplit(*inputs, *arguments)
+        assert result.exit_code == 0, result.stderr
+        found = [each["event"] for each in events(result)]
+        assert [event for event in found if event in ("done", "skipped")] == statuses
+    assert names_in(Path("out", "spectral")) == {"song", "song.wav"}
+    files = [path for path in before if path.is_file()]
+    assert [path.stat().st_mtime_ns for path in files] == [before[path] for path in files]
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--preview", "-q"), ()])
+def test_songs_of_two_albums_that_have_one_name_are_all_done(
+    stemsplit: Stemsplit, wav: Path, options: tuple[str, ...]
+) -> None:
+    for name in ("A/01 Intro.wav", "B/01 Intro.wav", "A/02 Song.wav"):
+        make_song(Path(name), wav)
+    result = stemsplit("A", "B", "-m", "spectral", "-o", "out", "--stems", "bass", *options)
+    assert result.exit_code == 0, result.stderr
+    top = Path("out", *(["preview"] if "--preview" in options else []), "spectral")
+    folders = [top / name for name in ("A/01 Intro", "B/01 Intro", "02 Song")]
+    if "--dry-run" in options:
+        assert all(str(folder.absolute()) in result.stdout for folder in folders)
+    else:
+        assert sorted(path.parent for path in top.rglob("bass.wav")) == sorted(folders)
+
+
+def test_outputs_that_would_replace_inputs_are_all_named(stemsplit: Stemsplit, wav: Path) -> None:
+    for name in ("bass.wav", "drums.wav"):
+        make_song(Path(name), wav)
+    result = stemsplit(
+        "bass.wav", "drums.wav", "-m", "spectral", "-o", ".", "--template", "{stem}.{ext}"
+    )
     assert result.exit_code == 2
-    assert "would both write" in result.stderr
-    assert not Path("out").exists()
+    assert "drums.wav and bass.wav are to be written, and are inputs." in result.stderr
+    assert names_in(Path()) == {"bass.wav", "drums.wav"}
 
 
 @POSIX_ONLY

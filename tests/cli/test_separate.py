@@ -279,9 +279,11 @@ def test_two_songs_that_would_share_files_are_found_before_any_work(
     stemsplit: Stemsplit, song: Path, other: str
 ) -> None:
     shutil.copy(song, other)
-    result = stemsplit("song.wav", other, "-m", "spectral")
+    template = "{track}/{stem}.{ext}"
+    result = stemsplit("song.wav", other, "-m", "spectral", "--template", template)
     assert result.exit_code == 2
     assert f"song.wav and {other} would both write" in result.stderr
+    assert re.search(r'Use --template "{track}.*/{stem}\.{ext}"\.$', result.stderr.strip())
     assert not Path("separated").exists()
 
 
