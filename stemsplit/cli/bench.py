@@ -122,7 +122,8 @@ def bench(
     settings = Settings(
         precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug
     )
-    cases = [(target, name) for target in targets for name in device or ["auto"]]
+    devices = [name.lower() for name in device or ["auto"]]
+    cases = [(target, name) for target in targets for name in devices]
     results: list[Measurement | Failure] = []
     until = time.time() + budget
     try:

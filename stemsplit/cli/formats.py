@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from stemsplit.errors import UsageError
@@ -33,10 +35,11 @@ def agreed(**options: str | None) -> str | None:
 
 
 def parse_bitrate(text: str | None) -> int | str | None:
-    """Kilobits per second, or a quality like V0."""
-    if text is None or not text.isdecimal():
-        return text and text.upper()
-    return int(text)
+    """Kilobits per second, from 320 or 320k or 320 kbit/s, or a quality like V0."""
+    if text is None:
+        return None
+    number = re.fullmatch(r"([0-9]+) *(k|kb/s|kbps|kbit/s)?", text.strip(), re.IGNORECASE)
+    return int(number[1]) if number else text.upper()
 
 
 def choose_sample_rate(text: str, encoding: Encoding) -> Rate:
@@ -58,15 +61,19 @@ def choose_sample_rate(text: str, encoding: Encoding) -> Rate:
 
 
 def _parse_rate(text: str) -> Rate:
-    if text.isdecimal():
-        return int(text)
-    if text == "source":
+    """Hertz, from 44100 or 44100 Hz or 44.1k or 44.1 kHz; or the word."""
+    word = text.strip().lower()
+    if word == "source":
         return "source"
-    if text == "model":
+    if word == "model":
         return "model"
-    raise UsageError(
-        f"--sample-rate {text!r} is no rate.", hint="Use source, model or a number of Hz."
-    )
+    number = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *(k?)(?:hz)?", word)
+    rate = Fraction(number[1]) * (1000 if number[2] else 1) if number else Fraction(1, 2)
+    if rate.denominator != 1:
+        raise UsageError(
+            f"--sample-rate {text!r} is no rate.", hint="Use source, model or a number of Hz."
+        )
+    return int(rate)
 
 
 def _spelled(name: str, value: str) -> str:

@@ -105,8 +105,8 @@ MODEL_VALUE = "NAME|PATH|hf://OWNER/REPO"
 
 
 def option(*names: str, group: str, **settings: Any) -> Any:
-    """A typer.Option in a group of the help."""
-    return typer.Option(*names, rich_help_panel=group, **settings)
+    """A typer.Option in a group of the help; the names that it takes may be in capitals, too."""
+    return typer.Option(*names, rich_help_panel=group, case_sensitive=False, **settings)
 
 
 # The options of `separate`, in the order of its help.
@@ -241,7 +241,9 @@ Template = Annotated[
         "--filename",
         group=FILES,
         metavar="NAMES",
-        help="Where each stem goes in there.",
+        help="Where each stem goes in there. {root} is the name of the folder that was given, "
+        "{dir} the song's folders below that, {track} its own name, {original_ext} its extension, "
+        "{id} digits for its whole path; {ext} is the format's.",
     ),
 ]
 Format = Annotated[

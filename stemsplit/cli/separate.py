@@ -336,12 +336,13 @@ def make_runtimes(
 
     from stemsplit.engine.runtime import choose_runtimes
 
+    batch_size = batch_size.lower()
     if batch_size != "auto" and not batch_size.isdecimal():
         raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
     if threads is not None:
         torch.set_num_threads(threads)
     return choose_runtimes(
-        devices=devices,
+        devices=devices.lower(),
         precision=precision.value,
         batch_size=None if batch_size == "auto" else int(batch_size),
     )

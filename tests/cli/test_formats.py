@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from stemsplit.audio.encode import Encoding
 from stemsplit.audio.source import probe, read_blocks
+from stemsplit.cli.formats import choose_sample_rate, parse_bitrate
+from stemsplit.errors import UsageError
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit
 
@@ -27,6 +30,8 @@ SPECTRAL = ("-m", "spectral", "--two-stems", "vocals", "--template", "{stem}.{ex
         (("--mp3", "--mp3-bitrate", "192"), "vocals.mp3", "mp3", None),
         (("--format", "mp3", "--bitrate", "v2"), "vocals.mp3", "mp3", None),
         (("--format", "ogg", "--bitrate", "160"), "vocals.ogg", "vorbis", None),
+        (("--format", "WAV", "--bit-depth", "32F"), "vocals.wav", "float", 32),
+        (("--format", "M4A", "--codec", "ALAC", "--bit-depth", "16"), "vocals.m4a", "alac", 16),
         (("--format", "m4a"), "vocals.m4a", "aac", None),
         (("--format", "m4a", "--codec", "alac", "--bit-depth", "16"), "vocals.m4a", "alac", None),
     ],
@@ -46,6 +51,55 @@ def test_every_format(
     assert info.bits_per_sample == bits
     assert (info.sample_rate, info.num_channels, info.num_samples) == (44100, 2, 22_050)
     assert sum(block.shape[-1] for block in read_blocks(Path("out", file_name))) == 22_050
+
+
+@pytest.mark.parametrize(
+    ("text", "bitrate"),
+    [
+        *((text, 320) for text in ("320", "320k", "320K", "320 kbps", "320kbit/s", "320kb/s")),
+        *((text, "V0") for text in ("v0", "V0")),
+        ("320000k", 320_000),
+        ("k", "K"),
+        ("3.2k", "3.2K"),
+        (None, None),
+    ],
+)
+def test_bit_rates_as_people_write_them(text: str | None, bitrate: int | str | None) -> None:
+    assert parse_bitrate(text) == bitrate
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        *((text, 44100) for text in ("44100", "44100 Hz", "44.1k", "44.1 kHz", "44.1KHZ")),
+        ("48k", 48000),
+        ("Source", "source"),
+        ("MODEL", "model"),
+    ],
+)
+def test_sample_rates_as_people_write_them(text: str, rate: int | str) -> None:
+    assert choose_sample_rate(text, Encoding()) == rate
+
+
+@pytest.mark.parametrize("text", ["high", "44.1", "-1", "44,1k", "k", "44.1005k", ""])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no rate"):
+        choose_sample_rate(text, Encoding())
+
+
+def test_names_in_capitals_are_names(stemsplit: Stemsplit, song: Path) -> None:
+    options = ("--complement", "SUM", "--clip", "Clamp", "--precision", "FP32", "--device", "CPU")
+    mp3 = ("--format", "Mp3", "--bitrate", "192k", "--batch-size", "AUTO")
+    result = stemsplit(song, *SPECTRAL, *options, *mp3)
+    assert result.exit_code == 0, result.stderr
+    assert probe(Path("out", "no_vocals.mp3")).codec.startswith("mp3")
+
+
+def test_a_template_without_an_extension_gets_the_formats(stemsplit: Stemsplit, song: Path) -> None:
+    result = stemsplit(song, *SPECTRAL[:4], "-o", "out", "--flac", "--template", "{stem}")
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in Path("out").iterdir())
+    assert names == ["no_vocals.flac", "song.stemsplit.json", "vocals.flac"]
 
 
 def test_opus_is_written_at_its_only_rate_and_says_so(stemsplit: Stemsplit, song: Path) -> None:
