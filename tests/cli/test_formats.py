@@ -31,7 +31,7 @@ SPECTRAL = ("-m", "spectral", "--two-stems", "vocals", "--template", "{stem}.{ex
         (("--format", "mp3", "--bitrate", "v2"), "vocals.mp3", "mp3", None),
         (("--format", "ogg", "--bitrate", "160"), "vocals.ogg", "vorbis", None),
         (("--format", "WAV", "--bit-depth", "32F"), "vocals.wav", "float", 32),
-        (("--format", "M4A", "--codec", "ALAC", "--bit-depth", "16"), "vocals.m4a", "alac", 16),
+        (("--format", "M4A", "--codec", "ALAC", "--bit-depth", "16"), "vocals.m4a", "alac", None),
         (("--format", "m4a"), "vocals.m4a", "aac", None),
         (("--format", "m4a", "--codec", "alac", "--bit-depth", "16"), "vocals.m4a", "alac", None),
     ],
