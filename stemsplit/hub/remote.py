@@ -105,10 +105,18 @@ def _headers(url: str, what: str) -> dict[str, str]:
         question = Question(url=url, what=what, method="HEAD", follows_redirects=False)
         with asked(question) as answer:
             target = answer.headers.get("location", "")
-            if not 300 <= answer.status < 400 or urlsplit(target).netloc or not target:
+            if not 300 <= answer.status < 400 or not _is_on_same_host(target, what):
                 return dict(answer.headers)
         url = urljoin(url, target)
     raise hub_errors.foreign(what, "it leads in circles")
+
+
+def _is_on_same_host(target: str, what: str) -> bool:
+    """Whether an address says where to go on without naming a host."""
+    try:
+        return target != "" and not urlsplit(target).netloc
+    except ValueError as error:
+        raise hub_errors.foreign(what, f"it leads to {quoted(target)}") from error
 
 
 def _url(repo_id: str, revision: str, file_name: str) -> str:

@@ -164,9 +164,10 @@ def test_a_packed_answer_is_unpacked(hub: Hub, repo: HubRepo) -> None:
         Reply(511, {}, [b"log in"]),
         Reply(302, {"Location": "http://127.0.0.1:9/login"}),
         Reply(302, {"Location": "/login", **PAGE.headers}),
+        Reply(302, {"Location": "//[::"}),
         Reply(headers={"Content-Type": "application/json"}, body=[b" \n<!DOCTYPE html><p>"]),
     ],
-    ids=["page", "forbidden", "missing", "511", "elsewhere", "circle", "page called JSON"],
+    ids=["page", "forbidden", "missing", "511", "elsewhere", "circle", "nowhere", "called JSON"],
 )
 @pytest.mark.parametrize("reference", ["htdemucs", f"hf://{REPO}"])
 def test_a_login_page_is_no_model_and_no_defect(hub: Hub, reply: Reply, reference: str) -> None:
