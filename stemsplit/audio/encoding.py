@@ -81,7 +81,8 @@ LIMITS: dict[Kind, Limits] = {
         bitrates=range(16, 511),
         # It decodes to this rate whatever the encoder was given, so no other keeps a length.
         sample_rates=(48000,),
-        layouts=_XIPH_LAYOUTS,
+        # Without 5.0 and 6.1: ffmpeg's encoder puts three of their channels in each other's places.
+        layouts=tuple(layout for layout in _XIPH_LAYOUTS if len(layout) not in (5, 7)),
         can_be_empty=False,
     ),
     "aac": Limits(

@@ -22,6 +22,8 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from av.audio.plane import AudioPlane
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
@@ -30,7 +32,8 @@ from stemsplit.audio.info import AudioInfo, display_path
 from stemsplit.audio.mp4_boxes import read_movie_timescale
 from stemsplit.errors import AudioReadError
 
-# Full scale of ffmpeg's sample formats, without the "p" of the planar ones.
+# ffmpeg's sample formats, without the "p" of the planar ones: NumPy's name, and full scale.
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
 
 # AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
@@ -243,7 +246,7 @@ def _samples(info: AudioInfo, frame: Any) -> Tensor:
             f"{display_path(info.path)} has samples of the kind {name!r}.",
             hint="Convert it to a wav file with 24 bits.",
         )
-    array = frame.to_ndarray()  # [C, T], or [1, T * C] where channels are interleaved
+    array = _planes(frame)  # [C, T], or [1, T * C] where channels are interleaved
     if not frame.format.is_planar:
         array = array.reshape(-1, info.num_channels).T  # [C, T]
     # What does not fit becomes infinite or NaN, and whoever reads the blocks reports it.
@@ -253,3 +256,18 @@ def _samples(info: AudioInfo, frame: Any) -> Tensor:
             samples -= 128
         samples /= _FULL_SCALE[name]
     return torch.from_numpy(samples)
+
+
+def _planes(frame: Any) -> NDArray[Any]:
+    """The frame's memory: [C, T] of planar samples, else [1, T * C].
+
+    `frame.to_ndarray()` and `frame.planes` count planes until they find a null pointer, which does
+    not come behind 8 channels, and only by chance behind more: reading on ends the process.
+    """
+    num_planes, num_channels = 1, len(frame.layout.channels)
+    if frame.format.is_planar:
+        num_planes, num_channels = num_channels, 1
+    dtype = _DTYPES[frame.format.name.removesuffix("p")]
+    count = frame.samples * num_channels
+    planes: Iterator[Any] = (AudioPlane(frame, index) for index in range(num_planes))
+    return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])

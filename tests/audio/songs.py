@@ -15,7 +15,7 @@ SHARED_AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 
 Samples = NDArray[np.float32]
 
-_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}
 
 
 def tone(num_samples: int, *, num_channels: int = 2, sample_rate: int = 44100) -> Samples:
@@ -71,9 +71,9 @@ def write_pyav(
     layout = _LAYOUTS[samples.shape[0]]
     with av.open(path, "w", format=container, options=options or {}) as file:
         stream = file.add_stream(codec, rate=sample_rate, layout=layout, bit_rate=128_000)
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples, dtype=np.float32), format="fltp", layout=layout
-        )
+        # Packed: PyAV's counting of planes reads one too many for 8 channels.
+        packed = np.ascontiguousarray(samples.T, dtype=np.float32).reshape(1, -1)  # [1, T * C]
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = sample_rate, Fraction(1, sample_rate), 0
         resampler = av.AudioResampler(
             format=stream.codec_context.format.name, layout=layout, rate=sample_rate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,39 @@ def test_channels_come_in_the_order_of_their_names(tmp_path: Path, codec: str, s
     heard = np.abs(np.fft.rfft(samples * np.hanning(48_000))).argmax(axis=-1)  # one bin is 1 Hz
     for channel in (0, 1, 2, 4, 5):
         assert abs(heard[channel] - (440 + 55 * channel)) <= 1
+
+
+PLANAR = {
+    "flac.mka": ("flac", 8), "wavpack.wv": ("wavpack", 8), "wavpack16.wv": ("wavpack", 16),
+    "tta.tta": ("tta", 8), "aac.m4a": ("aac", 8), "opus.mka": ("libopus", 8),
+    "16.mka": ("pcm_f32le", 16),
+}  # fmt: skip
+
+
+def test_planar_samples_of_many_channels(tmp_path: Path) -> None:
+    written = {
+        name: tone(20_000, num_channels=num_channels, sample_rate=48_000)
+        for name, (_, num_channels) in PLANAR.items()
+    }
+    for name, samples in written.items():
+        write_pyav(tmp_path / name, samples, codec=PLANAR[name][0], sample_rate=48_000)
+    # Read in a process of its own: what this is about ends the process.
+    code = (
+        "import sys; from pathlib import Path; import numpy, torch; "
+        "from stemsplit.audio.source import read_blocks; "
+        "[numpy.save(f'{path}.npy', torch.cat(list(read_blocks(path)), -1)) "
+        "for path in map(Path, sys.argv[1:])]"
+    )
+    paths = [str(tmp_path / name) for name in written]
+    subprocess.run([sys.executable, "-c", code, *paths], check=True)
+    for name, samples in written.items():
+        found = np.load(tmp_path / f"{name}.npy")[:, :20_000]
+        assert found.shape == samples.shape
+        if PLANAR[name][0] not in ("aac", "libopus"):  # wavpack was given 8 bits
+            assert np.abs(found - samples).max() < 2**-7, name
+        heard = np.abs(np.fft.rfft(found * np.hanning(20_000))).argmax(axis=-1) * 2.4
+        for channel in {*range(len(samples))} - {3}:  # the LFE of lossy codecs is another matter
+            assert abs(heard[channel] - (440 + 55 * channel)) < 3, name
 
 
 def test_mono_there_and_back() -> None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from stemsplit.audio.channels import default_channels
-from stemsplit.audio.encode import Encoding, StreamFormat, fit, open_encoder
+from stemsplit.audio.encode import Container, Encoding, StreamFormat, fit, open_encoder
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioWriteError
 from tests.audio.songs import Samples, tone
@@ -89,6 +89,20 @@ def delay(estimate: Samples, truth: Samples) -> int:
     product = np.fft.rfft(estimate[0], size) * np.conj(np.fft.rfft(truth[0], size))
     peak = int(np.fft.irfft(product, size).argmax())
     return peak if peak < size // 2 else peak - size
+
+
+@pytest.mark.parametrize("container", ["flac", "ogg", "opus", "m4a", "aiff", "wav"])
+def test_every_channel_stays_in_its_place(tmp_path: Path, container: Container) -> None:
+    encoding = Encoding(container=container)
+    for layout in encoding.limits.layouts or [default_channels(n) for n in (3, 4, 6, 7, 8)]:
+        samples = tone(24_000, num_channels=len(layout), sample_rate=48_000)
+        path = tmp_path / f"{len(layout)}-{layout[-1]}"
+        write(path, samples, encoding, channels=layout)
+        found = read(path)
+        spectra = np.abs(np.fft.rfft(found * np.hanning(24_000)))  # one bin is 2 Hz
+        for channel, name in enumerate(layout):
+            if name != "LFE":  # of which lossy codecs keep the lowest tones only
+                assert abs(2 * spectra[channel].argmax() - (440 + 55 * channel)) <= 4, layout
 
 
 @pytest.mark.parametrize("num_channels", [1, 2])

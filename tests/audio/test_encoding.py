@@ -52,7 +52,7 @@ def write_stem(
     [
         ({"container": "wma"}, "Unknown output format 'wma'"),
         ({"container": "mp3", "subtype": "16"}, "MP3 is lossy and has no bit depth"),
-        ({"container": "m4a", "subtype": "24"}, "AAC is lossy.*codec alac"),
+        ({"container": "m4a", "subtype": "24"}, "AAC is lossy.*codec='alac'"),
         ({"container": "m4a", "codec": "alac", "subtype": "32f"}, "ALAC stores integers only"),
         ({"container": "m4a", "codec": "mp3"}, "Unknown codec 'mp3'"),
         ({"container": "wav", "codec": "aac"}, "chosen for m4a and stem.mp4, not for wav"),
