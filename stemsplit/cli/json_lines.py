@@ -53,7 +53,7 @@ class JsonReporter(Reporter):
     the separation has probably failed. `summary` is the last line, apart from `page`, and counts
     the songs; those `redone` are among those `done`, and `suspicious` lists the inputs of those
     with suspicions. `page`: with --report or --preview, a page that was written, or the `error`
-    that prevented it.
+    that prevented it; where there is no index, also one that was up to date.
 
     With --dry-run there are only `note`, one `planned` for each song, with what would be done as
     `action` (new, redo, skip, fail; `reason` says why it would be redone), and at the end `plan`,

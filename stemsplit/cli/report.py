@@ -79,7 +79,8 @@ def write_pages(
 ) -> Written:
     """Writes the pages of the tracks below `folder`, and an index if there are several.
 
-    `wanted`: only the pages of songs that one of these records is about; the index has them all.
+    `wanted`: only the pages of songs that one of these records is about, as far as they are not up
+    to date; the index has them all.
     `failures`: songs that could not be separated, and why.
 
     Raises:
@@ -90,14 +91,16 @@ def write_pages(
     from stemsplit.report.publish import write_page
 
     records = find_records(folder)
+    has_index = len(records) + len(failures or {}) > 1
     made: dict[Path, PageResult] = {}
     for result in make_pages(records, wanted, embed=embed):
         made[result.record.file] = result
-        reporter.page(result.record.page_file, error=result.error)
+        if result.is_new or not has_index:  # the index leads to those of earlier runs
+            reporter.page(result.record.page_file, error=result.error)
     rows = [IndexRow.failed(song, error) for song, error in (failures or {}).items()]
     rows += [_row(record, made.get(record.file)) for record in records]
     pages = [result.record.page_file for result in made.values() if result.error is None]
-    if len(rows) > 1:
+    if has_index:
         index = folder / INDEX_NAME
         write_page(index, render_index(rows, folder))
         reporter.page(index)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stemsplit.errors import StemsplitError
 from stemsplit.report.lanes import Song, read_song
-from stemsplit.report.page import render_song
-from stemsplit.report.publish import check_page, write_page
+from stemsplit.report.page import made_of, render_song
+from stemsplit.report.publish import check_page, is_made_of, write_page
 from stemsplit.report.records import SongRecords, TrackRecord, group_songs
 
 
@@ -17,12 +17,14 @@ from stemsplit.report.records import SongRecords, TrackRecord, group_songs
 class PageResult:
     """What became of the page about a record: `error` says why it was not made.
 
-    `notes`: what the page had to leave out, such as files that are gone.
+    `notes`: what the page had to leave out, such as files that are gone. `is_new`: it was written;
+    else the one that was there says the same.
     """
 
     record: TrackRecord
     notes: tuple[str, ...] = ()
     error: str | None = None
+    is_new: bool = True
 
 
 def make_pages(
@@ -30,12 +32,18 @@ def make_pages(
 ) -> Iterator[PageResult]:
     """Writes a page beside each record; one that fails does not stop the others.
 
-    `wanted`: only songs that one of these records is about. All pages of such a song are made anew,
-    because each of them compares all separations of the song.
+    `wanted`: only songs that one of these records is about, and of these only the ones with new
+    records. Then all pages of the song are made, because each of them compares all its separations.
     """
     for group in group_songs(records):
-        if wanted is None or any(record.file in wanted for record in group.records):
+        if wanted is None:
             yield from _make_group(group, embed=embed)
+        elif any(record.file in wanted for record in group.records):
+            source = made_of(group, embed=embed)
+            if all(is_made_of(record.page_file, source) for record in group.records):
+                yield from (PageResult(record=record, is_new=False) for record in group.records)
+            else:
+                yield from _make_group(group, embed=embed)
 
 
 def _make_group(group: SongRecords, *, embed: bool) -> Iterator[PageResult]:

@@ -21,6 +21,7 @@ from stemsplit.report.lanes import Song, lane_data
 from stemsplit.report.markup import escape
 from stemsplit.report.numbers import alerts, numbers, subtitle
 from stemsplit.report.pictures import HIGHEST_HZ, LOWEST_HZ, RANGE_DB
+from stemsplit.report.records import SongRecords
 from stemsplit.version import __version__
 
 MARKER = "<!-- A report by stemsplit, which may replace it at any time. -->"
@@ -29,6 +30,12 @@ MARKER = "<!-- A report by stemsplit, which may replace it at any time. -->"
 _SCRIPTS = ("drawing.js", "buffer_engine.js", "file_engine.js", "player.js", "controls.js")
 
 _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def made_of(records: SongRecords, *, embed: bool) -> str:
+    """64 hexadecimal digits that stand for all that a page about the song is made of."""
+    raw = json.dumps([embed, [record.raw for record in records.records]], sort_keys=True)
+    return hashlib.sha256(raw.encode()).hexdigest()
 
 
 def render_song(song: Song, file: Path, *, embed: bool) -> str:
@@ -43,6 +50,7 @@ def render_song(song: Song, file: Path, *, embed: bool) -> str:
         "page.html",
         style=asset("page.css"),
         script=script,
+        made_of=made_of(song.records, embed=embed),
         title=escape(first.title),
         subtitle=subtitle(song.records).markup,
         alerts=alerts(song.records, song.notes),

@@ -48,9 +48,19 @@ def check_page(file: Path) -> None:
 
 def is_page(file: Path) -> bool:
     """Whether stemsplit has written the file, or a power cut has emptied it."""
+    head = _head(file)
+    return head is not None and (MARKER.encode() in head or not head)
+
+
+def is_made_of(file: Path, source: str) -> bool:
+    """Whether the file is a page of ours whose `made_of` is `source`."""
+    head = _head(file) or b""
+    return MARKER.encode() in head and source.encode() in head
+
+
+def _head(file: Path) -> bytes | None:
     try:
         with file.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-            return MARKER.encode() in head or not head
+            return stream.read(_HEAD_BYTES)
     except OSError:
-        return False
+        return None

@@ -95,6 +95,56 @@ def test_only_the_songs_of_the_run_get_pages(stemsplit: Stemsplit, two_songs: Pa
     assert (two_songs / "index.html").read_text(encoding="utf-8").count("<tr>") == 3
 
 
+def pages_in(events_of: str) -> list[str]:
+    return [
+        Path(each["page"]).relative_to(Path("separated").absolute()).as_posix()
+        for each in events(events_of)
+        if each["event"] == "page"
+    ]
+
+
+def test_one_new_song_of_a_library_makes_its_page_and_the_index(
+    stemsplit: Stemsplit, two_songs: Path, bag_folder: Path
+) -> None:
+    arguments = ("-m", "spectral", "--report", "--json")
+    first = stemsplit("song.wav", "other.wav", *arguments)
+    pages = ["spectral/other/report.html", "spectral/song/report.html"]
+    assert sorted(pages_in(first.stdout)) == ["index.html", *pages]
+    before = {page: (two_songs / page).stat().st_mtime_ns for page in pages}
+    write_sndfile(Path("new.wav"), tone(7000))
+    second = stemsplit("song.wav", "new.wav", "other.wav", *arguments)
+    assert pages_in(second.stdout) == ["spectral/new/report.html", "index.html"]
+    assert {page: (two_songs / page).stat().st_mtime_ns for page in pages} == before
+    assert (two_songs / "index.html").read_text(encoding="utf-8").count("<tr>") == 4
+    # A page with all sounds in it is another one.
+    third = stemsplit("song.wav", *arguments, "--embed")
+    assert pages_in(third.stdout) == ["spectral/song/report.html", "index.html"]
+    # So is one that compares one more separation: all pages of that song, and no others.
+    fourth = stemsplit("song.wav", "-m", bag_folder / "htdemucs.yaml", *arguments[2:])
+    assert pages_in(fourth.stdout) == [
+        "htdemucs/song/report.html",
+        "spectral/song/report.html",
+        "index.html",
+    ]
+    # Whoever asks for all pages gets all.
+    assert len(pages_in(stemsplit("report", two_songs, "--json").stdout)) == 5
+
+
+def test_a_page_that_is_up_to_date_is_still_shown(
+    stemsplit: Stemsplit, song: Path, opened: list[str]
+) -> None:
+    arguments = (song, "-m", "spectral", "--report", "--open")
+    assert stemsplit(*arguments).exit_code == 0
+    page = Path("separated/spectral/song/report.html").absolute()
+    before = page.stat().st_mtime_ns
+    assert stemsplit(*arguments).stdout.splitlines()[-1] == str(page)
+    assert page.stat().st_mtime_ns == before
+    assert opened == [page.as_uri()] * 2
+    page.write_text("<!-- another's -->")
+    foreign = stemsplit(*arguments)
+    assert "is no page of stemsplit's" in foreign.stderr
+
+
 def test_a_foreign_page_is_left_alone(stemsplit: Stemsplit, two_songs: Path) -> None:
     mine = two_songs / "spectral" / "song" / "report.html"
     mine.write_text("mine")
