@@ -23,6 +23,7 @@ from stemsplit.audio.damage import Damage
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, display_path
 from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
+from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
@@ -120,6 +121,7 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 def _open(path: Path, stream: int, damage: Damage) -> Iterator[Decoded]:
     with ExitStack() as stack:
         decoded = None
+        stack.enter_context(being_read(path))
         magic = _first_bytes(path)
         if stream == 0 and magic.startswith(LINEAR_MAGIC):
             decoded = stack.enter_context(open_linear(path))

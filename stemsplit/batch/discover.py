@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stemsplit.audio.info import display_path
 from stemsplit.audio.source import check_readable, probe
+from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
@@ -79,12 +80,12 @@ class Discovery:
     dangling: tuple[Path, ...] = ()
 
 
-def discover(inputs: Sequence[Path]) -> Discovery:
+def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> Discovery:
     """Every file that was named, and everything that is audio in the folders that were named.
 
     A named file is taken as it is, so that a bad one is reported, and so is a file in a folder
     whose name says that it is audio. Hidden files, other files that are not audio by content, and
-    the outputs of earlier runs are passed over.
+    the outputs of earlier runs are passed over. A file that the `journal` suspects is tried first.
     """
     songs: dict[str, Song] = {}
     walks = []
@@ -93,7 +94,7 @@ def discover(inputs: Sequence[Path]) -> Discovery:
             song = Song(given, problem=_problem(given))
             songs.setdefault(song.place, song)
             continue
-        walk = _Walk(given)
+        walk = _Walk(given, journal)
         walks.append(walk)
         for song in walk.songs or [Song(given, problem=walk.problem)]:
             songs.setdefault(song.place, song)
@@ -117,8 +118,9 @@ def _problem(path: Path) -> AudioReadError | None:
 class _Walk:
     """What a folder holds."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, journal: ReadingJournal | None) -> None:
         self._root = root
+        self._journal = journal
         self.songs: list[Song] = []
         self.num_skipped = 0
         self.num_ours = 0
@@ -159,11 +161,24 @@ class _Walk:
             self.dangling.append(path)
         elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - as above
             return
-        elif _AUDIO_NAME.search(path.name) or _is_audio(path):
+        elif _AUDIO_NAME.search(path.name) or self._is_audio(path):
             self.songs.append(Song(path, subfolder))
         else:
             _log.info("%s is not audio", display_path(path))
             self.num_skipped += 1
+
+    def _is_audio(self, path: Path) -> bool:
+        try:
+            probe(path)
+        except SuspectError:
+            assert self._journal is not None  # or there were no suspects
+            try:
+                return self._journal.try_suspect(path)
+            except AudioReadError:
+                return True  # a song that fails
+        except AudioReadError:
+            return False
+        return True
 
     def _note_error(self, error: OSError) -> None:
         self.unreadable.append(Path(error.filename))
@@ -171,11 +186,3 @@ class _Walk:
 
 def _visible(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
-
-
-def _is_audio(path: Path) -> bool:
-    try:
-        probe(path)
-    except AudioReadError:
-        return False
-    return True

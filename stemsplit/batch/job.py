@@ -16,6 +16,7 @@ from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
+from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import missing_outputs, owns
 from stemsplit.batch.template import output_path, record_path
@@ -102,13 +103,15 @@ class JobResult:
 class Session:
     """What all jobs of a run share. `notes` go into every record, such as a replaced model.
 
-    `others`: the same networks on further devices.
+    `others`: the same networks on further devices. `journal`: which songs an earlier run may have
+    died of.
     """
 
     chain: Chain
     runtime: Runtime
     notes: Sequence[str] = ()
     others: Sequence[tuple[Chain, Runtime]] = ()
+    journal: ReadingJournal | None = None
 
     def on_each_device(self) -> list[Session]:
         """This session, and one like it for each of the other devices."""

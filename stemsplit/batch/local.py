@@ -14,8 +14,10 @@ from pathlib import Path
 
 from stemsplit import quoting
 from stemsplit.audio.place import remove_folders
+from stemsplit.audio.reading import being_read
 from stemsplit.batch.crew import Crew, Tell
 from stemsplit.batch.job import Job, JobResult, Session, plan_outputs, plan_record
+from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.track import run_job
 from stemsplit.engine.ensemble import Ensemble
@@ -135,13 +137,16 @@ def run_jobs(
 
     On a GPU several tracks are worked on at once (`tracks_at_once`): their networks take turns at
     the device (`engine.device_queue`), while everything else goes on beside it. Results come in the
-    order of the jobs, but for tracks that another process is at work on: these come last, once the
-    other has finished them, or else done here.
+    order of the jobs, but for songs that an earlier process may have died of (`Session.journal`)
+    and tracks that another process is at work on: these come last, once the other has finished
+    them, or else done here.
 
     Closed early, or left with an error such as a KeyboardInterrupt, it stops all tracks and leaves
     nothing of the unfinished ones: have it closed with `contextlib.closing`.
     """
     listeners = listeners or Listeners()
+    if session.journal is not None:
+        jobs = sorted(jobs, key=partial(_is_suspect, session.journal))
     missing_folders = _missing_folders(jobs, session)
     waiting = []
     try:
@@ -263,6 +268,10 @@ def _missing_folders(jobs: Sequence[Job], session: Session) -> list[Path]:
     return sorted(missing, key=lambda path: len(path.parts))
 
 
+def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
+    return journal.is_suspect(job.song.path)
+
+
 def _attempt(
     job: Job,
     session: Session,
@@ -271,7 +280,10 @@ def _attempt(
 ) -> JobResult | None:
     """What became of the job; None if another process is at work on the track."""
     try:
-        return run_job(job, session, on_start=on_start, on_progress=partial(on_progress, job))
+        if session.journal is not None and _is_suspect(session.journal, job):
+            session.journal.try_suspect(job.song.path)
+        with being_read(job.song.path):
+            return run_job(job, session, on_start=on_start, on_progress=partial(on_progress, job))
     except TrackBusyError:
         return None
     except StemsplitError as error:

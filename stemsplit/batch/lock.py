@@ -39,7 +39,7 @@ def track_lock(record_file: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _release(lock)
+        release(lock)
         remove_folders(made_folders)
 
 
@@ -70,7 +70,8 @@ def _acquire(record_file: Path) -> tuple[list[Path], FileLock]:
     return made_folders, lock
 
 
-def _release(lock: FileLock) -> None:
+def release(lock: FileLock) -> None:
+    """Lets go of a lock, and removes its file while nobody else can have it."""
     lock_file = Path(lock.lock_file)
     if os.name == "nt":  # removes no open file, neither ours nor that of the next holder
         lock.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,7 +20,7 @@ from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_std
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.streams import note_lost_list
 from stemsplit.errors import StemsplitError, UsageError
-from stemsplit.quoting import counted
+from stemsplit.quoting import counted, listed
 
 if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery, Song
@@ -87,6 +88,7 @@ def separate(
         from stemsplit.audio.encode import Encoding
         from stemsplit.batch.discover import discover
         from stemsplit.batch.job import Job, plan_record
+        from stemsplit.batch.journal import keep_journal
         from stemsplit.batch.local import open_session
         from stemsplit.batch.template import check_template
         from stemsplit.cli.preview import run_preview
@@ -164,7 +166,10 @@ def separate(
     if encoding.only_sample_rate and sample_rate == "source" and not quiet:
         rate = encoding.only_sample_rate
         reporter.note(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}.")
-    found = discover(inputs)
+    journal = ctx.with_resource(keep_journal(output, read_only=dry_run))
+    if journal.suspects:
+        reporter.note(_suspicion(journal.suspects))
+    found = discover(inputs, journal)
     _note_passed_over(found, reporter, quiet=quiet)
     if all(song.problem for song in found.songs):
         _report_problems(found.songs, output, reporter, dry_run=dry_run)  # needs no model
@@ -182,7 +187,7 @@ def separate(
         )
         for note in session.notes:
             reporter.note(note)
-        return session
+        return replace(session, journal=journal)
 
     jobs = [
         Job(
@@ -241,6 +246,13 @@ def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> N
         reporter.note(f"{folder} may not be read by this user: passed over.")
     for link in found.dangling:
         reporter.note(f"{link} is a link to nothing: passed over.")
+
+
+def _suspicion(suspects: Sequence[Path]) -> str:
+    from stemsplit.audio.info import display_path
+
+    names = listed(map(display_path, suspects))
+    return f"An earlier run died while reading {names}: tried last, in a process of its own."
 
 
 def _report_problems(
