@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Literal, get_args
 
 import numpy as np
+import soundfile
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
@@ -26,6 +27,7 @@ from stemsplit.errors import AudioWriteError, check_choice
 from stemsplit.quoting import counted
 
 _PATIENCE_SECONDS = 0.2
+_NUM_TRIES = 3
 
 ClipPolicy = Literal["common", "clamp", "none"]
 """What happens to samples beyond full scale (float output is never touched).
@@ -108,14 +110,25 @@ class StemWriter:
         try:
             for name, path in self._paths.items():
                 with writing(path):
-                    self._made_folders += make_folders(path.parent)
-                stream = StemStream(name, path, self._form, key=self._key, spools=self._spools)
-                self._streams[name] = stream
-                stream.open()
+                    self._open(name, path)
         except BaseException:
             self._discard()
             raise
         return self
+
+    def _open(self, name: str, path: Path) -> None:
+        for num_left in reversed(range(_NUM_TRIES)):
+            try:
+                self._made_folders += make_folders(path.parent)
+                stream = StemStream(name, path, self._form, key=self._key, spools=self._spools)
+                self._streams[name] = stream
+                stream.open()
+            except (OSError, soundfile.SoundFileRuntimeError):
+                # Another track that failed may have removed the folder, empty as it was.
+                if path.parent.is_dir() or not num_left:
+                    raise
+            else:
+                return
 
     def __exit__(
         self,

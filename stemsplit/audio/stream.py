@@ -59,12 +59,15 @@ class StemStream:
         return max(self.high, -self.low)
 
     def open(self) -> None:
-        """Makes the first file."""
-        with writing(self.path):
-            if self._spool is not None:
-                self._encoder = Spool(self._spool)
-            else:
-                self._encoder = open_encoder(self.part, self._form)
+        """Makes the first file.
+
+        Raises:
+            OSError, soundfile.LibsndfileError: it cannot be made.
+        """
+        if self._spool is not None:
+            self._encoder = Spool(self._spool)
+        else:
+            self._encoder = open_encoder(self.part, self._form)
 
     def write(self, block: Tensor) -> None:
         """Appends a block [C, T]."""

@@ -20,6 +20,7 @@ from stemsplit.audio import pcm, place
 from stemsplit.audio.encode import Encoding, quantise
 from stemsplit.audio.sink import ClipPolicy, StemWriter, WriteReport
 from stemsplit.audio.source import probe, read_blocks
+from stemsplit.audio.stream import StemStream
 from stemsplit.errors import AudioWriteError, OutputExistsError, UsageError
 from tests.audio.songs import tone, write_sndfile
 
@@ -411,6 +412,26 @@ def test_streams_completed_side_by_side_share_no_list(
         folder = tmp_path / str(number)
         write_stems(folder, {f"stem{index}": torch.zeros(1, 1) for index in range(16)})
         assert len(on_disk(folder)) == 16
+
+
+@pytest.mark.parametrize("encoding", [WAV24, Encoding(container="flac"), FLOAT])
+def test_a_folder_that_another_track_removes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: Encoding
+) -> None:
+    """Tracks that fail side by side remove the folders that they made, if these are empty."""
+    really_open = StemStream.open
+    removed = []
+
+    def open_late(stream: StemStream) -> None:
+        if not removed:
+            removed.append(stream.path.parent)
+            stream.path.parent.rmdir()
+        really_open(stream)
+
+    monkeypatch.setattr(StemStream, "open", open_late)
+    write_stems(tmp_path / "drums", {"drums": torch.zeros(2, 100)}, encoding=encoding, clip="none")
+    assert removed
+    assert on_disk(tmp_path / "drums") == {f"drums.{encoding.container}"}
 
 
 @pytest.fixture
