@@ -35,7 +35,8 @@ from stemsplit.hub.cache import (
 from stemsplit.hub.digest import VerifiedFile, matches_etag, promised_prefix, sha256_of
 from stemsplit.hub.layout import is_weights
 from stemsplit.hub.remote import RemoteFile, describe
-from stemsplit.hub.transport import Answer, Question, asked
+from stemsplit.hub.talk import Question
+from stemsplit.hub.transport import Answer, asked
 
 MAX_WEIGHTS_BYTES = 16 << 30
 MAX_UNANNOUNCED_BYTES = 2 << 30

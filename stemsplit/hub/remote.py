@@ -11,7 +11,8 @@ from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import HubRepo, is_safe_name
 from stemsplit.hub.digest import is_digest
 from stemsplit.hub.plain_data import parse_json
-from stemsplit.hub.transport import Answer, Question, asked
+from stemsplit.hub.talk import Question
+from stemsplit.hub.transport import Answer, asked
 from stemsplit.quoting import quoted, reason
 
 MAX_ANSWER_BYTES = 4 << 20

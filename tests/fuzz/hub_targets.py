@@ -16,7 +16,8 @@ from stemsplit.hub import cache, remote, transport
 from stemsplit.hub.bag import describes_bag
 from stemsplit.hub.cache import HubRepo
 from stemsplit.hub.configuration import parse_configuration
-from stemsplit.hub.transport import Answer, Question
+from stemsplit.hub.talk import Question
+from stemsplit.hub.transport import Answer
 from stemsplit.models.recognize import Recognized, recognize
 from stemsplit.models.registry import build_model
 from tests.fuzz.mutate import mutate
@@ -172,7 +173,7 @@ def _hear(path: Path) -> None:
         return _Talk(data)
 
     heard: list[StemsplitError] = []
-    with mock.patch.object(transport, "_Talk", talk), mock.patch.object(transport.time, "sleep"):
+    with mock.patch.object(transport, "Talk", talk), mock.patch.object(transport.time, "sleep"):
         for ask in (lambda: remote.list_files(_REPO), lambda: remote.describe(_REPO, "a.yaml")):
             try:
                 ask()

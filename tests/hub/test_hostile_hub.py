@@ -33,7 +33,7 @@ from stemsplit.errors import (
     NotOnHubError,
     UsageError,
 )
-from stemsplit.hub import download, transport
+from stemsplit.hub import download, talk, transport
 from stemsplit.hub.cache import HubRepo
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.remote import list_files
@@ -300,8 +300,8 @@ def test_a_body_that_drips_is_given_up(
 def test_headers_that_drip_and_bodies_that_stop_are_given_up(
     hub: Hub, repo: HubRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(transport, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(talk, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(talk, "STALL_SECONDS", 0.2)
 
     def stopping() -> Iterator[bytes]:
         yield CONTENT[:5000]
@@ -315,6 +315,23 @@ def test_headers_that_drip_and_bodies_that_stop_are_given_up(
     with pytest.raises(HubUnreachableError, match="Cannot fetch someone/model"):
         list_files(repo)
     assert time.monotonic() - started < 60
+
+
+def test_who_has_set_more_patience_has_it(
+    hub: Hub, repo: HubRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(talk, "STALL_SECONDS", 0.01)
+
+    def late(_: Request) -> Reply | None:
+        time.sleep(0.3)
+        return None
+
+    hub.reply = late
+    with pytest.raises(HubUnreachableError, match="Cannot fetch"):
+        list_files(repo)
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "60")
+    assert sorted(list_files(repo)[1]) == sorted(FILES)
 
 
 def test_a_broken_transfer_goes_on_by_itself(hub: Hub, repo: HubRepo) -> None:
