@@ -11,8 +11,6 @@ libsndfile loses the rest of a damaged file, and ffmpeg only the damaged frames.
 
 from __future__ import annotations
 
-import errno
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -27,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
+from stemsplit.audio.container import open_container
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.info import AudioInfo, display_path
 from stemsplit.audio.mp4_boxes import read_movie_timescale
@@ -41,28 +40,6 @@ _MP4_TOLERANCE_SAMPLES = 4096
 # What encoders add to fill their last frames, and ffmpeg does not always drop.
 _MAX_PADDING_SAMPLES = 2304
 
-# A playlist named song.mp3 must not make ffmpeg open other files or the network. The file itself
-# is opened by Python, so no protocol is needed at all.
-_NO_PROTOCOLS = {"protocol_whitelist": "none"}
-
-# Tags in an unknown encoding are no reason to refuse a song. From version 19 on, PyAV bears them
-# unasked, and no longer knows the argument.
-_AV_VERSION = int(av.__version__.partition(".")[0])
-_ANY_TAGS = {"metadata_errors": "replace"} if _AV_VERSION < 19 else {}
-
-
-class _SeekableFile(io.FileIO):
-    """A file in which ffmpeg may seek to the impossible positions that a damaged file names.
-
-    If `seek` raised, PyAV would print the traceback on stderr; ffmpeg knows negative results.
-    """
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        try:
-            return super().seek(offset, whence)
-        except OSError as error:
-            return -(error.errno or errno.EINVAL)
-
 
 @contextmanager
 def open_pyav(path: Path, stream: int = 0) -> Iterator[Decoded]:
@@ -71,16 +48,8 @@ def open_pyav(path: Path, stream: int = 0) -> Iterator[Decoded]:
     Raises:
         AudioReadError: ffmpeg does not know the format, or there is no such audio in it.
     """
-    with _SeekableFile(path) as file:
-        try:
-            container = av.open(file, options=_NO_PROTOCOLS, **_ANY_TAGS)
-        except (av.FFmpegError, ValueError) as error:
-            raise AudioReadError(
-                f"{display_path(path)} is not audio that stemsplit can read.",
-                hint="If it plays elsewhere, convert it to wav or flac.",
-            ) from error
-        with container:
-            yield _decoded(path, container, stream)
+    with open_container(path) as container:
+        yield _decoded(path, container, stream)
 
 
 def _decoded(path: Path, container: Any, index: int) -> Decoded:

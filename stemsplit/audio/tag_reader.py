@@ -1,29 +1,32 @@
-"""Tags of any file that mutagen reads."""
+"""Tags of a file, from everything in it that has some."""
 
 from __future__ import annotations
 
-import base64
 import io
-import os
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import mutagen
-from mutagen.apev2 import APETextValue, APEv2
-from mutagen.asf import ASFByteArrayAttribute, ASFTags
-from mutagen.flac import Picture as FlacPicture
-from mutagen.id3 import ID3
-from mutagen.mp4 import MP4Tags
-
 from stemsplit.audio.info import display_path
-from stemsplit.audio.tags import FIELDS, FRONT_COVER, Picture, Tags, make_tags
+from stemsplit.audio.matroska_tags import matroska_tags
+from stemsplit.audio.screening import Screening, screen
+from stemsplit.audio.tag_sources import (
+    Found,
+    ape_tags,
+    container_tags,
+    id3v1_tags,
+    id3v2_tags,
+    native_tags,
+)
+from stemsplit.audio.tags import Picture, Tags, make_tags
+from stemsplit.errors import StemsplitError
 
-# A picture that is only a link has this in place of its type.
-_LINK = "-->"
-
-_Text = dict[str, list[str]]
+# Kinds in which the screening sees all texts: there are none where it saw none.
+_SEEN = ("wav", "avi", "w64", "aiff", "caf")
+_NATIVE = ("flac", "ogg", "mp4", "asf")
+# Streams with tags before and behind them.
+_STREAMS = ("other", "ape")
 
 
 class _TagFile(io.BufferedReader):
@@ -32,144 +35,106 @@ class _TagFile(io.BufferedReader):
     mutagen asks for as many as a damaged header says, and Python would set aside 4 GiB at once.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self._num_bytes = os.fstat(self.fileno()).st_size
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self._num_bytes = raw.seek(0, 2)
 
     def read(self, size: int | None = -1, /) -> bytes:
         num_left = max(self._num_bytes - self.tell(), 0)
         return super().read(num_left if size is None or size < 0 else min(size, num_left))
 
 
+@dataclass(frozen=True, slots=True)
+class _Song:
+    path: Path
+    screening: Screening
+    file: _TagFile
+
+
 def read_tags(path: Path) -> Tags:
-    """The file's tags and pictures; none, with a warning, if they are damaged."""
+    """The file's tags and pictures; a warning tells what is damaged, or out of all measure.
+
+    Where several parts of the file have a field, the first of `_PRECEDENCE` has the word.
+    """
     try:
-        with _TagFile(path) as opened:
-            file = mutagen.File(opened)
-        if file is None:
-            return Tags()
-        return make_tags(_text(file.tags), list(_pictures(file)))
-    # Parsers trip over damaged tags in every way there is, and the music does not need them.
-    except Exception as error:
-        return Tags(
-            warnings=(
-                f"The tags of {display_path(path)} could not be read "
-                f"({type(error).__name__}): the stems get no more than a title.",
-            )
-        )
+        screening = screen(path)
+        if screening.kind in _SEEN and not screening.num_entries:
+            return Tags(warnings=screening.hidden)
+        file = _TagFile(screening.open(path))
+    except (OSError, StemsplitError) as error:
+        return Tags(warnings=(_unread(path, error, is_all=True),))
+    with file:
+        return _merged(_Song(path, screening, file))
 
 
-def _text(tags: Any) -> _Text:
-    if isinstance(tags, ID3):
-        return _id3(tags)
-    if isinstance(tags, MP4Tags):
-        return _mp4(tags)
-    if isinstance(tags, ASFTags):
-        return _asf(tags)
-    if isinstance(tags, APEv2):
-        return _ape(tags)
-    # Vorbis comments have no public base class; files without tags have None.
-    return {} if tags is None else _vorbis(tags)
-
-
-def _id3(tags: ID3) -> _Text:
-    text: _Text = {}
-    for name, names in FIELDS.items():
-        if not names.id3:
+def _merged(song: _Song) -> Tags:
+    text: dict[str, list[str]] = {}
+    pictures: tuple[Picture, ...] = ()
+    errors: list[Exception] = []
+    for read in _PRECEDENCE:
+        try:
+            found = read(song)
+        # Parsers trip over damaged tags in every way there is, and the music does not need them.
+        except Exception as error:
+            errors.append(error)
             continue
-        for frame in tags.getall(names.id3):
-            # Comments with a name are a program's own: iTunes keeps Sound Check there.
-            if getattr(frame, "desc", ""):
-                continue
-            values = frame.genres if names.id3 == "TCON" else frame.text
-            values = [values] if isinstance(values, str) else values
-            text.setdefault(name, []).extend(str(value) for value in values)
-    return text
+        if found is not None:
+            for name, values in found.text.items():
+                if any(values):
+                    text.setdefault(name, values)
+            pictures = pictures or found.pictures
+    tags = make_tags(text, pictures)
+    is_all = not tags.text and not tags.pictures
+    # What is hidden may make the rest look damaged.
+    warnings = song.screening.hidden or tuple(_unread(song.path, e, is_all=is_all) for e in errors)
+    return replace(tags, warnings=(*warnings, *tags.warnings))
 
 
-def _mp4(tags: MP4Tags) -> _Text:
-    text: _Text = {}
-    for name, names in FIELDS.items():
-        text[name] = [_mp4_text(value) for value in tags.get(names.mp4, [])]
-    return text
+def _unread(path: Path, error: Exception, *, is_all: bool) -> str:
+    what = "The tags" if is_all else "Some tags"
+    so = ": the stems get no more than a title" if is_all else ""
+    return f"{what} of {display_path(path)} could not be read ({type(error).__name__}){so}."
 
 
-def _mp4_text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, tuple):  # a number and a total; 0 stands for none
-        return "/".join(str(number) if number else "" for number in value)
-    return str(value) if value else ""
+def _native(song: _Song) -> Found | None:
+    if song.screening.kind == "matroska":
+        return matroska_tags(song.file, song.screening.matroska)
+    return native_tags(song.file) if song.screening.kind in _NATIVE else None
 
 
-def _vorbis(tags: Any) -> _Text:
-    return _first_of(tags, {name: names.vorbis for name, names in FIELDS.items()})
+def _id3v2(song: _Song) -> Found | None:
+    tags = song.screening.id3
+    return id3v2_tags(song.file, *tags[0]) if tags else None
 
 
-def _ape(tags: APEv2) -> _Text:
-    texts = {key: list(value) for key, value in tags.items() if isinstance(value, APETextValue)}
-    folded = {key.casefold(): values for key, values in texts.items()}
-    return _first_of(
-        folded,
-        {name: tuple(key.casefold() for key in names.ape) for name, names in FIELDS.items()},
-    )
+def _ape(song: _Song) -> Found | None:
+    return ape_tags(song.file) if song.screening.kind in _STREAMS else None
 
 
-def _first_of(tags: Any, spellings: dict[str, tuple[str, ...]]) -> _Text:
-    text: _Text = {}
-    for name, keys in spellings.items():
-        found = [key for key in keys if key in tags]
-        if found:
-            text[name] = [str(value) for value in tags[found[0]]]
-    return text
+def _container(song: _Song) -> Found | None:
+    if song.screening.kind in (*_STREAMS, "flac", "ogg", "asf"):
+        return None
+    # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
+    from stemsplit.audio.container import attached_pictures, open_container
+
+    with open_container(song.path) as container:
+        metadata = [container.metadata, *(_without_title(s) for s in container.streams.audio[:1])]
+        return container_tags(metadata, list(attached_pictures(container)))
 
 
-def _asf(tags: ASFTags) -> _Text:
-    return {
-        name: [
-            str(value)
-            for value in tags.get(names.asf, [])
-            if not isinstance(value, ASFByteArrayAttribute)
-        ]
-        for name, names in FIELDS.items()
-    }
+def _without_title(stream: Any) -> dict[str, str]:
+    """What a stream says about itself; its title is "stereo" or the like."""
+    return {key: value for key, value in stream.metadata.items() if key.casefold() != "title"}
 
 
-def _pictures(file: Any) -> Iterator[Picture]:
-    tags = file.tags
-    if isinstance(tags, ID3):
-        for frame in tags.getall("APIC"):
-            if frame.mime != _LINK:
-                yield Picture(frame.mime, int(frame.type), frame.data)
-    elif isinstance(tags, MP4Tags):
-        for cover in tags.get("covr", []):
-            yield Picture("", FRONT_COVER, bytes(cover))
-    elif isinstance(tags, ASFTags):
-        for value in tags.get("WM/Picture", []):
-            yield _asf_picture(value.value)
-    elif isinstance(tags, APEv2):
-        if "Cover Art (Front)" in tags:
-            # A file name comes first.
-            yield Picture("", FRONT_COVER, tags["Cover Art (Front)"].value.split(b"\0", 1)[1])
-    else:
-        # FLAC has blocks of its own, and the Ogg formats keep such blocks in a comment.
-        blocks = [
-            FlacPicture(base64.b64decode(text))
-            for text in (tags or {}).get("METADATA_BLOCK_PICTURE", [])
-        ]
-        for block in [*getattr(file, "pictures", []), *blocks]:
-            if block.mime != _LINK:
-                yield Picture(block.mime, block.type, block.data)
+def _id3v1(song: _Song) -> Found | None:
+    return id3v1_tags(song.file) if song.screening.kind in _STREAMS else None
 
 
-def _asf_picture(value: bytes) -> Picture:
-    """WM_PICTURE: kind, size, then type and description as UTF-16 with a zero at the end."""
-    kind, size = struct.unpack_from("<BI", value)
-    start = 5
-    for _ in range(2):
-        while value[start : start + 2] != b"\0\0":
-            if start >= len(value):
-                raise ValueError("the picture has no end of its description")
-            start += 2
-        start += 2
-    return Picture("", kind, value[start : start + size])
+_PRECEDENCE: tuple[Callable[[_Song], Found | None], ...] = (
+    _native,  # Vorbis comments, the lists of MP4, Matroska and Windows Media
+    _id3v2,
+    _ape,
+    _container,  # what only ffmpeg reads: LIST/INFO, texts of AIFF, QuickTime and CAF, ...
+    _id3v1,  # texts of 30 letters
+)

@@ -23,51 +23,106 @@ FRONT_COVER = 3
 
 
 class Names(NamedTuple):
-    """How the formats call a field. Where there are several names, the first is written."""
+    """How the formats call a field. Where there are several names, the first is written.
+
+    `plain` are those of ffmpeg, which are also what people and programs write where a format lets
+    them choose; small letters stand for any.
+    """
 
     id3: str
     mp4: str
     vorbis: tuple[str, ...]
     ape: tuple[str, ...]
     asf: str
+    plain: tuple[str, ...]
 
 
 # What iTunes has no atom for.
 _FREE_FORM = "----:com.apple.iTunes:"
 
 FIELDS: Mapping[str, Names] = {
-    "title": Names("TIT2", "©nam", ("TITLE",), ("Title",), "Title"),
-    "artist": Names("TPE1", "©ART", ("ARTIST",), ("Artist",), "Author"),
+    "title": Names("TIT2", "©nam", ("TITLE",), ("Title",), "Title", ("title",)),
+    "artist": Names(
+        "TPE1", "©ART", ("ARTIST",), ("Artist",), "Author", ("artist", "author", "performer")
+    ),
     "albumartist": Names(
         "TPE2",
         "aART",
         ("ALBUMARTIST", "ALBUM ARTIST"),
         ("Album Artist", "AlbumArtist"),
         "WM/AlbumArtist",
+        ("album_artist", "albumartist", "album artist", "album/artist"),
     ),
-    "album": Names("TALB", "©alb", ("ALBUM",), ("Album",), "WM/AlbumTitle"),
-    "date": Names("TDRC", "©day", ("DATE", "YEAR"), ("Year", "Date"), "WM/Year"),
-    "genre": Names("TCON", "©gen", ("GENRE",), ("Genre",), "WM/Genre"),
-    "tracknumber": Names("TRCK", "trkn", ("TRACKNUMBER",), ("Track",), "WM/TrackNumber"),
-    "tracktotal": Names("", "", ("TRACKTOTAL", "TOTALTRACKS"), (), ""),
-    "discnumber": Names("TPOS", "disk", ("DISCNUMBER",), ("Disc",), "WM/PartOfSet"),
-    "disctotal": Names("", "", ("DISCTOTAL", "TOTALDISCS"), (), ""),
-    "composer": Names("TCOM", "©wrt", ("COMPOSER",), ("Composer",), "WM/Composer"),
-    "bpm": Names("TBPM", "tmpo", ("BPM", "TEMPO"), ("BPM",), "WM/BeatsPerMinute"),
+    "album": Names(
+        "TALB", "©alb", ("ALBUM",), ("Album",), "WM/AlbumTitle", ("album", "product", "album/title")
+    ),
+    "date": Names(
+        "TDRC",
+        "©day",
+        ("DATE", "YEAR"),
+        ("Year", "Date"),
+        "WM/Year",
+        ("date", "year", "date_released", "date_recorded", "creationdate"),
+    ),
+    "genre": Names("TCON", "©gen", ("GENRE",), ("Genre",), "WM/Genre", ("genre",)),
+    "tracknumber": Names(
+        "TRCK",
+        "trkn",
+        ("TRACKNUMBER",),
+        ("Track",),
+        "WM/TrackNumber",
+        ("track", "tracknumber", "track number", "part_number"),
+    ),
+    "tracktotal": Names(
+        "", "", ("TRACKTOTAL", "TOTALTRACKS"), (), "", ("tracktotal", "totaltracks")
+    ),
+    "discnumber": Names(
+        "TPOS", "disk", ("DISCNUMBER",), ("Disc",), "WM/PartOfSet", ("disc", "discnumber")
+    ),
+    "disctotal": Names("", "", ("DISCTOTAL", "TOTALDISCS"), (), "", ("disctotal", "totaldiscs")),
+    "composer": Names("TCOM", "©wrt", ("COMPOSER",), ("Composer",), "WM/Composer", ("composer",)),
+    "bpm": Names(
+        "TBPM",
+        "tmpo",
+        ("BPM", "TEMPO"),
+        ("BPM",),
+        "WM/BeatsPerMinute",
+        ("bpm", "tbpm", "tmpo", "tempo"),
+    ),
     "key": Names(
-        "TKEY", _FREE_FORM + "initialkey", ("INITIALKEY", "KEY"), ("InitialKey",), "WM/InitialKey"
+        "TKEY",
+        _FREE_FORM + "initialkey",
+        ("INITIALKEY", "KEY"),
+        ("InitialKey",),
+        "WM/InitialKey",
+        ("initialkey", "initial_key", "tkey", "key", "key signature"),
     ),
-    "isrc": Names("TSRC", _FREE_FORM + "ISRC", ("ISRC",), ("ISRC",), "WM/ISRC"),
-    "comment": Names("COMM", "©cmt", ("COMMENT", "DESCRIPTION"), ("Comment",), "Description"),
-    "copyright": Names("TCOP", "cprt", ("COPYRIGHT",), ("Copyright",), "Copyright"),
+    "isrc": Names("TSRC", _FREE_FORM + "ISRC", ("ISRC",), ("ISRC",), "WM/ISRC", ("isrc", "tsrc")),
+    "comment": Names(
+        "COMM",
+        "©cmt",
+        ("COMMENT", "DESCRIPTION"),
+        ("Comment",),
+        "Description",
+        ("comment", "comments", "description", "annotation"),
+    ),
+    "copyright": Names("TCOP", "cprt", ("COPYRIGHT",), ("Copyright",), "Copyright", ("copyright",)),
     "publisher": Names(
         "TPUB",
         _FREE_FORM + "LABEL",
         ("LABEL", "PUBLISHER", "ORGANIZATION"),
         ("Label",),
         "WM/Publisher",
+        ("publisher", "label", "organization"),
     ),
-    "lyrics": Names("USLT", "©lyr", ("LYRICS", "UNSYNCEDLYRICS"), ("Lyrics",), "WM/Lyrics"),
+    "lyrics": Names(
+        "USLT",
+        "©lyr",
+        ("LYRICS", "UNSYNCEDLYRICS"),
+        ("Lyrics",),
+        "WM/Lyrics",
+        ("lyrics", "unsyncedlyrics", "uslt"),
+    ),
 }
 
 _MANY_LINES = ("comment", "lyrics")
