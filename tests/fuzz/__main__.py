@@ -29,6 +29,7 @@ _IMPORTED_LATE = (
     *("encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32_be", "encodings.utf_32_le"),
     *("encodings.utf_16", "encodings.utf_32", "encodings.utf_8_sig", "encodings.cp437"),
     *("encodings.unicode_escape", "encodings.raw_unicode_escape", "encodings.latin_1"),
+    *("encodings.cp932", "encodings.cp1252", "_codecs_jp", "_multibytecodec"),
 )
 """What libraries load for some inputs only; loaded before, so that an import is a finding."""
 

@@ -272,7 +272,7 @@ class _Child:
         if isinstance(path, int):  # a descriptor, whose opening was seen
             return True
         name = os.path.realpath(os.fsdecode(path))  # type: ignore[call-overload]
-        return name == os.devnull or name.startswith(self._output + os.sep)
+        return name in (os.devnull, self._output) or name.startswith(self._output + os.sep)
 
 
 def _address_space(field_name: str) -> int:
