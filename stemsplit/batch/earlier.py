@@ -1,9 +1,10 @@
 """What becomes of the files of earlier runs.
 
-The outputs of one run are a set. Outputs that are only chosen otherwise belong to it as well:
-`--stems vocals` today and `--stems drums` tomorrow are two stems of one set. Where the new outputs
-take the place of some of another set (of another bit depth, model or song), what is left of that is
-of no use beside them and is removed. Sets that are not touched stay: those in another format, say.
+The outputs of one run are a set, and those that are only chosen otherwise belong to it as well:
+`--stems vocals` today and `--stems drums` tomorrow are two stems of one set (`set_of`). Where the
+new outputs take the place of some of another set (of another bit depth, model or song), what is
+left of that is of no use beside them and is removed. Sets that are not touched stay: those in
+another format, say.
 
 A file is removed or replaced only as long as it is ours, byte for byte. The order makes every
 moment safe to be killed in: the new record knows all files, and which of them are to go (`stale`);
@@ -13,16 +14,17 @@ the outputs get their names; the stale files are removed; the record forgets wha
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stemsplit.audio.info import display_path
 from stemsplit.audio.place import remove_folders
-from stemsplit.batch.fingerprint import Change
+from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.outputs import Entry
 from stemsplit.batch.record import (
+    dict_at,
     earlier_entries,
     is_ours,
     output_entries,
@@ -31,34 +33,28 @@ from stemsplit.batch.record import (
 )
 from stemsplit.quoting import listed
 
-_OWN_SET = 0
-"""The set of a record's outputs. Others are counted back; until 0.5 they were not told apart."""
-
 
 def earlier_outputs(
-    record: Mapping[str, Any] | None,
-    folder: Path,
-    outputs: Sequence[Entry],
-    changes: Collection[Change] = (),
+    record: Mapping[str, Any] | None, folder: Path, outputs: Sequence[Entry], own_set: str
 ) -> list[dict[str, Any]]:
     """What a new record with `outputs` has to remember of an old one: files that are still there.
 
-    `changes`: in what the new outputs differ from those of `record`. Files that are to be replaced
-    are among the entries until they are, and `stale` are those that are to be removed.
+    `own_set`: that of the new outputs. Files that are to be replaced are among the entries until
+    they are, and `stale` are those that are to be removed.
     """
     record = record or {}
-    age = 0 if all(change.is_choice_of_outputs for change in changes) else 1
-    entries = [{**entry, "set": _OWN_SET} for entry in output_entries(record)]
-    entries += earlier_entries(record)
-    for entry in entries:
-        if isinstance(entry.get("set"), int):
-            entry["set"] += age
+    found_set = set_of(dict_at(record, "fingerprint"))
+    entries = [
+        {**entry, "set": found_set, "gain_db": record.get("gain_db")}
+        for entry in output_entries(record)
+    ]
+    entries += earlier_entries(record)  # until 0.5, sets were not told apart there
     new = {output["file"]: output["sha256"] for output in outputs}
     torn = {
         entry.get("set")
         for entry in entries
         if entry["file"] in new and entry.get("sha256") != new[entry["file"]]
-    } - {None, _OWN_SET}
+    } - {None, own_set}
     known = set(new.items())
     kept = []
     for entry in entries:
@@ -71,7 +67,7 @@ def earlier_outputs(
 
 
 def _entry(entry: Mapping[str, Any], *, stale: bool) -> dict[str, Any]:
-    keys = ("file", "sha256", "bytes", "prefixes", "set")
+    keys = ("file", "sha256", "bytes", "prefixes", "set", "gain_db")
     kept = {key: entry[key] for key in keys if key in entry}
     return {**kept, "stale": True} if stale else kept
 
@@ -84,31 +80,31 @@ def is_settled(record: Mapping[str, Any] | None) -> bool:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The files of earlier runs, by their names in the record.
 
-    Those `removed` were stale. Of those that are still there, the `fitting` belong to the set of
-    the new outputs, the `others` to sets of their own.
+    Those `removed` were stale. The `fitting` are still there, and belong to the set of the outputs:
+    with each, by how much it is louder than it would be beside them, in dB.
     """
 
     removed: tuple[str, ...] = ()
-    fitting: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    fitting: Mapping[str, float] = field(default_factory=dict)
 
-    def words(self, louder_db: float = 0.0) -> list[str]:
-        """What became of them, in sentences. `louder_db`: how much louder the fitting ones are."""
+    def words(self) -> list[str]:
+        """What became of them, in sentences."""
         sentences = []
         if self.removed:
             sentences.append(f"{_names(self.removed)} of the earlier stems: removed.")
         if self.fitting:
-            level = ""
-            if abs(louder_db) >= 0.005:
-                relation = "louder" if louder_db > 0 else "quieter"
-                level = f", {abs(louder_db):.2f} dB {relation} than they would be now"
-            sentences.append(f"{_names(self.fitting)} of an earlier run: still there{level}.")
-        if self.others:
-            sentences.append(f"{_names(self.others)} of an earlier run: still there.")
+            sentences.append(f"{_names(self.fitting)} of an earlier run: still there.")
+        levels = {name: louder for name, louder in self.fitting.items() if abs(louder) >= 0.005}
+        if levels:
+            apart = max(levels.values(), key=abs)
+            sentences.append(
+                f"They have another level than these, by {abs(apart):.2f} dB "
+                f"({'louder' if apart > 0 else 'quieter'})."
+            )
         return sentences
 
 
@@ -129,12 +125,19 @@ def settle(record_file: Path) -> Settled:
             kept.append(entry)
     if kept != record.get("earlier", []):
         write_record(record_file, {**record, "earlier": kept})
-    left = [entry for entry in kept if entry["file"] not in names]
-    return Settled(
-        removed=tuple(removed),
-        fitting=tuple(each["file"] for each in left if each.get("set") == _OWN_SET),
-        others=tuple(each["file"] for each in left if each.get("set") != _OWN_SET),
-    )
+    own_set, own_gain = set_of(dict_at(record, "fingerprint")), record.get("gain_db")
+    fitting = {
+        entry["file"]: _apart(entry.get("gain_db"), own_gain)
+        for entry in kept
+        if entry["file"] not in names and entry.get("set") == own_set
+    }
+    return Settled(tuple(removed), fitting)
+
+
+def _apart(gain_db: object, own_db: object) -> float:
+    if isinstance(gain_db, int | float) and isinstance(own_db, int | float):
+        return gain_db - own_db
+    return 0.0
 
 
 def _remove(entry: Entry, folder: Path) -> bool:
@@ -157,5 +160,5 @@ def _remove(entry: Entry, folder: Path) -> bool:
     return True
 
 
-def _names(files: Sequence[str]) -> str:
+def _names(files: Iterable[str]) -> str:
     return listed(map(display_path, files))

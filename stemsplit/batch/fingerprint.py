@@ -7,7 +7,7 @@ library stays finished:
   default. One that has come since and is not used redoes nothing.
 * An option that only the record knows counts if it said anything: null, false, 0, "" and [] do not.
 * An option without which another one says nothing does not count (a seed without random shifts).
-* Whose default changes keeps its finished tracks if the new default was asked for, and no others.
+* After a default has changed, tracks that were made with the old one are redone, and no others.
 * An option means the same for ever. If the value that stands for "as if it were not there" is
   neither the default nor nothing, it goes into `_NEUTRAL`.
 
@@ -20,6 +20,7 @@ counted up when it sounds different. Songs that should be redone all the same ne
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -53,6 +54,7 @@ _WORDS = {
     "end_seconds": "end",
     "segment_seconds": "segment",
 }
+_NOTHING = {"stems": "all", "two_stems": "none", "then": "none"}
 
 
 def fingerprint(*, input_sha256: str, chain: Chain, encoding: Values) -> dict[str, Any]:
@@ -80,17 +82,13 @@ class Change:
     before: Any
     now: Any
 
-    @property
-    def is_choice_of_outputs(self) -> bool:
-        """Whether only other outputs are wanted, which sound as they did."""
-        return self.name in _CHOICE_OF_OUTPUTS
-
     def __str__(self) -> str:
         """As one would say it: "bit depth 32f -> 24"."""
         word = _WORDS.get(self.name, self.name.replace("_", " "))
         if self.name == "input_sha256":
             return "the song has changed"
-        before, now = _shown(self.before), _shown(self.now)
+        nothing = _NOTHING.get(self.name, "default")
+        before, now = _shown(self.before, nothing), _shown(self.now, nothing)
         return f"another {word}" if before == now else f"{word} {before} -> {now}"
 
 
@@ -109,15 +107,69 @@ def changes(found: Values, wanted: Values, *, ignored: Collection[str] = ()) -> 
             differing += _changed_options(key, before, now)
         elif _comparable(before) != _comparable(now) and (before or now):
             differing.append(Change(key, before, now))
+    if any(change.name in _CHOICE_OF_OUTPUTS for change in differing):
+        # Of a model only the networks that the chosen outputs need are loaded, and known.
+        return [change for change in differing if not _is_same_model(change)]
     return differing
+
+
+def set_of(fingerprint: Values) -> str:
+    """8 hexadecimal digits for outputs that belong together: those that are only chosen otherwise.
+
+    What is at its default does not count, nor the precision, nor which networks of the model ran:
+    those that the chosen stems needed.
+    """
+    fingerprint = json.loads(json.dumps(fingerprint))
+    model = fingerprint.get("model")
+    said: dict[str, Any] = {
+        "song": fingerprint.get("input_sha256"),
+        "model": model.get("name") if isinstance(model, dict) else None,
+    }
+    for part in _OPTIONS:
+        values = fingerprint.get(part)
+        values = values if isinstance(values, dict) else {}
+        neutral = _neutral_values(part)
+        said[part] = {
+            name: value
+            for name, value in values.items()
+            if _counts(name, values)
+            and name not in _CHOICE_OF_OUTPUTS
+            and (value != neutral[name] if name in neutral else value)
+        }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _is_same_model(change: Change) -> bool:
+    """Whether the change is only in which networks of a model ran."""
+    before, now = change.before, change.now
+    if change.name != "model" or not (isinstance(before, dict) and isinstance(now, dict)):
+        return False
+    ran, runs = _networks(before), _networks(now)
+    common = ran.keys() & runs.keys()
+    return before.get("name") == now.get("name") and all(ran[key] == runs[key] for key in common)
+
+
+def _networks(model: Values) -> dict[str, Any]:
+    """The digests of a model's networks, by signature."""
+    parts = model.get("parts")
+    found: dict[str, Any] = {}
+    for part in (model, *(parts if isinstance(parts, list) else ())):
+        networks = part.get("networks") if isinstance(part, dict) else None
+        found |= _comparable(networks) if isinstance(networks, dict) else {}
+    return found
+
+
+def _counts(name: str, *options: Values) -> bool:
+    """Whether an option says anything beside the others, in any of the `options`."""
+    condition = _ONLY_WITH.get(name)
+    return condition is None or any(values.get(condition) for values in options)
 
 
 def _changed_options(part: str, before: Any, now: Any) -> Iterator[Change]:
     before, now = (value if isinstance(value, dict) else {} for value in (before, now))
     neutral = _neutral_values(part)
     for name in dict.fromkeys([*now, *before]):
-        condition = _ONLY_WITH.get(name)
-        if condition is not None and not (before.get(condition) or now.get(condition)):
+        if not _counts(name, before, now):
             continue
         then = before.get(name, neutral.get(name))
         today = now.get(name, neutral.get(name))
@@ -148,13 +200,13 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, nothing: str) -> str:
     if isinstance(value, dict):
         return str(value.get("name", "other"))
     if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(_shown(each, nothing) for each in value) or "none"
     if value is None:
-        return "default"
+        return nothing
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -18,7 +18,7 @@ from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.outputs import is_blank
-from stemsplit.batch.record import missing_outputs, owns
+from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
@@ -211,10 +211,9 @@ class TrackPlan:
 
     def changes(self, record: Mapping[str, Any]) -> list[Change]:
         """In what the outputs of `record` differ from what is wanted."""
-        found = record.get("fingerprint")
         # Who left the precision to us has what was wanted, whatever an earlier run computed in.
         ignored = ["precision"] if self.any_precision else []
-        return changes(found if isinstance(found, dict) else {}, self.wanted, ignored=ignored)
+        return changes(dict_at(record, "fingerprint"), self.wanted, ignored=ignored)
 
     def missing(self, record: Mapping[str, Any]) -> list[str]:
         """The names of the outputs that are not where they should be, or not as we left them."""

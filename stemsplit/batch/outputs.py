@@ -38,11 +38,14 @@ def describe(path: Path) -> dict[str, Any]:
 
 def is_entry(value: object) -> bool:
     """Whether this is an entry, of a file below the record's folder and nowhere else."""
-    file = value.get("file") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return False
+    file = value.get("file")
     if not isinstance(file, str) or "\0" in file:
         return False
     path = PurePath(file)
-    return not path.anchor and ".." not in path.parts
+    is_text = all(isinstance(value.get(key, ""), str) for key in ("sha256", "prefixes", "set"))
+    return is_text and not path.anchor and ".." not in path.parts
 
 
 def is_blank(path: Path) -> bool:

@@ -78,9 +78,7 @@ def missing_outputs(
     A file whose size and time of change are those that were recorded is not read again: hashing
     the stems of ten thousand songs takes most of an hour.
     """
-    measured = record.get("measured")
-    times = measured.get("modified_ns") if isinstance(measured, dict) else None
-    times = times if isinstance(times, dict) else {}
+    times = dict_at(dict_at(record, "measured"), "modified_ns")
     intact = {
         (entry.get("stem"), entry["file"])
         for entry in output_entries(record)
@@ -91,6 +89,15 @@ def missing_outputs(
         for name, path in outputs.items()
         if (name, os.path.relpath(path, folder)) not in intact
     ]
+
+
+def other_names(record: Mapping[str, Any], outputs: Mapping[str, Path], folder: Path) -> bool:
+    """Whether the record at `folder` has any of the `outputs` under another name."""
+    names = {entry.get("stem"): entry["file"] for entry in output_entries(record)}
+    return any(
+        name in names and names[name] != os.path.relpath(path, folder)
+        for name, path in outputs.items()
+    )
 
 
 def owns(record: Mapping[str, Any] | None, folder: Path, path: Path) -> bool:
@@ -143,6 +150,12 @@ def output_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 def earlier_entries(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The files of earlier runs in the record."""
     return _entries(record, "earlier")
+
+
+def dict_at(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object of that name in a record; an empty one if there is none."""
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _entries(record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

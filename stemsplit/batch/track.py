@@ -24,6 +24,7 @@ from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.batch.beside import Beside
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
+from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.outputs import describe
@@ -128,7 +129,7 @@ def _separate(
             **_record(result, track, session),
             "fingerprint": plan.wanted,
             "outputs": outputs,
-            "earlier": earlier_outputs(previous, plan.folder, outputs, redo.changes),
+            "earlier": earlier_outputs(previous, plan.folder, outputs, set_of(plan.wanted)),
             "measured": {
                 "seconds": round(result.seconds, 3),
                 "modified_ns": {
@@ -139,7 +140,7 @@ def _separate(
         }
         _publish(writer, plan.record_file, record)
         settled = settle(plan.record_file)
-    return replace(result, warnings=[*redo.words(settled, result.gain_db), *result.warnings])
+    return replace(result, warnings=[*redo.words(settled), *result.warnings])
 
 
 def _new_writer(
@@ -183,7 +184,7 @@ def _publish(
         writer.publish()
     except BaseException:
         # The new record knows the old outputs too; without any of ours there is nothing to know.
-        if not earlier_outputs(record, record_file.parent, []):
+        if not earlier_outputs(record, record_file.parent, [], own_set=""):
             record_file.unlink(missing_ok=True)
         raise
 

@@ -105,7 +105,7 @@ def test_stems_that_are_only_chosen_otherwise_stay_beside_each_other(
     result = run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == wavs("bass")
     assert result.warnings == [
-        "Separated again: stems default -> bass, residual on -> off, bit depth 24 -> 32f. "
+        "Separated again: stems all -> bass, residual on -> off, bit depth 24 -> 32f. "
         "drums.wav, other.wav, vocals.wav, residual.wav, no_vocals.wav of the earlier stems: "
         "removed."
     ]
@@ -119,9 +119,9 @@ def test_stems_that_fit_but_for_their_level_say_so(job: Job, folder: Path) -> No
     second = run(job, mixes=("all = drums + bass + other + vocals",))
     assert second.gain_db < -5
     assert second.warnings == [
-        "Separated again: stems vocals, drums -> default, mixes none -> all = drums + bass + other "
-        f"+ vocals. vocals.wav, drums.wav of an earlier run: still there, {-second.gain_db:.2f} dB "
-        "louder than they would be now."
+        "Separated again: stems vocals, drums -> all, mixes none -> all = drums + bass + other + "
+        "vocals. vocals.wav, drums.wav of an earlier run: still there. They have another level "
+        f"than these, by {-second.gain_db:.2f} dB (louder)."
     ]
     assert files(folder) == wavs("all", "drums", "vocals")
 
@@ -131,16 +131,26 @@ def test_a_set_that_is_not_touched_stays_whole(job: Job, folder: Path) -> None:
     result = run(replace(job, encoding=FLAC))
     flacs = [f"{name}.flac" for name in FOUR]
     assert files(folder) == sorted([*flacs, *wavs(*FOUR, "residual")])
-    assert result.warnings == [
-        "Separated again: residual on -> off, format wav -> flac. drums.wav, bass.wav, other.wav, "
-        "vocals.wav, residual.wav of an earlier run: still there."
-    ]
+    assert result.warnings == ["Separated again: residual on -> off, format wav -> flac."]
     # Of two sets the one goes that is touched.
     run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == sorted([*flacs, *wavs("bass")])
     # And the other one is still known as ours.
     run(replace(job, encoding=Encoding(container="flac", subtype="16")), stems=("bass",))
     assert files(folder) == ["bass.flac", *wavs("bass")]
+
+
+def test_a_set_is_known_again_after_others(job: Job, folder: Path) -> None:
+    """The 24 bit files are one set, though flac came in between, and though the gain differs."""
+    write_sndfile(job.song.path, 4 * tone(3_000), subtype="FLOAT")
+    run(job, mixes=("all = drums + bass + other + vocals",), stems=("drums", "vocals"))
+    run(replace(job, encoding=FLAC), stems=("bass",))
+    result = run(job, stems=("vocals",))
+    assert files(folder) == sorted(["bass.flac", *wavs("all", "drums", "vocals")])
+    assert (
+        "drums.wav, all.wav of an earlier run: still there. They have another level than these, by "
+        "6.02 dB (quieter)."
+    ) in result.warnings[0]
 
 
 def test_another_song_of_that_name_replaces_all_of_the_first_one(job: Job, folder: Path) -> None:
@@ -157,6 +167,16 @@ def test_missing_stems_are_named(job: Job, folder: Path) -> None:
     run(job)
     (folder / "bass.wav").unlink()
     assert run(job).warnings == ["Separated again: not as the last run left it: bass."]
+
+
+def test_other_names_for_the_same_stems_are_a_second_copy(job: Job) -> None:
+    by_model = replace(job, template="{track}/{stem} ({model}).{ext}")
+    run(by_model, stems=("bass",))
+    result = run(replace(job, template="{track}/{stem}.{ext}"), stems=("bass",))
+    assert result.warnings == [
+        "Separated again: other names for the files. bass (toy).wav of an earlier run: still there."
+    ]
+    assert files(job.output_dir / "song") == ["bass (toy).wav", "bass.wav", "stemsplit.json"]
 
 
 def test_to_overwrite_needs_no_words(job: Job) -> None:
@@ -190,6 +210,23 @@ def test_a_record_of_0_4_does_not_say_which_files_were_one_set(job: Job, folder:
     write_record(folder / "stemsplit.json", record)
     run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == sorted([*(f"{name}.flac" for name in FOUR), *wavs("bass")])
+
+
+@pytest.mark.parametrize(
+    "junk", [{"set": []}, {"sha256": {}}, {"bytes": "1"}, {"prefixes": 3}, {"gain_db": "loud"}]
+)
+def test_a_record_with_junk_in_it_is_no_defect(job: Job, folder: Path, junk: Any) -> None:
+    run(job)
+    record = read_record(folder / "stemsplit.json")
+    assert record is not None
+    (folder / "old.wav").write_bytes(b"")
+    earlier = [{"file": "old.wav", "sha256": "0", "bytes": 1, "set": "0", **junk}]
+    fingerprint = {**record["fingerprint"], "options": [], "encoding": {"clip": []}}
+    write_record(
+        folder / "stemsplit.json", {**record, "earlier": earlier, "fingerprint": fingerprint}
+    )
+    assert run(job).status == "done"
+    assert run(job).status == "skipped"
 
 
 @pytest.mark.parametrize("file", ["../mine.wav", "/etc/hostname", "link/mine.wav", "..", "a\0b"])

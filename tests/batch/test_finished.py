@@ -102,6 +102,17 @@ def test_another_template_in_the_same_folder_is_not_finished(music: Path, stemsp
     assert song["status"] == "skipped"
 
 
+def test_fewer_networks_of_a_model_are_no_other_model(music: Path, stemsplit: Run) -> None:
+    """Of its two networks, the drums need one."""
+    folder = music / "0.4.0" / "networks"
+    (song,) = stemsplit(*command("networks"), "-o", str(folder), "--stems", "drums")
+    assert song["warnings"] == [
+        "Separated again: stems all -> drums. bass.wav, other.wav, vocals.wav of an earlier run: "
+        "still there."
+    ]
+    assert len(list(folder.rglob("*.wav"))) == 4
+
+
 def fingerprint(**options: Any) -> dict[str, Any]:
     return {
         "input_sha256": "0" * 64,
