@@ -41,6 +41,9 @@ chunk lies, with silence behind it. `reflect`: the same, but behind it is its ow
 has more than half of the samples of a full chunk.
 """
 
+MIN_CHUNK_SECONDS = 0.1
+"""Of what may be asked for: in shorter ones there is no music to be heard."""
+
 _FADES_PER_CHUNK = 10
 
 
@@ -53,7 +56,8 @@ class ChunkPolicy:
     the chunk. How much it reads:
 
     * `fixed_length`: always a full chunk and its context (a network that knows only its training
-      length);
+      length), but of a track that is shorter than a chunk no more than that track, or than the
+      network's `own_chunk_samples` if these are more;
     * otherwise the smallest sufficient length among `min_length_samples + k * length_step_samples`,
       k = 0, 1, ... (convolutions without leftover samples). The defaults, 0 and 1, accept any.
 
@@ -61,6 +65,7 @@ class ChunkPolicy:
     it as many more as bring the track to the next multiple of a chunk without two margins.
 
     `max_chunk_samples` bounds what a user may ask for with `--segment` (None: no bound).
+    `own_chunk_samples`: what a chunk had before it was `resized` (None: what it has).
     """
 
     chunk_samples: int
@@ -74,6 +79,7 @@ class ChunkPolicy:
     min_length_samples: int = 0
     length_step_samples: int = 1
     max_chunk_samples: int | None = None
+    own_chunk_samples: int | None = None
 
     def __post_init__(self) -> None:
         if self.chunk_samples < 1:
@@ -116,12 +122,18 @@ class ChunkPolicy:
         samples = self.chunk_samples if chunk_samples is None else chunk_samples
         if self.max_chunk_samples is not None:
             samples = min(samples, self.max_chunk_samples)
+        own_samples = self.own_chunk_samples or self.chunk_samples
         # The hop is rounded down, not the overlap: so do the reference implementations.
         if overlap is None:
             hop_samples = self.hop_samples * samples // self.chunk_samples
         else:
             hop_samples = int((1 - overlap) * samples)
-        return replace(self, chunk_samples=samples, overlap_samples=samples - max(1, hop_samples))
+        return replace(
+            self,
+            chunk_samples=samples,
+            overlap_samples=samples - max(1, hop_samples),
+            own_chunk_samples=None if own_samples == samples else own_samples,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +202,11 @@ class ChunkPlan:
             stop += step - stop % step
         return range(self.origin - border, stop + border)
 
+    @property
+    def longest_chunk(self) -> int:
+        """The most samples that any chunk has: there may be less than a full one to cut."""
+        return min(self.policy.chunk_samples, len(self.grid))
+
     def __len__(self) -> int:
         if not self.span:
             return 0
@@ -201,7 +218,7 @@ class ChunkPlan:
         policy, grid = self.policy, self.grid
         start = grid.start + (self._num_skipped + index) * policy.hop_samples
         stop = min(start + policy.chunk_samples, grid.stop)
-        read_samples = policy.fitted_length(stop - start)
+        read_samples = self._read_samples(stop - start)
         centred = policy.tail == "centre"
         left = (read_samples - (stop - start)) // 2 if centred else policy.context_samples
         read_stop = start - left + read_samples
@@ -214,6 +231,15 @@ class ChunkPlan:
             border_samples=self.border_samples,
             reflected_samples=max(0, read_stop - grid.stop) if reflects else 0,
         )
+
+    def _read_samples(self, num_samples: int) -> int:
+        """What the network reads for a chunk of `num_samples`."""
+        policy = self.policy
+        fitted = policy.fitted_length(num_samples)
+        if not policy.fixed_length:
+            return fitted
+        enough = max(len(self.grid), policy.own_chunk_samples or policy.chunk_samples)
+        return min(fitted, enough + 2 * policy.context_samples)
 
     def __iter__(self) -> Iterator[Chunk]:
         return (self[index] for index in range(len(self)))
@@ -239,30 +265,32 @@ class ChunkPlan:
         A chunk cut short by the end has the left part of a full one's, but for Hann windows, which
         end where it ends.
         """
-        num_samples, hop = self.policy.chunk_samples, self.policy.hop_samples
+        full, hop, length = self.policy.chunk_samples, self.policy.hop_samples, chunk.num_samples
         if self.policy.window == "triangle":
-            return _triangle(num_samples)[: chunk.num_samples]
+            return _triangle(full, length)
         if self.policy.window == "hann":
             # Where two chunks share no more than a sample, it would be 0 in both of them.
             overlaps = self.policy.overlap_samples > 1
-            return _hann(chunk.num_samples) if overlaps else torch.ones(chunk.num_samples)
-        window = torch.ones(num_samples)
+            return _hann(length) if overlaps else torch.ones(length)
+        window = torch.ones(length)
         # Ramps no longer than the overlap: where one chunk has weight 0 another one has more.
-        fade = min(num_samples // _FADES_PER_CHUNK, self.policy.overlap_samples)
-        if chunk.start + hop < self.grid.stop:  # not the last one
-            window[num_samples - fade :] = torch.linspace(1, 0, fade)
+        fade = min(full // _FADES_PER_CHUNK, self.policy.overlap_samples)
+        fading_out = length - (full - fade)
+        if chunk.start + hop < self.grid.stop and fading_out > 0:  # not the last one
+            window[full - fade :] = torch.linspace(1, 0, fade)[:fading_out]
         if chunk.start > self.grid.start:  # not the first one
-            window[:fade] = torch.linspace(0, 1, fade)
-        return window[: chunk.num_samples]
+            window[:fade] = torch.linspace(0, 1, fade)[:length]
+        return window
 
 
-def _triangle(num_samples: int) -> Tensor:
-    left = num_samples // 2
-    right = num_samples - left
-    window = torch.empty(num_samples)
+def _triangle(num_samples: int, length: int) -> Tensor:
+    """The first `length` of its `num_samples`: a user's chunk may be longer than memory."""
+    left = min(num_samples // 2, length)
+    highest = num_samples - num_samples // 2
+    window = torch.empty(length)
     torch.arange(1, left + 1, out=window[:left])
-    torch.arange(right, 0, -1, out=window[left:])
-    return window.div_(right)
+    torch.arange(highest, highest - (length - left), -1, out=window[left:])
+    return window.div_(highest)
 
 
 def _hann(num_samples: int) -> Tensor:

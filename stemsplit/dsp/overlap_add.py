@@ -62,8 +62,8 @@ class OverlapAdd:
 
     def __init__(self, plan: ChunkPlan, *, num_stems: int, num_channels: int) -> None:
         self._plan = plan
-        self._sum = torch.zeros(num_stems, num_channels, plan.policy.chunk_samples)  # [S, C, T]
-        self._weight = torch.zeros(plan.policy.chunk_samples)  # [T]
+        self._sum = torch.zeros(num_stems, num_channels, plan.longest_chunk)  # [S, C, T]
+        self._weight = torch.zeros(plan.longest_chunk)  # [T]
         self._num_added = 0
 
     def add(self, chunk: Chunk, estimate: Tensor) -> StemBlock:

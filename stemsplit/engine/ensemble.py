@@ -11,6 +11,8 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.models.spec import InputScaling, Model
 
+_ENDLESS_SAMPLES = 1 << 40
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnsembleMember:
@@ -95,7 +97,7 @@ class Ensemble:
         """How `model` cuts the mixture, after what the bag and the user say about it."""
         seconds = self._segment_seconds(options)
         return model.spec.chunking.resized(
-            chunk_samples=None if seconds is None else int(self.sample_rate * seconds),
+            chunk_samples=None if seconds is None else _whole_samples(seconds * self.sample_rate),
             overlap=self.overlap if options.overlap is None else options.overlap,
         )
 
@@ -114,6 +116,11 @@ class Ensemble:
 
     def _segment_seconds(self, options: SeparationOptions) -> float | None:
         return self.segment_seconds if options.segment_seconds is None else options.segment_seconds
+
+
+def _whole_samples(num_samples: float) -> int:
+    """As an integer, which infinity is not; above all that a song could have it does not matter."""
+    return int(min(num_samples, _ENDLESS_SAMPLES))
 
 
 def differing_property(models: Sequence[Model], *, joined: bool = False) -> str | None:

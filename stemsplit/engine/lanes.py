@@ -20,6 +20,7 @@ from torch import Tensor
 from stemsplit.dsp.chunking import Chunk, ChunkPlan
 from stemsplit.dsp.overlap_add import OverlapAdd, StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
+from stemsplit.engine.call import Call
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
@@ -117,6 +118,22 @@ def run_lanes(
         runtime.queue.abandon([result for _, part in on_the_way for result in part.results])
 
 
+def check_memory(lanes: Sequence[Lane], runtime: Runtime) -> None:
+    """Raises a `DeviceMemoryError` if the device has no room for the lanes' chunks."""
+    for lane in lanes:
+        for num_samples, call in _calls(lane, runtime).items():
+            runtime.chunk_memory.check(call, num_samples)
+
+
+def _calls(lane: Lane, runtime: Runtime) -> dict[int, Call]:
+    """How the network is called for the chunks of which it reads so many samples."""
+    counts = Counter(chunk.num_read_samples for chunk in lane.plan)
+    return {
+        num_samples: runtime.call_for(lane.model, lane.rows, num_chunks=count)
+        for num_samples, count in counts.items()
+    }
+
+
 def first_sample_read(lanes: Sequence[Lane]) -> int:
     """The first sample of the mixture that any of the lanes reads; it may lie before the track."""
     return min((lane.plan.needs_from(0) for lane in lanes if len(lane.plan)), default=0)
@@ -151,11 +168,7 @@ class _LaneRunner:
         self._chunks = list(lane.plan)
         self._num_sent = 0
         self._num_done = 0
-        counts = Counter(chunk.num_read_samples for chunk in self._chunks)
-        self._calls = {
-            num_samples: runtime.call_for(lane.model, lane.rows, num_chunks=count)
-            for num_samples, count in counts.items()
-        }
+        self._calls = _calls(lane, runtime)
         self._shares = torch.tensor(lane.shares)[:, None, None]  # [S, 1, 1]
         self._overlap_add = OverlapAdd(
             lane.plan, num_stems=len(lane.rows), num_channels=mixture.num_channels

@@ -6,9 +6,11 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEMS
+from stemsplit.dsp.chunking import MIN_CHUNK_SECONDS
 from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import UnknownStemError, UsageError, check_choice
 
@@ -74,12 +76,22 @@ class SeparationOptions:
             raise UsageError(f"`shifts` must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
             raise UsageError(f"`overlap` must be at least 0 and below 1, got {self.overlap}.")
-        if self.segment_seconds is not None and not (
-            math.isfinite(self.segment_seconds) and self.segment_seconds >= 0.1
-        ):
-            raise UsageError(f"`segment` must be at least 0.1 seconds, got {self.segment_seconds}.")
+        self._check_segment()
         if isinstance(self.sample_rate, int) and not 1_000 <= self.sample_rate <= 768_000:
             raise UsageError(f"`sample_rate` must be 1000 to 768000 Hz, got {self.sample_rate}.")
+
+    def _check_segment(self) -> None:
+        seconds = self.segment_seconds
+        if seconds is None:
+            return
+        if not isinstance(seconds, Real) or not (
+            math.isfinite(seconds) and seconds >= MIN_CHUNK_SECONDS
+        ):
+            raise UsageError(
+                f"`segment` must be a finite number and at least {MIN_CHUNK_SECONDS} seconds, "
+                f"got {seconds!r}.",
+                hint="Any number beyond the song makes one chunk of it.",
+            )
 
     def _check_stem_file(self) -> None:
         if self.stems or self.two_stems or self.residual or self.mixes:

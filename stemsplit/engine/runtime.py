@@ -19,6 +19,7 @@ from stemsplit.engine.batches import (
     next_power_of_two,
 )
 from stemsplit.engine.call import Call
+from stemsplit.engine.chunk_memory import ChunkMemory
 from stemsplit.engine.device_names import check_device_name, split_device_names
 from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
@@ -50,7 +51,7 @@ class _Prepared:
 class Runtime:
     """The device, the precision of the networks, and how many chunks they see at once.
 
-    `queue` is where all of them are called.
+    `queue` is where all of them are called, `chunk_memory` what is asked before that.
     """
 
     device: torch.device
@@ -59,6 +60,7 @@ class Runtime:
     batch_size: int | None
     """As it was asked for; None is decided for each network."""
     queue: DeviceQueue
+    chunk_memory: ChunkMemory
     _prepared: MutableMapping[Model, _Prepared] = field(default_factory=WeakKeyDictionary)
 
     def prepare(self, model: Model) -> str:
@@ -189,6 +191,7 @@ def _new_runtime(device: torch.device, precision: Precision, batch_size: int | N
         precision=precision,
         batch_size=batch_size,
         queue=DeviceQueue(device, BatchLimit(device)),
+        chunk_memory=ChunkMemory(device),
     )
 
 

@@ -16,6 +16,7 @@ from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.checks import Checks, TrackMeters
+from stemsplit.engine.lanes import check_memory
 from stemsplit.engine.mix import OutputMix
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import (
@@ -51,6 +52,9 @@ class TrackSeparation:
 
     Making one reads the whole mixture once (the first pass). `blocks()` reads it again. `parents`:
     outputs or stems that something else will be made of. Those that are no outputs come after them.
+
+    Raises:
+        DeviceMemoryError: the chunks that the options ask for do not fit into memory.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class TrackSeparation:
         self._stems = needed_stems(blend.stems, self.outputs)
         self._parts = [part for part in blend.parts if any(map(part.shares.get, self._stems))]
         self.source_samples, self._passes = self._first_pass()
+        for each in self._passes:
+            check_memory(each.lanes, runtime)
         self.num_samples = len(self._passes[0].timeline.output_range)
         self._meters = TrackMeters(
             outputs=[output.name for output in self.outputs],

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from stemsplit.dsp.chunking import MIN_CHUNK_SECONDS
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.plain_data import parse_yaml
 from stemsplit.quoting import listed, quoted, reason
@@ -108,8 +109,10 @@ def _parse_segment(value: object, origin: str) -> float | None:
     if isinstance(value, str) and value in _ABSENT:
         return None
     seconds = _parse_number(value, origin)
-    if seconds <= 0:
-        raise CheckpointError(f"{origin}: `segment` must be over 0 seconds, got {seconds:g}.")
+    if seconds < MIN_CHUNK_SECONDS:
+        raise CheckpointError(
+            f"{origin}: `segment` must be at least {MIN_CHUNK_SECONDS} seconds, got {seconds:g}."
+        )
     return seconds
 
 

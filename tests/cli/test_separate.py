@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from stemsplit.engine import chunk_memory
 from stemsplit.version import __version__
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit
@@ -383,3 +384,40 @@ def test_a_dry_run_knows_the_range(stemsplit: Stemsplit) -> None:
     assert result.exit_code == 0, result.stderr
     assert "0:03 of music to separate, about 0:0" in result.stderr
     assert not Path("separated").exists()
+
+
+@pytest.mark.parametrize("seconds", ["2000", "1e9", "1e300"])
+def test_a_segment_beyond_the_song_is_the_song(
+    stemsplit: Stemsplit, song: Path, seconds: str
+) -> None:
+    result = stemsplit(song, "-m", "spectral", "--segment", seconds)
+    assert result.exit_code == 0, result.stderr
+    assert soundfile.info("separated/spectral/song/drums.wav").frames == 22_050
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-1", "0", "0.05"])
+def test_a_segment_that_is_no_length_is_bad_usage(
+    stemsplit: Stemsplit, song: Path, seconds: str
+) -> None:
+    result = stemsplit(song, "-m", "spectral", "--segment", seconds)
+    assert result.exit_code == 2
+    assert "--segment must be a finite number and at least 0.1 seconds, got" in result.stderr
+    assert not Path("separated").exists()
+
+
+def test_a_segment_that_no_memory_holds_is_refused_in_words(
+    stemsplit: Stemsplit, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = write_sndfile(song.with_name("long.wav"), tone(44_100 * 40), subtype="PCM_16")
+    monkeypatch.setattr(chunk_memory, "_free_bytes", lambda _: 50_000_000)
+    result = stemsplit(song, long, "-m", "spectral", "--segment", "1e9")
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert re.search(r"A chunk of 40\.0 s would take about \d{3} MB of memory, and 50 MB", said)
+    assert re.search(r"Use --segment [2-9] or less\.", said)
+    assert files_below(Path("separated/spectral")) == ["song", *files_of_song()]
+
+
+def files_of_song() -> list[str]:
+    names = [*(f"{stem}.wav" for stem in sorted(STEMS)), "stemsplit.json"]
+    return [f"song/{name}" for name in sorted(names)]

@@ -89,15 +89,17 @@ def test_the_network_reads_a_length_it_accepts_with_the_chunk_in_its_place(
     for chunk in plan:
         read = chunk.num_read_samples
         left, right = chunk.start - chunk.read_start, chunk.read_stop - chunk.stop
-        assert read == policy.fitted_length(chunk.num_samples)
         assert min(left, right) >= context
         if policy.tail == "centre":
             assert right - left in (0, 1)  # an odd sample goes to the right, as in the reference
         else:
             assert left == context
         if policy.fixed_length:
-            assert read == policy.chunk_samples + 2 * context
+            own = policy.own_chunk_samples or policy.chunk_samples
+            enough = max(own, len(plan.grid))
+            assert read == min(policy.chunk_samples, enough) + 2 * context
         else:
+            assert read == policy.fitted_length(chunk.num_samples)
             assert (read - policy.min_length_samples) % policy.length_step_samples == 0
         filled = policy.tail == "reflect" and 2 * chunk.num_samples > policy.chunk_samples
         assert chunk.reflected_samples == (max(0, chunk.read_stop - plan.grid.stop) * filled)
@@ -171,6 +173,51 @@ def test_a_longer_segment_than_the_model_allows_is_brought_down() -> None:
     policy = ChunkPolicy(chunk_samples=80, overlap_samples=20, max_chunk_samples=80)
     assert policy.resized(chunk_samples=1000).chunk_samples == 80
     assert policy.resized(chunk_samples=40).chunk_samples == 40
+
+
+@given(plans())
+def test_weights_are_the_left_part_of_a_full_chunk_s(plan: ChunkPlan) -> None:
+    """Only what a chunk has of them is computed; in every bit they are what they were."""
+    policy = plan.policy
+    full, fade = policy.chunk_samples, min(policy.chunk_samples // 10, policy.overlap_samples)
+    for chunk in plan:
+        window = torch.ones(full)
+        if policy.window == "triangle":
+            half = full // 2
+            rising, falling = torch.arange(1, half + 1), torch.arange(full - half, 0, -1)
+            window = torch.cat([rising, falling]).float() / (full - half)
+        elif policy.window == "fade":
+            if chunk.start + policy.hop_samples < plan.grid.stop:
+                window[full - fade :] = torch.linspace(1, 0, fade)
+            if chunk.start > plan.grid.start:
+                window[:fade] = torch.linspace(0, 1, fade)
+        else:
+            continue  # these end where the chunk ends
+        assert torch.equal(plan.weights(chunk), window[: chunk.num_samples])
+
+
+@pytest.mark.parametrize("window", ["triangle", "fade"])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_chunk_is_never_longer_than_the_track(window: Any, fixed: bool) -> None:
+    own = ChunkPolicy(chunk_samples=1000, overlap_samples=250, window=window, fixed_length=fixed)
+    for samples in (1 << 20, 1 << 40):  # would be 16 TB
+        policy = own.resized(chunk_samples=samples)
+        for length, read in ((300, 1000 if fixed else 300), (5000, 5000)):
+            plan = ChunkPlan(num_samples=length, policy=policy)
+            (chunk,) = plan
+            assert (chunk.num_samples, chunk.num_read_samples) == (length, read)
+            assert plan.longest_chunk == length == len(plan.weights(chunk))
+            estimate = torch.rand(1, 2, length)
+            block = OverlapAdd(plan, num_stems=1, num_channels=2).add(chunk, estimate)
+            assert torch.allclose(block.samples, estimate)
+
+
+def test_what_a_chunk_had_at_first_is_remembered() -> None:
+    policy = ChunkPolicy(chunk_samples=80, overlap_samples=20, fixed_length=True)
+    longer = policy.resized(chunk_samples=500)
+    assert longer.own_chunk_samples == 80
+    assert longer.resized(chunk_samples=700, overlap=0.5).own_chunk_samples == 80
+    assert longer.resized(chunk_samples=80) == policy
 
 
 def test_the_triangle_is_symmetric_and_never_zero() -> None:

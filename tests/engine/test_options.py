@@ -28,7 +28,10 @@ from tests.models.random_models import hdemucs, htdemucs
         ({"overlap": 1.0}, "`overlap` must be at least 0 and below 1, got 1.0"),
         ({"overlap": -0.1}, "got -0.1"),
         ({"segment_seconds": 0.0}, "at least 0.1 seconds, got 0.0"),
-        ({"segment_seconds": float("nan")}, "got nan"),
+        ({"segment_seconds": float("nan")}, "`segment` must be a finite number .* got nan"),
+        ({"segment_seconds": float("inf")}, "`segment` must be a finite number .* got inf"),
+        ({"segment_seconds": -5.0}, "at least 0.1 seconds, got -5.0"),
+        ({"segment_seconds": "20"}, "`segment` must be a finite number .* got '20'"),
         ({"sample_rate": 10}, "`sample_rate` must be 1000 to 768000 Hz, got 10"),
     ],
 )
