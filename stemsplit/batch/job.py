@@ -17,6 +17,7 @@ from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
+from stemsplit.batch.originals import kinship, recorded_original
 from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.template import output_path, record_path
@@ -25,7 +26,7 @@ from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
-from stemsplit.errors import AudioReadError
+from stemsplit.errors import AudioReadError, OutputExistsError
 
 Action = Literal["new", "redo", "skip"]
 
@@ -203,11 +204,25 @@ class TrackPlan:
         return track_key(self.record_file)
 
     def action(self, record: Mapping[str, Any] | None) -> Action:
-        """What there is to do if `record` is what earlier runs left."""
+        """What there is to do if `record` is what earlier runs left.
+
+        Raises:
+            OutputExistsError: it is about another song, and its stems may not be replaced.
+        """
         if record is None:
             return "new"
-        is_finished = not self.changes(record) and not self.missing(record)
-        return "skip" if is_finished and not self.job.overwrite else "redo"
+        if self.job.overwrite:
+            return "redo"
+        if not self.changes(record) and not self.missing(record):
+            return "skip"
+        if not kinship(record, self.job.song.path, lambda _: str(self.wanted["input_sha256"])):
+            raise OutputExistsError(
+                f"The stems of {display_path(recorded_original(record) or 'another song')} are "
+                f"where those of {display_path(self.job.song.path)} should go.",
+                hint="Use `overwrite` to replace them, or a `template` that tells the songs apart, "
+                "by {original_ext} or {root}.",
+            )
+        return "redo"
 
     def changes(self, record: Mapping[str, Any]) -> list[Change]:
         """In what the outputs of `record` differ from what is wanted."""

@@ -9,56 +9,18 @@ called depends on the other songs of a run only until it has a record.
 from __future__ import annotations
 
 import functools
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import Identifier
 from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, Session, plan_record
+from stemsplit.batch.originals import Kinship, kinship, recorded_original
 from stemsplit.batch.record import read_record
 from stemsplit.batch.template import DEFAULT_TEMPLATE, finer_templates
-from stemsplit.errors import AudioReadError
-
-
-class Kinship(IntEnum):
-    """How sure it is that a record is about a song."""
-
-    NONE = 0
-    """It is about another one, whose stems must stay."""
-    MOVED = 1
-    """Its original had the same file name, and is not there any more."""
-    CONTENT = 2
-    """Its original had the same bytes."""
-    FILE = 3
-    """Its original is the same file, under another path."""
-    PATH = 4
-    """Its original is there where the song is."""
-
-
-def kinship(record: Mapping[str, Any], song: Path, digest: Callable[[Path], str]) -> Kinship:
-    """How the record is related to a song. `digest` is asked only where the path does not tell."""
-    recorded = _text(record, "input", "path")
-    if recorded is not None:
-        if Path(recorded) == song.absolute():
-            return Kinship.PATH
-        # A record may hold any text: ValueError is for a NUL in it.
-        with suppress(OSError, ValueError):
-            if os.path.samefile(recorded, song):  # noqa: PTH121 - Path raises the same
-                return Kinship.FILE
-    with suppress(AudioReadError):
-        if _text(record, "fingerprint", "input_sha256") == digest(song):
-            return Kinship.CONTENT
-    is_gone = recorded is None or not _exists(recorded)
-    if is_gone and (recorded is None or Path(recorded).name == song.name):
-        return Kinship.MOVED
-    return Kinship.NONE
 
 
 def name_apart(jobs: Sequence[Job], session: Session) -> list[Job]:
@@ -153,7 +115,7 @@ class _Namer:
             found = kinship(record, job.song.path, self._digest)
             if found:
                 yield _Claim(number, named, place, found)
-            elif (original := _text(record, "input", "path")) and "\0" not in original:
+            elif original := recorded_original(record):
                 owner = Song(Path(original), job.song.subfolder)
                 self._owners[place] = replace(job, song=owner)
             if found is Kinship.PATH:
@@ -161,16 +123,3 @@ class _Namer:
 
     def _place(self, job: Job) -> str:
         return self._identify(plan_record(job, self._session))
-
-
-def _text(record: Mapping[str, Any], part: str, key: str) -> str | None:
-    values = record.get(part)
-    text = values.get(key) if isinstance(values, dict) else None
-    return text if isinstance(text, str) else None
-
-
-def _exists(path: str) -> bool:
-    try:
-        return os.path.lexists(path)
-    except ValueError:
-        return False

@@ -29,11 +29,13 @@ def check_template(template: str) -> str:
     except ValueError as error:
         raise UsageError(f"`template` {template!r}: {error}.") from None
     fields = [name for _, name, _, _ in parts if name is not None]
-    plain = all(not spec and not conversion for _, _, spec, conversion in parts) and all(
-        f"{{{name}}}" in template for name in fields
+    # Put together again from plain fields it must be the same: nothing else is in the braces.
+    plain = "".join(
+        text.replace("{", "{{").replace("}", "}}") + ("" if name is None else f"{{{name}}}")
+        for text, name, _, _ in parts
     )
     unknown = [name for name in fields if name not in FIELDS]
-    if unknown or not plain:
+    if unknown or plain != template:
         raise UsageError(
             f"`template` {template!r} has the field {{{(unknown or fields)[0]}}}.",
             hint=f"Use plain {', '.join('{' + name + '}' for name in FIELDS)}.",
@@ -59,8 +61,11 @@ def finer_templates(template: str) -> Iterator[str]:
     """`template`, and then others made of it that tell more songs apart; the last one tells all.
 
     First by the folders that the songs are in, then by the extensions that they have, then by both.
+    Of a template with braces in the names themselves there are none.
     """
     yield template
+    if "{{" in template or "}}" in template:
+        return
     if "{track}" not in template:
         template = _below("{track}", template)
         yield template

@@ -52,6 +52,7 @@ def test_the_record_lies_where_all_stems_of_the_track_meet(template: str, record
         ("{stem!r}.wav", "field {stem}"),
         ("{stem:>9}.wav", "field {stem}"),
         ("{stem:}.wav", "field {stem}"),
+        ("{stem}/{stem:}.wav", "field {stem}"),
         ("{}/{stem}.wav", "field {}"),
         ("{track}.{ext}", "needs {stem}"),
         ("../{stem}.wav", "leaves the output folder"),

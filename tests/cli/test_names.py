@@ -216,6 +216,30 @@ def test_what_was_finished_stays_when_a_song_of_its_name_joins(
     assert [path.stat().st_mtime_ns for path in files] == [before[path] for path in files]
 
 
+def test_a_template_that_another_song_has_used_replaces_nothing_unasked(
+    stemsplit: Stemsplit, song: Path
+) -> None:
+    arguments = ("-m", "spectral", "--stems", "bass", "--template", "{track}/{stem}")
+    bass = Path("separated/song/bass.wav")
+    write_sndfile(Path("song.flac"), tone(3000))
+    assert stemsplit("song.flac", *arguments).exit_code == 0
+    before = bass.read_bytes()
+    for options in ((), ("--dry-run",)):
+        refused = stemsplit(song, *arguments, *options)
+        assert refused.exit_code == 1
+        flac = Path("song.flac").absolute()
+        assert f"The stems of {flac} are where those of {song} should go." in refused.stderr
+        assert "Use --overwrite to replace them, or a --template" in refused.stderr
+    assert bass.read_bytes() == before
+    assert stemsplit(song, *arguments, "--overwrite").exit_code == 0
+    assert bass.read_bytes() != before
+    # The same song may change, and move.
+    song.rename("moved.wav")
+    Path("new").mkdir()
+    write_sndfile(Path("new/song.wav"), tone(2000))
+    assert stemsplit("new/song.wav", *arguments).exit_code == 0
+
+
 @pytest.mark.parametrize("options", [("--dry-run",), ("--preview", "-q"), ()])
 def test_songs_of_two_albums_that_have_one_name_are_all_done(
     stemsplit: Stemsplit, wav: Path, options: tuple[str, ...]

@@ -6,8 +6,15 @@ import json
 from pathlib import Path
 
 from stemsplit.batch.fingerprint import changes
+from stemsplit.batch.originals import kinship, recorded_original
 from stemsplit.batch.record import missing_outputs, read_record, recorded_outputs
-from stemsplit.batch.template import FIELDS, check_template, output_path, record_path
+from stemsplit.batch.template import (
+    FIELDS,
+    check_template,
+    finer_templates,
+    output_path,
+    record_path,
+)
 from stemsplit.errors import StemsplitError
 from stemsplit.hub.bag import parse_bag
 from tests.fuzz.target import Target
@@ -67,6 +74,8 @@ def _read_record(path: Path) -> None:
         raise StemsplitError("There is no record that can be understood.")
     wanted = {name: path.with_name(f"{name}.wav") for name in ("bass", "drums")}
     assert missing_outputs(record, wanted, path.parent) == list(wanted)
+    assert "\0" not in (recorded_original(record) or "")
+    kinship(record, path, lambda song: song.name)
     found = record.get("fingerprint")
     if isinstance(found, dict):
         changes(found, _WANTED)
@@ -81,6 +90,7 @@ _TEMPLATE_SEEDS = (
 _TEMPLATE_WORDS = (
     *(b"..", b"../", b"/", b"\\", b"..\\", b"C:", b"C:\\", b"//host/share/", b"\\\\?\\", b"~"),
     *(b"{", b"}", b"{{", b"}}", b"{}", b"{0}", b"{stem}", b"{dir}", b"{track}", b"{ext}", b"\0"),
+    *(b"{root}", b"{original_ext}", b"{id}", b"{{stem}}", b"{stem:}", b".{original_ext}"),
     *(b"{stem!r}", b"{stem:>9999999999}", b"{stem.__class__}", b"{track[0]}", b"{stem:{ext}}"),
     *(b"\n", b"\x1b[31m", b"\xff", b"\xff", b"\x80", b"\xed\xa0\x80", b"CON", b"nul.", b"... "),
     *(b".", b" ", b"stemsplit.json", "\N{FULLWIDTH SOLIDUS}".encode(), b"a" * 300, b"%2e%2e%2f"),
@@ -93,10 +103,12 @@ def _use_template(path: Path) -> None:
     fields.update(zip(FIELDS, (v.decode(errors="surrogateescape") for v in values), strict=False))
     checked = check_template(template.decode(errors="surrogateescape"))
     root = Path("/out/put")
-    for file in (output_path(root, checked, fields), record_path(root, checked, fields)):
-        assert file != root
-        assert root in file.parents, f"{file} is outside"
-        assert ".." not in file.parts
+    for finer in finer_templates(checked):
+        assert check_template(finer) == finer
+        for file in (output_path(root, finer, fields), record_path(root, finer, fields)):
+            assert file != root
+            assert root in file.parents, f"{file} is outside"
+            assert ".." not in file.parts
 
 
 TEXT_TARGETS = {
