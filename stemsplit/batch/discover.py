@@ -41,11 +41,14 @@ class Song:
 
     @property
     def root(self) -> str:
-        """The name of the folder that was given, or that the song itself lies in if that was."""
+        """The name of the folder that was given, or that the song itself lies in if that was.
+
+        Without the dots that would hide it, and whatever goes there.
+        """
         folder = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 - resolves ".."
         for _ in filter(None, self.subfolder.split("/")):
             folder = folder.parent
-        return folder.name
+        return folder.name.lstrip(".")
 
     @property
     def place(self) -> str:

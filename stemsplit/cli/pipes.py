@@ -99,8 +99,8 @@ def _unfit(number: int, stream: TextIO) -> str:
 def _stdin_as_file(folder: Path) -> Iterator[Path]:
     """A file named `stdin` below `folder`, because two passes need the song twice.
 
-    It lies in a hidden folder of its own, with a lock by which the next run knows a folder whose
-    owner was killed.
+    It lies below a hidden folder of its own, with a lock by which the next run knows a folder whose
+    owner was killed; in another folder of its own name, by which it is told from other songs.
     """
     from filelock import FileLock
 
@@ -112,11 +112,11 @@ def _stdin_as_file(folder: Path) -> Iterator[Path]:
             hint="Send one with | or <.",
         )
     spool = folder / f"{_SPOOL}{secrets.token_hex(8)}"
-    song = spool / "stdin"
+    song = spool / "stdin" / "stdin"
     with writing(song):
         made_folders = make_folders(folder)
         _remove_orphans(folder)
-        spool.mkdir()
+        song.parent.mkdir(parents=True)
         lock = FileLock(spool / "lock", timeout=0)
         lock.acquire()
     try:

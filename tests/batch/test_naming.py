@@ -119,6 +119,11 @@ def test_songs_of_two_folders_are_told_apart_by_these(library: Library) -> None:
     }
 
 
+def test_no_song_gets_a_hidden_place(library: Library) -> None:
+    library.add(".A/1.flac", "B/1.flac")
+    assert library.places(".A", "B") == {".A/1.flac": "A/1", "B/1.flac": "B/1"}
+
+
 def test_folder_and_extension_together_tell_more_apart(library: Library) -> None:
     library.add("A/1.flac", "A/1.wav", "B/1.flac")
     assert library.places("A", "B") == {

@@ -41,6 +41,21 @@ def test_a_song_from_stdin_is_a_track_called_stdin(stemsplit: Stemsplit, song: P
     assert "already done: skipped" in again.stderr
 
 
+def test_a_song_from_stdin_is_told_from_a_file_of_that_name(song: Path) -> None:
+    data = song.read_bytes()
+    song.rename("stdin.wav")
+    arguments = ("-", "stdin.wav", *SPECTRAL, "--json")
+    for status in ("done", "skipped"):
+        result = pipe(data, *arguments)
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.count(f'"event": "{status}"') == 2
+    stems = sorted(Path("separated/spectral").rglob("vocals.wav"))
+    assert [stem.parent.relative_to("separated/spectral").as_posix() for stem in stems] == [
+        "stdin/stdin",
+        f"{Path.cwd().name}/stdin",
+    ]
+
+
 def test_what_comes_from_stdin_is_known_by_its_content(workplace: Path) -> None:
     samples = tone(44_100)
     path = write_pyav(workplace / "x.mp3", samples, codec="libmp3lame")
