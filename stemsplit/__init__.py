@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from stemsplit.engine.separation import SeparatedBlock, Separation
     from stemsplit.engine.separator import Separator
     from stemsplit.hub.catalog import list_models
+    from stemsplit.stages import Stage
 
 __all__ = [
     "SeparatedBlock",
     "Separation",
     "Separator",
+    "Stage",
     "StemsplitError",
     "__version__",
     "list_models",
@@ -35,6 +37,7 @@ _HOMES = {
     "SeparatedBlock": "stemsplit.engine.separation",
     "Separation": "stemsplit.engine.separation",
     "Separator": "stemsplit.engine.separator",
+    "Stage": "stemsplit.stages",
     "list_models": "stemsplit.hub.catalog",
 }
 

@@ -24,6 +24,7 @@ LEVELS = {
     "durable": 0,
     "errors": 0,
     "quoting": 0,
+    "stages": 0,
     "files": 0,
     "version": 0,
 }

@@ -19,7 +19,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.screening import MaskedFile, screen
 from stemsplit.audio.tags import FRONT_COVER, Picture
 from stemsplit.errors import AudioReadError

@@ -1,9 +1,11 @@
-"""Names of tracks and stems, which may be anything, as names of files."""
+"""Names that may be anything: of tracks and stems as names of files, of files as text."""
 
 from __future__ import annotations
 
 import os
 import re
+
+from stemsplit.errors import one_line
 
 _WINDOWS_FORBIDS = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 # Not files but devices, whatever the suffix; the digits are those of Latin-1, superscripts too.
@@ -22,3 +24,8 @@ def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
         name = _WINDOWS_FORBIDS.sub("_", name).rstrip(" .")
         name = f"_{name}" if _WINDOWS_DEVICE.match(name) else name
     return name if name.strip(".") else "_"
+
+
+def display_path(path: str | os.PathLike[str]) -> str:
+    """The path as one line that any terminal or JSON file takes, undecodable bytes as escapes."""
+    return one_line(os.fsdecode(path))

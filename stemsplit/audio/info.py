@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from stemsplit.errors import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,8 +94,3 @@ class StatsAccumulator:
             std=(self._squares / degrees) ** 0.5 if degrees > 0 else 0.0,
             peak=self._peak,
         )
-
-
-def display_path(path: str | os.PathLike[str]) -> str:
-    """The path as one line that any terminal or JSON file takes, undecodable bytes as escapes."""
-    return one_line(os.fsdecode(path))

@@ -14,7 +14,8 @@ from torch import Tensor
 from stemsplit.audio import aiff_header, caf_header, wav_header
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.decoded import Decoded
-from stemsplit.audio.info import AudioInfo, display_path
+from stemsplit.audio.file_names import display_path
+from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.linear import LinearAudio, UnclearHeaderError
 from stemsplit.errors import AudioReadError
 

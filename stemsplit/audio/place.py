@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.durable import sync_folder
 from stemsplit.errors import AudioWriteError, OutputExistsError
 

@@ -27,7 +27,8 @@ from torch import Tensor
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.container import open_container
 from stemsplit.audio.decoded import Decoded
-from stemsplit.audio.info import AudioInfo, display_path
+from stemsplit.audio.file_names import display_path
+from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.mp4_boxes import read_movie_timescale
 from stemsplit.errors import AudioReadError
 

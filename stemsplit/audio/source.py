@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -21,8 +20,10 @@ from torch import Tensor
 from stemsplit.audio.blocks import regroup
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.decoded import Decoded
-from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats, display_path
+from stemsplit.audio.file_names import display_path
+from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats
 from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
+from stemsplit.audio.readable import first_bytes, reading_errors
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.sndfile import open_sndfile
@@ -33,7 +34,6 @@ __all__ = [
     "AudioInfo",
     "StatsAccumulator",
     "TrackStats",
-    "check_readable",
     "hash_file",
     "probe",
     "read_blocks",
@@ -58,19 +58,8 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
     """
     path = Path(path)
-    with _readable(path), _open(path, 0, Damage()) as decoded:
+    with reading_errors(path), _open(path, 0, Damage()) as decoded:
         return decoded.info
-
-
-def check_readable(path: str | os.PathLike[str]) -> None:
-    """Finds out, without asking what is in it, whether there is a file that may be read.
-
-    Raises:
-        AudioReadError: missing, a link to nothing, a folder, a device, empty, not permitted.
-    """
-    path = Path(path)
-    with _readable(path):
-        _first_bytes(path)
 
 
 def read_blocks(
@@ -96,7 +85,7 @@ def read_blocks(
     path = Path(path)
     damage = Damage() if damage is None else damage
     damage.begin()
-    with _readable(path), _open(path, stream, damage) as decoded:
+    with reading_errors(path), _open(path, stream, damage) as decoded:
         info = decoded.info
         for block in regroup(decoded.blocks, block_samples=block_samples):
             _check_finite(block, damage.num_samples, info)
@@ -111,7 +100,7 @@ def hash_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     path = Path(path)
-    with _readable(path), open_regular(path) as file:
+    with reading_errors(path), open_regular(path) as file:
         while piece := file.read(_HASH_BYTES):
             digest.update(piece)
     return digest.hexdigest()
@@ -122,7 +111,7 @@ def _open(path: Path, stream: int, damage: Damage) -> Iterator[Decoded]:
     with ExitStack() as stack:
         decoded = None
         stack.enter_context(being_read(path))
-        magic = _first_bytes(path)
+        magic = first_bytes(path)
         if stream == 0 and magic.startswith(LINEAR_MAGIC):
             decoded = stack.enter_context(open_linear(path))
         if stream == 0 and decoded is None and magic.startswith(_SNDFILE_MAGIC):
@@ -155,57 +144,6 @@ def _with_layout(info: AudioInfo) -> AudioInfo:
     except AudioReadError:
         return info
     return replace(info, channels=channels) if len(channels) == info.num_channels else info
-
-
-def _first_bytes(path: Path) -> bytes:
-    """The file's magic number, once it is clear that there is a file with something in it."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioReadError(
-            f"{display_path(path)} is a folder.", hint="Name the audio files in it."
-        )
-    if not stat.S_ISREG(status.st_mode):
-        # Statistics and separation are two passes, and a pipe gives only one.
-        raise AudioReadError(
-            f"{display_path(path)} is not a regular file.", hint="Save the audio to a file first."
-        )
-    if status.st_size == 0:
-        raise AudioReadError(
-            f"{display_path(path)} is empty (0 bytes).", hint="Copy or download it again."
-        )
-    with path.open("rb") as file:
-        return file.read(4)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turns the operating system's errors into ours."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except PermissionError as error:
-        raise AudioReadError(
-            f"{display_path(path)} may not be read by this user.",
-            hint="Change its permissions, or copy it to a folder of your own.",
-        ) from error
-    except OSError as error:
-        raise AudioReadError(
-            f"{display_path(path)} cannot be read: {error.strerror or error}.",
-            hint="Check the path and the disk it is on.",
-        ) from error
-
-
-def _missing(path: Path) -> AudioReadError:
-    if path.is_symlink():
-        return AudioReadError(
-            f"{display_path(path)} is a link to {display_path(path.readlink())}, which does not "
-            "exist.",
-            hint="Connect the disk that it is on, or remove the link.",
-        )
-    return AudioReadError(
-        f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
-    )
 
 
 def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.matroska_tags import matroska_tags
 from stemsplit.audio.screening import Screening, screen
 from stemsplit.audio.tag_sources import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_writer import write_tags

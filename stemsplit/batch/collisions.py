@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
 from stemsplit.batch.template import finer_templates
 from stemsplit.errors import UsageError

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import logging
 import os
 import re
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from stemsplit.audio.info import display_path
-from stemsplit.audio.source import check_readable, probe
+from stemsplit.audio.file_names import display_path
+from stemsplit.audio.source import probe
 from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import counted
@@ -25,47 +24,6 @@ _AUDIO_NAME = re.compile(
 )
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Song:
-    """An input file, and the folder that it was found in relative to the one that was given.
-
-    `problem`: why it is clear already that nothing can be read there. Also a folder that was given
-    and holds no songs is a song with a problem, so that it fails like one, and stops no other.
-    """
-
-    path: Path
-    subfolder: str = ""
-    problem: AudioReadError | None = field(default=None, compare=False)
-
-    @property
-    def root(self) -> str:
-        """The name of the folder that was given, or that the song itself lies in if that was.
-
-        Without the dots that would hide it, and whatever goes there.
-        """
-        folder = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 - resolves ".."
-        for _ in filter(None, self.subfolder.split("/")):
-            folder = folder.parent
-        return folder.name.lstrip(".")
-
-    @property
-    def place(self) -> str:
-        """The song's path, without the links that lead to its folder: one for each song."""
-        # The folder is text already, and an absolute one outlives a change of directory.
-        folder = _without_links(os.path.abspath(self.path.parent))  # noqa: PTH100
-        return os.path.join(folder, self.path.name)  # noqa: PTH118
-
-    @property
-    def id(self) -> str:
-        """8 hexadecimal digits that stand for its place."""
-        return hashlib.sha256(os.fsencode(self.place)).hexdigest()[:8]
-
-
-@functools.lru_cache(maxsize=64)  # it asks the disk about each level
-def _without_links(folder: str) -> str:
-    return os.path.realpath(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +52,7 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
-            song = Song(given, problem=_problem(given))
+            song = Song.of_file(given)
             songs.setdefault(song.place, song)
             continue
         walk = _Walk(given, journal)
@@ -108,14 +66,6 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
         unreadable=tuple(folder for walk in walks for folder in walk.unreadable),
         dangling=tuple(link for walk in walks for link in walk.dangling),
     )
-
-
-def _problem(path: Path) -> AudioReadError | None:
-    try:
-        check_readable(path)
-    except AudioReadError as error:
-        return error
-    return None
 
 
 class _Walk:

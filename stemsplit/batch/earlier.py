@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import remove_folders
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.outputs import Entry

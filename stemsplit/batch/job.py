@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import track_key
 from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import hash_file
 from stemsplit.audio.stem_layout import STEM_FILE
-from stemsplit.batch.discover import Song
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
+from stemsplit.batch.note import Note
 from stemsplit.batch.originals import kinship, recorded_original
 from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import dict_at, missing_outputs, owns
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
@@ -60,47 +61,6 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JobResult:
-    """What became of a job. `redone`: an earlier run had begun or finished the track already.
-
-    `checks`: as in stemsplit.json (`stemsplit.engine.checks`); of a skipped track, those of the run
-    that finished it, if it made any.
-    """
-
-    input: Path
-    status: Literal["done", "skipped", "failed"]
-    outputs: Mapping[str, Path] = field(default_factory=dict)
-    duration_seconds: float = 0.0
-    seconds: float = 0.0
-    redone: bool = False
-    gain_db: float = 0.0
-    residual_db: float | None = None
-    warnings: Sequence[str] = ()
-    checks: Mapping[str, Any] | None = None
-    error: str | None = None
-
-    @property
-    def realtime_factor(self) -> float:
-        """Seconds of music per second of work."""
-        return self.duration_seconds / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def suspicions(self) -> list[str]:
-        """Why the separation has probably failed, though nothing went wrong on the way."""
-        found = (self.checks or {}).get("suspicions")
-        return [str(text) for text in found] if isinstance(found, list) else []
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        values = dataclasses.asdict(self)
-        values["input"] = str(self.input.absolute())
-        values["outputs"] = {name: str(path.absolute()) for name, path in self.outputs.items()}
-        values["warnings"] = list(self.warnings)
-        values["realtime_factor"] = round(self.realtime_factor, 3)
-        return values
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
     """What all jobs of a run share. `notes` go into every record, such as a replaced model.
 
@@ -110,7 +70,7 @@ class Session:
 
     chain: Chain
     runtime: Runtime
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
     others: Sequence[tuple[Chain, Runtime]] = ()
     journal: ReadingJournal | None = None
 

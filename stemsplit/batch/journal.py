@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import make_folders, remove_folders
 from stemsplit.audio.reading import kept
 from stemsplit.batch.lock import release

@@ -16,9 +16,11 @@ from stemsplit import quoting
 from stemsplit.audio.place import remove_folders
 from stemsplit.audio.reading import being_read
 from stemsplit.batch.crew import Crew, Tell
-from stemsplit.batch.job import Job, JobResult, Session, plan_outputs, plan_record
+from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
+from stemsplit.batch.note import Note
+from stemsplit.batch.results import JobResult
 from stemsplit.batch.track import run_job
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.hardware import cpu_memory, num_usable_cores
@@ -26,9 +28,17 @@ from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress
-from stemsplit.errors import ModelError, StemsplitError, UnknownStemError, one_line
+from stemsplit.errors import (
+    HubUnreachableError,
+    ModelError,
+    StemsplitError,
+    UnknownStemError,
+    one_line,
+)
+from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.hub.hub_errors import OtherAnswerError
+from stemsplit.stages import Stage, StageCallback, unheard
 
-DEFAULT_MODEL = "htdemucs"
 FALLBACK_MODEL = "spectral"
 
 _POLL_SECONDS = 0.5
@@ -46,7 +56,7 @@ def open_session(
     *,
     then: Sequence[tuple[str, str]] = (),
     offline: bool,
-    quiet: bool,
+    on_stage: StageCallback = unheard,
     reason: str = "",
     instead: str | None = None,
 ) -> Session:
@@ -66,7 +76,7 @@ def open_session(
 
     def load(name: str) -> Session:
         loaded = [
-            (load_chain(name, then, options, runtime, offline=offline, quiet=quiet), runtime)
+            (load_chain(name, then, options, runtime, offline=offline, on_stage=on_stage), runtime)
             for runtime in runtimes
         ]
         for chain, runtime in loaded:
@@ -85,12 +95,11 @@ def open_session(
     if model is not None and not reason:
         return load(model)
     try:
-        return replace(load(model or DEFAULT_MODEL), notes=(reason,) if reason else ())
+        return replace(load(model or DEFAULT_MODEL), notes=(Note(reason),) if reason else ())
     except ModelError as error:
-        if not reason:
-            return replace(load(FALLBACK_MODEL), notes=(_in_place_of_default(error),))
+        wanted = model or DEFAULT_MODEL
         for name in dict.fromkeys((instead or FALLBACK_MODEL, FALLBACK_MODEL)):
-            note = _in_place_of_chosen(name, model, reason, error)
+            note = _replaced(wanted, name, reason, error)
             with suppress(ModelError, UnknownStemError):
                 return replace(load(name), notes=(note,))
         raise type(error)(
@@ -99,35 +108,43 @@ def open_session(
         ) from error
 
 
-_WORTH = "needs no download and separates far less cleanly"
-
-
-def _in_place_of_default(error: ModelError) -> str:
-    return (
-        f"No model was named and {DEFAULT_MODEL} could not be had, so the built-in model "
-        f"{FALLBACK_MODEL!r} was used: it {_WORTH}. The reason: {error}"
+def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
+    """What runs in place of what was wanted, what to do about it, and how it came to that."""
+    how = ", far less cleanly" if name == FALLBACK_MODEL else ""
+    what_to_do = error.hint
+    if isinstance(error, OtherAnswerError):
+        what_to_do = "Open a page in a browser, log in to the network, and run it again."
+    elif isinstance(error, HubUnreachableError):
+        what_to_do = f"Once there is a network: `stemsplit models pull {wanted}`"
+    return Note(
+        f"{name} runs in place of {wanted}{how}. {what_to_do}".strip(),
+        detail=f"{reason} {wanted} could not be had: {error}".strip(),
+        is_loud=True,
     )
-
-
-def _in_place_of_chosen(name: str, model: str | None, reason: str, error: ModelError) -> str:
-    """What was chosen, what runs in its place, and why, in this order."""
-    what = "which is on this machine"
-    if name == FALLBACK_MODEL:
-        what = f"which is built in, {_WORTH}"
-    return f"{reason} {model} could not be had, so {name} was used, {what}. The reason: {error}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listeners:
     """Who hears what happens to the jobs; all of them are called in the thread of `run_jobs`.
 
-    `on_start`: work on a track begins. `on_progress`: more of it is done. `on_busy`: another
-    process is at work on it. What is told of tracks that are worked on side by side interleaves.
+    `on_start`: work on a track begins. `on_stage`: what comes before its first chunk or after its
+    last. `on_progress`: more of it is done. `on_busy`: another process is at work on it. What is
+    told of tracks that are worked on side by side interleaves.
     """
 
     on_start: Callable[[Job], None] = lambda _job: None
+    on_stage: Callable[[Job, Stage], None] = lambda _job, _stage: None
     on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
     on_busy: Callable[[Job], None] = lambda _job: None
+
+    def through(self, tell: Tell) -> Listeners:
+        """The same, called by way of `tell`."""
+        return Listeners(
+            on_start=partial(tell, self.on_start),
+            on_stage=partial(tell, self.on_stage),
+            on_progress=partial(tell, self.on_progress),
+            on_busy=partial(tell, self.on_busy),
+        )
 
 
 def run_jobs(
@@ -160,7 +177,7 @@ def run_jobs(
         while waiting:
             time.sleep(_POLL_SECONDS)
             for job in list(waiting):
-                result = _attempt(job, session, listeners.on_start, listeners.on_progress)
+                result = _attempt(job, session, listeners)
                 if result is not None:
                     waiting.remove(job)
                     yield result
@@ -213,7 +230,7 @@ def _attempt_all(
     workers = _workers(sessions, len(jobs))
     if len(workers) == 1:  # takes no threads
         for job in jobs:
-            yield job, _attempt(job, session, listeners.on_start, listeners.on_progress)
+            yield job, _attempt(job, session, listeners)
         return
     left: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -224,12 +241,7 @@ def _attempt_all(
         with suppress(queue.Empty):
             while True:
                 number = left.get_nowait()
-                result = _attempt(
-                    jobs[number],
-                    on_device,
-                    partial(tell, listeners.on_start),
-                    partial(tell, listeners.on_progress),
-                )
+                result = _attempt(jobs[number], on_device, listeners.through(tell))
                 tell(results.__setitem__, number, result)
 
     def wake() -> None:
@@ -272,18 +284,19 @@ def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
     return journal.is_suspect(job.song.path)
 
 
-def _attempt(
-    job: Job,
-    session: Session,
-    on_start: Callable[[Job], None],
-    on_progress: Callable[[Job, Progress], None],
-) -> JobResult | None:
+def _attempt(job: Job, session: Session, listeners: Listeners) -> JobResult | None:
     """What became of the job; None if another process is at work on the track."""
     try:
         if session.journal is not None and _is_suspect(session.journal, job):
             session.journal.try_suspect(job.song.path)
         with being_read(job.song.path):
-            return run_job(job, session, on_start=on_start, on_progress=partial(on_progress, job))
+            return run_job(
+                job,
+                session,
+                on_start=listeners.on_start,
+                on_progress=partial(listeners.on_progress, job),
+                on_stage=partial(listeners.on_stage, job),
+            )
     except TrackBusyError:
         return None
     except StemsplitError as error:

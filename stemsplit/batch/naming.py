@@ -16,10 +16,10 @@ from pathlib import Path
 
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import Identifier
-from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, Session, plan_record
 from stemsplit.batch.originals import Kinship, kinship, recorded_original
 from stemsplit.batch.record import read_record
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE, finer_templates
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import replace
 
 import torch
 
@@ -16,6 +14,7 @@ from stemsplit.audio.place import check_target
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo
+from stemsplit.batch.results import Preview
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
@@ -23,35 +22,6 @@ from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.engine.timeline import choose_range
 from stemsplit.errors import StemsplitError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Preview:
-    """What would become of a job.
-
-    `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
-    `passes`: how many times the model would go over it, once for each set of its channels, at most.
-    `reason`: why it would be done again.
-    """
-
-    input: Path
-    folder: Path
-    action: Literal["new", "redo", "skip", "fail"]
-    duration_seconds: float | None = None
-    passes: int = 0
-    reason: str | None = None
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The preview as JSON values."""
-        return {
-            "input": str(self.input.absolute()),
-            "folder": str(self.folder.absolute()),
-            "action": self.action,
-            "duration_seconds": self.duration_seconds,
-            "reason": self.reason,
-            "error": self.error,
-        }
 
 
 def preview_jobs(jobs: Sequence[Job], session: Session) -> Iterator[Preview]:

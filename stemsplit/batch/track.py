@@ -18,20 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from stemsplit.audio.place import check_target, new_part, remove_parts
-from stemsplit.audio.sink import StemWriter, WriteReport
+from stemsplit.audio.sink import StemWriter
 from stemsplit.audio.stem_mp4 import StemFileWriter
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.batch.beside import Beside
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.fingerprint import set_of
-from stemsplit.batch.job import Job, JobResult, Session, TrackPlan
+from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.outputs import describe
 from stemsplit.batch.record import describe_model, read_record, write_record
 from stemsplit.batch.redo import Redo
+from stemsplit.batch.results import JobResult
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+from stemsplit.stages import Stage, StageCallback, unheard
 
 _MAX_WAITING_BLOCKS = 2
 
@@ -44,6 +46,7 @@ def run_job(
     *,
     on_start: Callable[[Job], None] | None = None,
     on_progress: ProgressCallback | None = None,
+    on_stage: StageCallback = unheard,
 ) -> JobResult:
     """Separates one track and writes its stems and its record.
 
@@ -71,7 +74,7 @@ def run_job(
             return _skipped(plan, previous)
         if on_start is not None:
             on_start(job)
-        return _separate(plan, session, previous, on_progress)
+        return _separate(plan, session, previous, on_progress, on_stage)
 
 
 def _skipped(plan: TrackPlan, record: Mapping[str, Any] | None) -> JobResult:
@@ -90,6 +93,7 @@ def _separate(
     session: Session,
     previous: Mapping[str, Any] | None,
     on_progress: ProgressCallback | None,
+    on_stage: StageCallback,
 ) -> JobResult:
     started = time.monotonic()
     redo = Redo.of(plan, previous)
@@ -100,11 +104,14 @@ def _separate(
         session.runtime,
         new_spool=lambda: new_part(plan.folder, plan.key),
         on_progress=on_progress,
+        on_stage=on_stage,
     )
     track = separation.song
     tagger = Tagger(plan.job.song.path, plan.job.encoding) if plan.job.tags else None
     with _new_writer(plan, track, previous) as writer:
-        report = _write(separation, writer, tagger)
+        _write(separation, writer)
+        on_stage(Stage(kind="writing", name=track.mixture.name))
+        report = writer.finish(tagger)
         plan.check_input()
         checks = separation.checks
         result = JobResult(
@@ -159,15 +166,12 @@ def _new_writer(
     )
 
 
-def _write(
-    separation: ChainSeparation, writer: StemWriter | StemFileWriter, tagger: Tagger | None
-) -> WriteReport:
-    """Separates the track into complete files that do not bear their final names yet."""
+def _write(separation: ChainSeparation, writer: StemWriter | StemFileWriter) -> None:
+    """Separates the track into files that do not bear their final names yet."""
     # The next chunk need not wait for the disk, or for an encoder that knows its gain already.
     with Beside(max_waiting=_MAX_WAITING_BLOCKS) as beside, closing(separation.blocks()) as blocks:
         for block in blocks:
             beside(functools.partial(_write_block, block, writer))
-    return writer.finish(tagger)
 
 
 def _write_block(block: NamedBlock, writer: StemWriter | StemFileWriter) -> None:
@@ -222,5 +226,5 @@ def _record(result: JobResult, track: TrackSeparation, session: Session) -> dict
         "gain_db": result.gain_db,
         "residual_db": result.residual_db,
         "checks": result.checks,
-        "warnings": [*session.notes, *result.warnings],
+        "warnings": [*map(str, session.notes), *result.warnings],
     }

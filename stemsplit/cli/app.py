@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
-from stemsplit.cli.console import plain, say
+from stemsplit.cli.console import escaped, plain, say
 from stemsplit.cli.guess import check_first_word
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.stop import Stopped, stoppable
@@ -69,9 +68,9 @@ def _tell_usage(error: Any) -> None:
         return
     context = getattr(error, "ctx", None)
     hint = f" Try `{context.command_path} --help`." if context is not None else ""
-    message = error.format_message().strip()
+    message = error.format_message().strip().replace(": Value error, ", ": ")
     full_stop = "" if message.endswith((".", "?", "!")) else "."
-    say(f"[bold red]Error:[/] {escape(message + full_stop + hint)}")
+    say(f"[bold red]Error:[/] {escaped(message + full_stop + hint)}")
     raise typer.Exit(error.exit_code)
 
 

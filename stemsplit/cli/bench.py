@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.bench_process import (
@@ -33,8 +32,9 @@ from stemsplit.cli.bench_process import (
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
 from stemsplit.cli.completion import complete_devices, complete_models
-from stemsplit.cli.console import plain, say, shown
+from stemsplit.cli.console import escaped, plain, say, shown
 from stemsplit.cli.json_lines import emit
+from stemsplit.cli.live import stages_shown
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import ModelError, StemsplitError, UsageError
@@ -131,7 +131,7 @@ def bench(
             time_limit = TimeLimit.share(until, len(cases) - index)
             if not quiet:
                 about = counted(round(time_limit.until - time.time()), "second")
-                say(f"{escape(target.model)} on {escape(name)}: about {about}")
+                say(f"{escaped(target.model)} on {escaped(name)}: about {about}")
             results.append(_attempt(target, name, settings, time_limit))
             _report(results[-1], as_json=as_json)
     finally:  # what was measured before an interruption counts, too
@@ -160,9 +160,10 @@ def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[T
     """
     targets = []
     for reference in references:
-        blend = resolve_blend(reference, offline=offline, quiet=quiet)
-        for file in (each for source in blend.models for each in files_of(source)):
-            file.fetch()
+        with stages_shown(quiet=quiet) as on_stage:
+            blend = resolve_blend(reference, offline=offline, on_stage=on_stage)
+            for file in (each for source in blend.models for each in files_of(source)):
+                file.fetch()
         source, *others = blend.models
         if others:
             targets.append(Target(reference, blend.name))
@@ -227,7 +228,7 @@ def print_measurements(measured: Sequence[Measurement]) -> None:
         rows = [row[:-1] for row in rows]
     print_table(header, rows, right=header[3:])
     machine = {f"{each.device}: {each.device_name}" for each in measured}
-    say(f"{escape('; '.join(sorted(machine)))}; torch {measured[0].torch_version}")
+    say(f"{escaped('; '.join(sorted(machine)))}; torch {measured[0].torch_version}")
     say("speed: x real time; ready, first stems: seconds from the start of the program")
 
 

@@ -6,10 +6,15 @@ that a path can be copied in one piece. In a pipe or a file each message is one 
 
 from __future__ import annotations
 
+import functools
 import io
+import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
@@ -17,22 +22,36 @@ from rich.text import Text
 from stemsplit.cli.flags import in_flags
 from stemsplit.errors import one_line
 
+CAUTION = "black on yellow"
+"""The style of what must not be missed; readable on light and on dark, which bold yellow is not."""
 
-def say(message: str) -> None:
-    """Prints one message in rich markup on stderr."""
+NOTE = f"[{CAUTION}]Note:[/]"
+
+
+def say(message: str | Text) -> None:
+    """Prints one message on stderr, which may be rich markup."""
     put(stderr(), message)
 
 
-def put(console: Console, message: str) -> None:
-    """Prints one message in rich markup."""
-    text = Text.from_markup(one_line(message), emoji=False)
-    lines = fold(text, console.width) if console.is_terminal else [text]
+def put(console: Console, message: str | Text) -> None:
+    """Prints one message, which may be rich markup."""
+    text = message
+    if isinstance(text, str):
+        text = Text.from_markup(one_line(text), emoji=False)
+    num_leading = len(text.plain) - len(text.plain.lstrip(" "))
+    lines = fold(text, console.width, indent=2 * num_leading) if console.is_terminal else [text]
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
 def stderr() -> Console:
-    """A console on stderr."""
+    """The console on stderr. There is one, so that what is printed goes above a progress line."""
+    return _console_on(getattr(sys.stderr, "rich_proxied_file", sys.stderr))
+
+
+@functools.lru_cache(maxsize=1)
+def _console_on(stream: TextIO) -> Console:
+    del stream  # by which the console is known; it writes to whatever stderr is
     # Without emoji: a song called :guitar: keeps its name.
     return Console(stderr=True, highlight=False, emoji=False)
 
@@ -47,15 +66,18 @@ def fold(text: Text, width: int, *, indent: int = 0) -> list[Text]:
 
     They break at spaces only: a word that is longer than a line stays whole.
     """
-    lines: list[Text] = []
-    for word in text.split(" ", allow_blank=True):
-        if not lines:
-            lines.append(word)
-        elif lines[-1].cell_len + 1 + word.cell_len <= width:
-            lines[-1].append(" ").append_text(word)
-        else:
-            lines.append(Text(" " * indent).append_text(word))
-    return lines
+    breaks: list[int] = []
+    start = 0
+    for end in [*(match.start() for match in re.finditer(" ", text.plain)), len(text)]:
+        begin = breaks[-1] if breaks else 0
+        room = width - (indent if breaks else 0)
+        if start > begin and cell_len(text.plain[begin:end]) > room:
+            breaks.append(start)
+        start = end + 1
+    lines = list(text.divide(breaks))
+    for line in lines[:-1]:
+        line.right_crop(1)  # the space at which it was broken
+    return [lines[0], *(Text(" " * indent).append_text(line) for line in lines[1:])]
 
 
 def rendered(lines: Iterable[Text]) -> str:
@@ -73,15 +95,33 @@ def rendered(lines: Iterable[Text]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of the library as rich markup: arguments are flags, and nothing in it is markup."""
-    return escape(in_flags(text))
+    """Text of the library as rich markup: arguments are flags, and nothing in it is markup.
+
+    No tag may follow it at once: it may end with a backslash.
+    """
+    return escaped(in_flags(text))
+
+
+def escaped(text: str) -> str:
+    """The text as rich markup; again, no tag may follow it at once."""
+    return escape(f"{text} ")[:-1]  # without the backslash that rich adds to one at the end
 
 
 def shown(path: Path) -> str:
-    """A path that any terminal can print, with nothing in it read as markup."""
-    from stemsplit.audio.info import display_path
+    """A path that any terminal can print, as rich markup; again, no tag may follow it at once."""
+    from stemsplit.audio.file_names import display_path
 
-    return escape(display_path(path))
+    return escaped(display_path(path))
+
+
+def about(path: Path, text: str) -> str:
+    """Text of the library about a file as rich markup, which names the file at its beginning."""
+    from stemsplit.audio.file_names import display_path
+
+    for beginning in (display_path(path), display_path(path.name)):
+        if text.startswith(f"{beginning} "):  # as most messages do
+            return shown(path) + plain(text.removeprefix(beginning))
+    return f"{shown(path)}: {plain(text)}"
 
 
 def clock(seconds: float) -> str:

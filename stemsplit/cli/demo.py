@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from stemsplit.cli import options as opt
+from stemsplit.cli.checks import check_device
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import shown
+from stemsplit.cli.imports import importing
 from stemsplit.cli.reporters import make_reporter
 from stemsplit.cli.separate import make_runtimes, run_with_reporter, set_up_logging
+from stemsplit.cli.tables import print_indented, print_table
+from stemsplit.hub.expression import catalogue_stems
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def demo(
+    ctx: typer.Context,
     model: Annotated[
         str,
         opt.option(
@@ -42,17 +44,25 @@ def demo(
     debug: opt.Debug = False,
 ) -> None:
     """Make a short song with known stems, split it, and print how well that went."""
-    from stemsplit.audio.encode import Encoding
-    from stemsplit.batch.discover import Song
-    from stemsplit.batch.job import Job
-    from stemsplit.batch.local import open_session
-    from stemsplit.batch.template import DEFAULT_TEMPLATE
-    from stemsplit.engine.options import SeparationOptions
-    from stemsplit.evaluate.demo_song import make_demo_song
-
     set_up_logging(verbose=False, debug=debug)
+    reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
+    check_device(device, "auto")
+    catalogue_stems(model)  # raises for what can be no model
+    reporter.waiting("Loading PyTorch")
+    with importing():
+        from stemsplit.audio.encode import Encoding
+        from stemsplit.batch.job import Job
+        from stemsplit.batch.local import open_session
+        from stemsplit.batch.song import Song
+        from stemsplit.batch.template import DEFAULT_TEMPLATE
+        from stemsplit.engine.options import SeparationOptions
+        from stemsplit.evaluate.demo_song import make_demo_song
+
     runtimes = make_runtimes(device, opt.PrecisionName.auto, "auto", None)
-    session = open_session(model, SeparationOptions(), runtimes, offline=offline, quiet=quiet)
+    session = open_session(
+        model, SeparationOptions(), runtimes, offline=offline, on_stage=reporter.stage
+    )
+    reporter.waiting("Making a song")
     sources = make_demo_song()
     song = _write_song(sources, output)
     job = Job(
@@ -62,7 +72,7 @@ def demo(
         encoding=Encoding(container="wav", subtype="24"),
         clip="common",
     )
-    (result,) = run_with_reporter([job], session, make_reporter(as_json=False, quiet=True))
+    (result,) = run_with_reporter([job], session, reporter)
     if result.status == "failed":
         raise typer.Exit(1)
     _print_scores(sources, result.outputs, song)
@@ -106,11 +116,7 @@ def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], 
     from stemsplit.audio.source import read_blocks
     from stemsplit.evaluate.metrics import sdr
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("stem")
-    table.add_column("SDR", justify="right")
-    table.add_column("mixture's SDR", justify="right")
-    table.add_column("file", overflow="fold")
+    rows = []
     mixture = _mixture(sources)
     for name, path in estimates.items():
         scores = ["", ""]
@@ -118,8 +124,7 @@ def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], 
             estimate = torch.cat(list(read_blocks(path)), dim=-1)  # [C, T]
             pair = (sdr(sources[name], estimate), sdr(sources[name], mixture))
             scores = [f"{score:.1f} dB" for score in pair]
-        table.add_row(name, *scores, shown(path.absolute()))
-    width = None if sys.stdout.isatty() else 10_000
-    console = Console(width=width, highlight=False, emoji=False)
-    console.print(table)
-    console.print(f"The song and its true sources: {shown(song.absolute())}")
+        rows.append((name, *scores, os.fsdecode(path.absolute())))
+    figures = ("SDR", "mixture's SDR")
+    print_table(("stem", *figures, "file"), rows, right=figures)
+    print_indented("", f"The song and its true sources: {os.fsdecode(song.absolute())}")

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.console import say
+from stemsplit.cli.console import CAUTION, put, say, stdout
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.json_lines import SCHEMA, words_in_flags
-from stemsplit.errors import one_line
+from stemsplit.cli.tables import print_indented
 from stemsplit.quoting import counted, reason
 
 if TYPE_CHECKING:
     from stemsplit.cli.doctor_checks.finding import Finding
 
-_STYLES = {"ok": "green", "note": "bold yellow", "problem": "bold red"}
+_STYLES = {"ok": "green", "note": CAUTION, "problem": "bold red"}
 _NAME_WIDTH = 17
-_INDENT = 11 + _NAME_WIDTH
 
 _log = logging.getLogger(__name__)
 
@@ -120,27 +118,14 @@ class _Report:
     """Prints findings for people: a heading per topic, and what mends it below what is wrong."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, emoji=False)
         self._topic = ""
 
     def __call__(self, finding: Finding) -> None:
         if finding.topic != self._topic:
             self._topic = finding.topic
-            self._console.print(Text(finding.topic, style="bold"))
+            put(stdout(), f"[bold]{escape(finding.topic)}[/]")
         label = Text(f"  {finding.status:<9}{finding.name:<{_NAME_WIDTH}}")
         label.stylize(_STYLES[finding.status], 0, 11)
-        self._write(label, finding.value)
+        print_indented(label, in_flags(finding.value))
         if finding.fix is not None:
-            self._write(Text(" " * _INDENT), f"Fix: {finding.fix}")
-
-    def _write(self, label: Text, text: str) -> None:
-        """`label`, and right of it the text, folded where it goes to a terminal."""
-        text = one_line(in_flags(text))
-        if not self._console.is_terminal:
-            self._console.print(label + Text(text))
-            return
-        width = max(20, self._console.width - _INDENT)
-        lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-        for line in lines:
-            self._console.print(label + Text(line))
-            label = Text(" " * _INDENT)
+            print_indented(" " * len(label), f"Fix: {in_flags(finding.fix)}")

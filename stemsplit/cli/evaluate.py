@@ -26,11 +26,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
+from stemsplit.cli.checks import check_device
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
+from stemsplit.cli.live import stages_shown
 from stemsplit.cli.separate import make_runtimes, set_up_logging
 from stemsplit.errors import UsageError
+from stemsplit.hub.expression import catalogue_stems
+from stemsplit.stages import StageCallback
 
 if TYPE_CHECKING:
     from stemsplit.engine.runtime import Runtime
@@ -58,7 +62,7 @@ MEASURED = "What to measure"
 DatasetPath = Annotated[
     Path | None,
     typer.Argument(
-        metavar="DATASET",
+        metavar="[DATASET]",
         help="A folder of songs with their true stems, or one .stem.mp4.",
         show_default=False,
         rich_help_panel=MEASURED,
@@ -174,6 +178,9 @@ def evaluate(
         raise UsageError(
             "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
         )
+    check_device(device, batch_size)
+    for each in model or ():
+        catalogue_stems(each)  # raises for what can be no model, before torch is imported
     from stemsplit.evaluate.bootstrap import summarize
     from stemsplit.evaluate.contamination import check_unheard, doubts
     from stemsplit.evaluate.discover import find_dataset
@@ -202,11 +209,13 @@ def evaluate(
     if not force:
         for name in (name for each in models for name in model_references(each)):
             check_unheard(name, found)
-    sources = [resolve_blend(each, offline=offline, quiet=quiet or json) for each in models]
+    with stages_shown(quiet=quiet or json) as on_stage:
+        sources = [resolve_blend(each, offline=offline, on_stage=on_stage) for each in models]
+        systems = _contenders(oracles, sources, runtime, on_stage)
     every_model = [each for source in sources for each in source.models]
     for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):
         reporter.note(doubt)
-    evaluation = Evaluation(found, _contenders(oracles, sources, runtime), metrics, store)
+    evaluation = Evaluation(found, systems, metrics, store)
     with reporter.running(evaluation.num_tasks_left):
         num_failed = evaluation.run(reporter)
     reporter.summaries(summarize(evaluation.records()))
@@ -219,7 +228,10 @@ def evaluate(
 
 
 def _contenders(
-    oracles: Sequence[str], sources: Sequence[BlendSource], runtime: Runtime
+    oracles: Sequence[str],
+    sources: Sequence[BlendSource],
+    runtime: Runtime,
+    on_stage: StageCallback,
 ) -> list[Contender]:
     """From the lower bound to the upper ones."""
     from stemsplit.engine.load import load_blend
@@ -227,7 +239,7 @@ def _contenders(
     from stemsplit.evaluate.contenders import MixtureContender, ModelContender, OracleContender
 
     models = [
-        ModelContender(load_blend(source, SeparationOptions(), runtime), runtime)
+        ModelContender(load_blend(source, SeparationOptions(), runtime, on_stage=on_stage), runtime)
         for source in sources
     ]
     return [
@@ -238,7 +250,7 @@ def _contenders(
 
 
 def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: EvaluationReporter) -> None:
-    from stemsplit.audio.info import display_path
+    from stemsplit.audio.file_names import display_path
     from stemsplit.evaluate.compare import compare, pick_contender
     from stemsplit.evaluate.records import read_records
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
-from stemsplit.cli.console import plain, say, stderr
+from stemsplit.cli.console import NOTE, escaped, plain, say, stderr
 from stemsplit.cli.json_lines import emit
+from stemsplit.cli.live import can_show_progress
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import StemsplitError, one_line
 
@@ -32,7 +32,7 @@ def make_evaluation_reporter(*, as_json: bool, quiet: bool) -> EvaluationReporte
         return JsonEvaluationReporter()
     if quiet:
         return EvaluationReporter()
-    return TerminalEvaluationReporter() if sys.stderr.isatty() else LineEvaluationReporter()
+    return TerminalEvaluationReporter() if can_show_progress() else LineEvaluationReporter()
 
 
 class EvaluationReporter:
@@ -40,11 +40,7 @@ class EvaluationReporter:
 
     def note(self, message: str) -> None:
         """Something that the user must not miss."""
-        self.say(f"[bold yellow]Note:[/] {plain(message)}")
-
-    def say(self, message: str) -> None:
-        """Prints one line of rich markup on stderr."""
-        say(message)
+        say(f"{NOTE} {plain(message)}")
 
     @contextlib.contextmanager
     def running(self, num_tasks: int) -> Iterator[None]:
@@ -63,7 +59,7 @@ class EvaluationReporter:
 
     def failed(self, track: Track, error: StemsplitError) -> None:
         """Called instead if the track could not be read or separated."""
-        self.say(f"[bold red]Failed:[/] {escape(track.name)}: {plain(str(error))}")
+        say(f"[bold red]Failed:[/] {escaped(track.name)}: {plain(str(error))}")
 
     def summaries(self, summaries: Sequence[Summary]) -> None:
         """The closing table."""
@@ -114,9 +110,9 @@ class LineEvaluationReporter(EvaluationReporter):
 
     def start(self, track: Track, contender: Contender) -> None:
         self._num_started += 1
-        self.say(
-            f"{self._num_started} of {self._num_tasks}: {escape(track.name)}: "
-            f"{escape(contender.key[0])}"
+        say(
+            f"{self._num_started} of {self._num_tasks}: {escaped(track.name)}: "
+            f"{escaped(contender.key[0])}"
         )
 
 
@@ -125,12 +121,17 @@ class TerminalEvaluationReporter(EvaluationReporter):
 
     def __init__(self) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=stderr(),
             transient=True,
+            expand=True,
         )
         self._task = self._bar.add_task("", total=None)
         self._num_done = 0
@@ -140,9 +141,6 @@ class TerminalEvaluationReporter(EvaluationReporter):
         self._bar.update(self._task, total=num_tasks)
         with self._bar:
             yield
-
-    def say(self, message: str) -> None:
-        self._bar.console.print(one_line(message))  # above the bar, not into it
 
     def start(self, track: Track, contender: Contender) -> None:
         label = one_line(f"{track.name}: {contender.key[0]}")

@@ -60,8 +60,7 @@ def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> str:
     if isinstance(command, TyperGroup):
         return "COMMAND [ARGUMENTS]"
     arguments = [each for each in command.get_params(ctx) if each.param_type_name == "argument"]
-    names = [_names(each) if each.required else f"[{_names(each)}]" for each in arguments]
-    return " ".join([*names, "[OPTIONS]"])
+    return " ".join([*map(_names, arguments), "[OPTIONS]"])
 
 
 def _groups(command: TyperCommand | TyperGroup, ctx: Any) -> Mapping[str, list[tuple[str, str]]]:
@@ -84,7 +83,7 @@ def _groups(command: TyperCommand | TyperGroup, ctx: Any) -> Mapping[str, list[t
 def _names(option: Any) -> str:
     """The option as it is typed, and what its value is."""
     if option.param_type_name == "argument":
-        return f"{option.metavar}{'...' if option.nargs == -1 else ''}"
+        return str(option.metavar)
     short = [name for name in option.opts if not name.startswith("--")]
     long = [name for name in option.opts if name.startswith("--")]
     names = ", ".join([*short[:1], *long[:1], *option.secondary_opts])

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemsplit.batch.note import Note
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.reporters import Reporter
 from stemsplit.cli.summary import Totals, planned_seconds
+from stemsplit.stages import Stage
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import JobResult
-    from stemsplit.batch.preview import Preview
+    from stemsplit.batch.results import JobResult, Preview
 
 SCHEMA = 1
 
@@ -30,6 +31,7 @@ class JsonReporter(Reporter):
     of time are in seconds, levels in dB. The events, and their other fields:
 
         note      message
+        stage     stage name share input
         start     input
         progress  input share
         busy      input
@@ -42,9 +44,13 @@ class JsonReporter(Reporter):
         plan      new redo skip fail duration_seconds estimated_seconds
         page      page error
 
-    `note`: something that the user must not miss; it also goes to stderr. `start`: work on a song
-    begins. `progress`: `share` of it, in [0, 1], is done; at most one for each percent. On a GPU
-    several songs are worked on at once and their lines interleave: `input` says which one is meant.
+    `note`: something that the user must not miss; it also goes to stderr. `stage`: what takes time
+    beside the separation: `fetching` of a file and `loading` of a model before all songs,
+    `scanning` of a song before it and `writing` after it (`input` says of which, else it is null).
+    `share` of it, in [0, 1], is done, null if that is not known; at most one for each tenth.
+    `start`: work on a song begins. `progress`: `share` of it, in [0, 1], is done; at most one for
+    each percent. On a GPU several songs are worked on at once and their lines interleave: `input`
+    says which one is meant.
     `busy`: another process is at work on the song, which is looked at again later. Each song ends
     in exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else
     it is null). `outputs` maps names to files; `redone` says that an earlier run had begun or
@@ -60,12 +66,20 @@ class JsonReporter(Reporter):
     which counts them and adds up the lengths of those that are new or to be redone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
         self._percents: dict[Path, int] = {}
+        self._stages: dict[tuple[Path | None, str, str], int] = {}
 
-    def note(self, message: str) -> None:
-        super().note(message)
-        self._emit("note", message=message)
+    def note(self, note: Note | str) -> None:
+        super().note(note)
+        self._emit("note", message=str(note))
+
+    def stage(self, stage: Stage) -> None:
+        self._emit_stage(None, stage)
+
+    def song_stage(self, path: Path, stage: Stage) -> None:
+        self._emit_stage(path, stage)
 
     def start(self, path: Path) -> None:
         self._percents[path] = -1
@@ -101,6 +115,19 @@ class JsonReporter(Reporter):
             duration_seconds=planned_seconds(previews),
             estimated_seconds=estimated_seconds,
         )
+
+    def _emit_stage(self, path: Path | None, stage: Stage) -> None:
+        key = path, stage.kind, stage.name
+        tenths = int(10 * (stage.share or 0))
+        if tenths > self._stages.get(key, -1):
+            self._stages[key] = tenths
+            self._emit(
+                "stage",
+                stage=stage.kind,
+                name=stage.name,
+                share=None if stage.share is None else round(stage.share, 4),
+                input=None if path is None else str(path.absolute()),
+            )
 
     def _emit(self, event: str, **values: Any) -> None:
         emit(event, **values)

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.bench_results import Measurement, best_of, read_measurements, shown_speed
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import say
+from stemsplit.cli.console import escaped, say
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
-from stemsplit.cli.tables import print_table
+from stemsplit.cli.live import stages_shown
+from stemsplit.cli.tables import print_facts, print_indented, print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE
@@ -57,7 +57,7 @@ ReferenceArgument = Annotated[
 ReferencesArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="NAME",
+        metavar="NAME...",
         help="Names, paths or hf://OWNER/REPO[@REVISION].",
         rich_help_panel=_MODELS,
         autocompletion=complete_models,
@@ -103,14 +103,18 @@ def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> Non
         right=("MB", "Gop/s"),
         wraps=("stems",),
     )
-    say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or else")
-    say("of the first. Compare only those with the same letter:")
+    say(
+        f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or else "
+        "of the first. Compare only those with the same letter:"
+    )
     shown = {figure[-1] for figure in columns["SDR"]}
     for short, dataset in _protocols(entries).items():
         if short in shown:
             say(f"    {short}  {dataset}")
-    say("Gop/s: 10^9 operations for a second of music. Licence: of the weights; `stated` is")
-    say("permissive by the repository's word. `stemsplit models show NAME` says more.")
+    say(
+        "Gop/s: 10^9 operations for a second of music. Licence: of the weights; `stated` is "
+        "permissive by the repository's word. `stemsplit models show NAME` says more."
+    )
     if any(speeds):
         say("Speed: x real time on the fastest device that `stemsplit bench` has measured.")
 
@@ -147,8 +151,7 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         facts["not verified"] = "Where its files are is hearsay: they may not be there."
     if not entry.child_names:
         del facts["stems of a stem"]
-    for label, text in facts.items():
-        typer.echo(f"{label:<20}{text}")
+    print_facts(facts, width=20)
     _print_scores(entry)
 
 
@@ -165,14 +168,17 @@ def pull(
 ) -> None:
     """Download models, or their newer versions, and verify every file."""
     for reference in references:
-        blend = resolve_blend(reference, offline=offline, quiet=quiet, refresh=not offline)
-        for source in blend.models:
-            files = files_of(source)
-            for file in files:
+        with stages_shown(quiet=quiet) as on_stage:
+            blend = resolve_blend(
+                reference, offline=offline, refresh=not offline, on_stage=on_stage
+            )
+            for file in (each for source in blend.models for each in files_of(source)):
                 file.fetch()
+        for source in blend.models:
             if not quiet:
                 _say_licence(source)
-            typer.echo(f"{reference}\t{source.origin}\t{counted(len(files), 'file')} verified")
+            num_files = counted(len(files_of(source)), "file")
+            typer.echo(f"{reference}\t{source.origin}\t{num_files} verified")
 
 
 @app.command("verify", cls=HelpfulCommand)
@@ -180,7 +186,7 @@ def verify(
     references: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME",
+            metavar="[NAME...]",
             help="Names, paths or hf://OWNER/REPO[@REVISION].",
             show_default="all models that were downloaded",
             rich_help_panel=_MODELS,
@@ -214,7 +220,7 @@ def path(reference: ReferenceArgument) -> None:
             if local is not None:
                 typer.echo(str(local))
         if not source.members:
-            say(f"{escape(source.name)} is built in and has no files.")
+            say(f"{escaped(source.name)} is built in and has no files.")
         elif None in paths:
             say(f"{paths.count(None)} of {counted(len(paths), 'file')} not downloaded.")
 
@@ -307,23 +313,25 @@ def _headline(entry: CatalogEntry) -> str:
 
 def _print_scores(entry: CatalogEntry) -> None:
     if entry.trained_on_test_set:
-        typer.echo("Trained on the MUSDB18 test set: scores on that set mean nothing for it.")
+        print_indented(
+            "", "Trained on the MUSDB18 test set: scores on that set mean nothing for it."
+        )
     if not entry.scores:
-        typer.echo("No published score could be traced to this very checkpoint.")
+        print_indented("", "No published score could be traced to this very checkpoint.")
     protocols: dict[tuple[str, str, str, str], list[str]] = {}
     for score in entry.scores:
         key = (score.metric, score.dataset, score.protocol, score.source)
         protocols.setdefault(key, []).append(f"{score.stem or 'all'} {score.value:.2f}")
     for (metric, dataset, protocol, origin), values in protocols.items():
-        typer.echo(f"{metric} in dB on {dataset}: {', '.join(values)}")
-        typer.echo(f"    {protocol}; from {origin}")
+        print_indented("", f"{metric} in dB on {dataset}: {', '.join(values)}")
+        print_indented("    ", f"{protocol}; from {origin}")
 
 
 def _say_licence(source: ModelSource) -> None:
     if source.entry is None:
-        say(f"The licence of {escape(source.origin)} is unknown to stemsplit; see its page.")
+        say(f"The licence of {escaped(source.origin)} is unknown to stemsplit; see its page.")
     elif source.entry.licence != "permissive-confirmed":
-        say(f"Licence of the weights: {source.entry.licence}. {escape(source.entry.licence_note)}")
+        say(f"Licence of the weights: {source.entry.licence}. {escaped(source.entry.licence_note)}")
 
 
 def _did_you_mean(name: str) -> str:

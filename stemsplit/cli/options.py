@@ -39,6 +39,15 @@ class ClipName(str, Enum):
     none = "none"
 
 
+class ClipModeName(str, Enum):
+    """demucs' words."""
+
+    rescale = "rescale"
+    clamp = "clamp"
+    none = "none"
+    tanh = "tanh"
+
+
 class FormatName(str, Enum):
     wav = "wav"
     flac = "flac"
@@ -111,9 +120,9 @@ def option(*names: str, group: str, **settings: Any) -> Any:
 
 # The options of `separate`, in the order of its help.
 Inputs = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
-        metavar="INPUT",
+        metavar="INPUT...",
         help="Songs, and folders of songs; - is stdin.",
         readable=False,  # one that cannot be read is one song that fails, not the end of all
         rich_help_panel=WHAT,
@@ -329,13 +338,14 @@ SampleRate = Annotated[
     ),
 ]
 Clip = Annotated[
-    ClipName,
+    ClipName | None,
     option(
         "--clip",
         group=SOUND,
         metavar="common|clamp|none",
         help="If a stem would clip: one gain for all stems (common), cut the peaks (clamp), "
         "or cut and warn (none). Floating point is never touched.",
+        show_default="common",
     ),
 ]
 Dither = Annotated[
@@ -445,9 +455,16 @@ Quiet = Annotated[bool, option("-q", "--quiet", group=MESSAGES, help="Say only w
 Verbose = Annotated[bool, option("-v", "--verbose", group=MESSAGES, help="Say more, and why.")]
 Debug = Annotated[bool, option("--debug", group=MESSAGES, help="Show Python tracebacks.")]
 
-# What people know from demucs.
+# What people know from demucs (`stemsplit.cli.from_demucs`).
 Mp3 = Annotated[bool, typer.Option("--mp3", hidden=True)]
 Mp3Bitrate = Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)]
 Flac = Annotated[bool, typer.Option("--flac", hidden=True)]
 Int24 = Annotated[bool, typer.Option("--int24", hidden=True)]
 Float32 = Annotated[bool, typer.Option("--float32", hidden=True)]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", hidden=True)]
+NoSplit = Annotated[bool, typer.Option("--no-split", hidden=True)]
+Mp3Preset = Annotated[int | None, typer.Option("--mp3-preset", min=2, max=7, hidden=True)]
+ClipMode = Annotated[ClipModeName | None, typer.Option("--clip-mode", hidden=True)]
+ListModels = Annotated[bool, typer.Option("--list-models", hidden=True)]
+Repo = Annotated[Path | None, typer.Option("--repo", hidden=True)]
+Signature = Annotated[str | None, typer.Option("-s", "--sig", hidden=True)]

@@ -15,7 +15,8 @@ from stemsplit.cli.streams import describe_stdout_error, take_stdout_error, was_
 from stemsplit.errors import AudioWriteError, UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import Job, JobResult, Session
+    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.results import JobResult
 
 STREAM = Path("-")
 

@@ -12,7 +12,8 @@ from stemsplit.cli.separate import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import Job, JobResult, Session
+    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.results import JobResult
 
 
 def run_preview(

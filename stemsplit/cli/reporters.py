@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.text import Text
 
-from stemsplit.cli.console import plain, say, shown, stderr
+from stemsplit.batch.note import Note
+from stemsplit.cli.console import CAUTION, NOTE, about, plain, say, shown
+from stemsplit.cli.flags import in_flags
+from stemsplit.cli.live import ProgressLine, StageLines, can_show_progress
 from stemsplit.cli.summary import print_page, print_plan, print_previews, print_results, suspicion
 from stemsplit.errors import one_line
+from stemsplit.stages import Stage
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import JobResult
-    from stemsplit.batch.preview import Preview
+    from stemsplit.batch.results import JobResult, Preview
 
 
-def make_reporter(*, as_json: bool, quiet: bool, lists_files: bool = True) -> Reporter:
+def make_reporter(
+    *, as_json: bool, quiet: bool, verbose: bool = False, lists_files: bool = True
+) -> Reporter:
     """The reporter that fits what was asked for and what stderr is.
 
-    `lists_files`: at the end it prints a table of the outputs on stdout.
+    `lists_files`: at the end it prints on stdout where the outputs are. `verbose`: it says why.
     """
     if as_json:
         from stemsplit.cli.json_lines import JsonReporter
 
-        return JsonReporter()
+        return JsonReporter(verbose=verbose)
     if quiet:
-        return Reporter()
-    reporter = TerminalReporter if sys.stderr.isatty() else LineReporter
-    return reporter(lists_files=lists_files)
+        return Reporter(verbose=verbose)
+    reporter = TerminalReporter if can_show_progress() else LineReporter
+    return reporter(lists_files=lists_files, verbose=verbose)
 
 
 class Reporter:
     """Says only what went wrong. `share` is how much of a song is done, in [0, 1].
 
-    Several songs may be under way at once, but its methods are called one after the other.
+    Several songs may be under way at once, but its methods are called one after the other. As a
+    context it leaves nothing on the terminal that moves.
     """
 
-    def note(self, message: str) -> None:
-        """Something that the user must not miss."""
-        self.say(f"[bold yellow]Note:[/] {plain(message)}")
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._loud: list[Note] = []
 
-    def say(self, message: str) -> None:
-        """Prints one line of rich markup on stderr."""
-        say(message)
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Called once nothing more is to be shown."""
+
+    def note(self, note: Note | str) -> None:
+        """Something that the user must not miss."""
+        note = Note(note) if isinstance(note, str) else note
+        if note.is_loud:
+            self._loud.append(note)
+        self._say_note(note)
+        if self._verbose and note.detail:
+            say(plain(note.detail))
+
+    def waiting(self, text: str) -> None:
+        """Called with what is done before there is anything to report."""
 
     def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
         """Called instead of all that follows, if nothing is to be done but to say what would be."""
         print_previews(previews)
         print_plan(previews, estimated_seconds)
 
+    def stage(self, stage: Stage) -> None:
+        """Called while models are fetched and loaded."""
+
     def begin(self, durations: Mapping[Path, float | None]) -> None:
         """Called with the length of every song in seconds (None: unknown), for each round."""
 
     def start(self, path: Path) -> None:
         """Called when work on a song begins. Songs that are skipped never start."""
+
+    def song_stage(self, path: Path, stage: Stage) -> None:
+        """Called while a song is scanned before its first chunk, and written after the last."""
 
     def progress(self, path: Path, share: float) -> None:
         """Called whenever more of a song is done."""
@@ -74,11 +98,11 @@ class Reporter:
     def finish(self, result: JobResult) -> None:
         """Called once per song."""
         for warning in result.warnings:
-            self.note(f"{result.input}: {warning}")
+            say(f"{NOTE} {about(result.input, warning)}")
         if result.suspicions and result.status == "done":
-            self.say(f"[bold yellow]Probably failed:[/] {suspicion(result)}")
+            say(f"[{CAUTION}]Probably failed:[/] {suspicion(result)}")
         if result.error is not None:
-            self.say(f"[bold red]Failed:[/] {shown(result.input)}: {plain(result.error)}")
+            say(f"[bold red]Failed:[/] {about(result.input, result.error)}")
 
     def end(self, results: Sequence[JobResult]) -> None:
         """Called once, after the last song or when the run was interrupted."""
@@ -86,19 +110,42 @@ class Reporter:
     def page(self, path: Path, *, error: str | None = None) -> None:
         """Called after all that for each page that was written, or could not be written."""
         if error is not None:
-            self.say(f"[bold red]Failed:[/] {shown(path)}: {plain(error)}")
+            say(f"[bold red]Failed:[/] {shown(path)}: {plain(error)}")
+
+    def _say_note(self, note: Note) -> None:
+        label, style = Text("Note:", CAUTION), "bold" if note.is_loud else ""
+        say(Text.assemble(label, " ", (in_flags(one_line(note.message)), style)))
 
 
-class LineReporter(Reporter):
-    """Plain lines, for logs and pipes: one for each tenth of a song."""
+class _TalkingReporter(Reporter):
+    """Says at the end where everything is, and once more what nobody may have missed."""
 
-    def __init__(self, *, lists_files: bool) -> None:
+    def __init__(self, *, lists_files: bool, verbose: bool) -> None:
+        super().__init__(verbose=verbose)
         self._lists_files = lists_files
         self._places: dict[Path, str] = {}
-        self._tenths: dict[Path, int] = {}
 
     def begin(self, durations: Mapping[Path, float | None]) -> None:
         self._places = _places(durations)
+
+    def end(self, results: Sequence[JobResult]) -> None:
+        print_results(results, lists_files=self._lists_files, verbose=self._verbose)
+        for note in self._loud:
+            self._say_note(note)
+
+    def page(self, path: Path, *, error: str | None = None) -> None:
+        super().page(path, error=error)
+        if error is None:
+            print_page(path)
+
+
+class LineReporter(_TalkingReporter):
+    """Plain lines, for logs and pipes: one for each tenth of a song."""
+
+    def __init__(self, *, lists_files: bool, verbose: bool) -> None:
+        super().__init__(lists_files=lists_files, verbose=verbose)
+        self._tenths: dict[Path, int] = {}
+        self.stage = StageLines()  # type: ignore[method-assign]
 
     def start(self, path: Path) -> None:
         self._tenths[path] = 0
@@ -122,86 +169,84 @@ class LineReporter(Reporter):
                 "(--overwrite separates it again)"
             )
 
-    def end(self, results: Sequence[JobResult]) -> None:
-        print_results(results, lists_files=self._lists_files)
 
-    def page(self, path: Path, *, error: str | None = None) -> None:
-        super().page(path, error=error)
-        if error is None:
-            print_page(path)
-
-
-class TerminalReporter(Reporter):
+class TerminalReporter(_TalkingReporter):
     """One bar for the whole run, in seconds of music, so that its end is the run's end."""
 
-    def __init__(self, *, lists_files: bool) -> None:
-        self._lists_files = lists_files
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=stderr(),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None)
+    def __init__(self, *, lists_files: bool, verbose: bool) -> None:
+        super().__init__(lists_files=lists_files, verbose=verbose)
+        self._line = ProgressLine()
         self._durations: dict[Path, float] = {}
         self._shares: dict[Path, float] = {}
-        self._completed_seconds = 0.0
-        self._places: dict[Path, str] = {}
         self._under_way: list[Path] = []
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._line.stop()
+
+    def waiting(self, text: str) -> None:
+        self._line.describe(text)
+        self._line.start()
+
+    def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
+        self._line.stop()
+        super().planned(previews, estimated_seconds)
+
+    def stage(self, stage: Stage) -> None:
+        self._line.stage(stage)
+        self._line.start()
+
     def begin(self, durations: Mapping[Path, float | None]) -> None:
+        super().begin(durations)
         self._shares = dict.fromkeys(durations, 0.0)
-        self._completed_seconds = 0.0
-        self._places = _places(durations)
         # A song of unknown length counts as an average one.
         known = [seconds for seconds in durations.values() if seconds]
         average = sum(known) / len(known) if known else 1.0
         self._durations = {
             path: average if seconds is None else seconds for path, seconds in durations.items()
         }
-        self._bar.update(self._task, total=sum(self._durations.values()))
-        self._bar.start()
-
-    def say(self, message: str) -> None:
-        self._bar.console.print(one_line(message))  # above the bar, not into it
+        self._line.begin(sum(self._durations.values()))
+        self._line.start()
 
     def start(self, path: Path) -> None:
         self._under_way.append(path)
         self._show_oldest()
 
+    def song_stage(self, path: Path, stage: Stage) -> None:
+        if self._under_way[:1] == [path]:
+            doing = f"{stage.kind} " if stage.share is None or stage.share < 1 else ""
+            self._show_oldest(doing)
+
     def progress(self, path: Path, share: float) -> None:
-        # A running sum: to add up a library of songs would take a millisecond each time.
-        self._completed_seconds += (share - self._shares[path]) * self._durations[path]
-        self._shares[path] = share
-        self._bar.update(self._task, completed=self._completed_seconds)
+        self._advance(path, share, is_work=True)
 
     def finish(self, result: JobResult) -> None:
-        self.progress(result.input, 1.0)
+        self._advance(result.input, 1.0, is_work=result.status == "done")
         if result.input in self._under_way:  # was not skipped
             self._under_way.remove(result.input)
             self._show_oldest()
         super().finish(result)
 
-    def _show_oldest(self) -> None:
+    def _advance(self, path: Path, share: float, *, is_work: bool) -> None:
+        # Only what is new: to add up a library of songs would take a millisecond each time.
+        self._line.advance((share - self._shares[path]) * self._durations[path], is_work=is_work)
+        self._shares[path] = share
+
+    def _show_oldest(self, doing: str = "") -> None:
         """Names the song that was begun first: it has the network, the others what goes beside."""
         if not self._under_way:
             return
         path = self._under_way[0]
         count = f"{self._places[path]}: " if len(self._places) > 1 else ""
-        self._bar.update(self._task, description=count + one_line(path.name))
+        self._line.describe(count + doing + one_line(path.name))
 
     def end(self, results: Sequence[JobResult]) -> None:
-        self._bar.stop()
-        print_results(results, lists_files=self._lists_files)
-
-    def page(self, path: Path, *, error: str | None = None) -> None:
-        super().page(path, error=error)
-        if error is None:
-            print_page(path)
+        self._line.stop()
+        super().end(results)
 
 
 def _places(songs: Iterable[Path]) -> dict[Path, str]:

@@ -11,27 +11,37 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.audio.encoding import Encoding
+from stemsplit.batch.results import JobResult, Preview
+from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
+from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
+from stemsplit.cli.checks import check_device, check_models, check_preview, hopeless
 from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.imports import importing
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
+from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.streams import note_lost_list
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.preference import Preference
+from stemsplit.engine.steps import parse_step
 from stemsplit.errors import StemsplitError, UsageError
+from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import counted, listed
 
 if TYPE_CHECKING:
-    from stemsplit.batch.discover import Discovery, Song
-    from stemsplit.batch.job import Job, JobResult, Session
+    from stemsplit.batch.discover import Discovery
+    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.song import Song
     from stemsplit.engine.runtime import Runtime
     from stemsplit.hub.choose import Choice
 
 
 def separate(
     ctx: typer.Context,
-    inputs: opt.Inputs,
+    inputs: opt.Inputs = None,
     models: opt.Models = None,
     quality: opt.Quality = None,
     licence: opt.Licence = None,
@@ -61,7 +71,7 @@ def separate(
     embed: opt.Embed = False,
     open_page: opt.OpenPage = None,
     sample_rate: opt.SampleRate = "source",
-    clip: opt.Clip = opt.ClipName.common,
+    clip: opt.Clip = None,
     dither: opt.Dither = False,
     lfe: opt.Lfe = None,
     device: opt.Device = "auto",
@@ -74,6 +84,13 @@ def separate(
     seed: opt.Seed = 0,
     dry_run: opt.DryRun = False,
     preview: opt.Preview = False,
+    jobs_: opt.Jobs = None,
+    no_split: opt.NoSplit = False,
+    mp3_preset: opt.Mp3Preset = None,
+    clip_mode: opt.ClipMode = None,
+    list_models: opt.ListModels = False,
+    repo: opt.Repo = None,
+    signature: opt.Signature = None,
     offline: opt.Offline = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -84,21 +101,12 @@ def separate(
 
     Options that people know from demucs (--two-stems, --mp3, --other-method, -n, ...) work as well.
     """
-    with importing():
-        from stemsplit.audio.encode import Encoding
-        from stemsplit.batch.discover import discover
-        from stemsplit.batch.job import Job, plan_record
-        from stemsplit.batch.journal import keep_journal
-        from stemsplit.batch.local import open_session
-        from stemsplit.batch.template import check_template
-        from stemsplit.cli.preview import run_preview
-        from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
-        from stemsplit.engine.choice import pick_model
-        from stemsplit.engine.options import SeparationOptions
-        from stemsplit.engine.preference import Preference, check_permissive
-        from stemsplit.engine.steps import parse_step
-
     set_up_logging(verbose=verbose, debug=debug)
+    if list_models:
+        from_demucs.print_models(repo)
+        return
+    if not inputs:
+        raise UsageError("No song was named.", hint="Example: stemsplit song.mp3")
     encoding = Encoding(
         container=agreed(  # type: ignore[arg-type]
             format=format_ and format_.value,
@@ -132,11 +140,12 @@ def separate(
         segment_seconds=segment,
         sample_rate=choose_sample_rate(sample_rate, encoding),
     )
-    template = check_template(template)
+    template = check_template(from_demucs.template_of_ours(template))
+    models = from_demucs.models_in(repo, models, signature)
     if preview:
-        _check_preview(dry_run=dry_run, start=start != "0", end=end is not None)
+        check_preview(dry_run=dry_run, start=start != "0", end=end is not None)
         output = output if output == STREAM else output / PREVIEW_FOLDER
-    elif models and len(models) > 1:
+    elif len(models) > 1:
         raise UsageError(
             f"--model was given {len(models)} times: {', '.join(models)}.",
             hint="Give one, or add --preview to compare them.",
@@ -147,21 +156,43 @@ def separate(
             f"{'--embed' if embed else '--open'} is about a page, and none was asked for.",
             hint="Add --report or --preview.",
         )
-    runtimes = make_runtimes(device, precision, batch_size, threads)
+    clip_policy = from_demucs.clip_policy(clip and clip.value, clip_mode and clip_mode.value)
+    check_device(device, batch_size)
     preference = Preference(
         quality=None if quality is None else quality.value,
         permissive=licence is not None,
     )
     steps = [parse_step(text) for text in then or ()]
-    if preference.permissive:
-        for _, model in steps:
-            check_permissive(model)
+    to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
+    reporter = ctx.with_resource(
+        make_reporter(as_json=json, quiet=quiet, verbose=verbose, lists_files=not to_stdout)
+    )
+    if not quiet:
+        for note in from_demucs.useless_options(
+            jobs=jobs_,
+            no_split=no_split,
+            mp3_preset=mp3_preset,
+            clip_mode=clip_mode and clip_mode.value,
+        ):
+            reporter.note(note)
+    if problems := hopeless(inputs):
+        _report_problems(problems, output, reporter, dry_run=dry_run)
+    is_default = not models and preference == Preference()
+    check_models([DEFAULT_MODEL] if is_default else models, steps, wanted, preference)
+    reporter.waiting("Loading PyTorch")
+    with importing():
+        from stemsplit.batch.discover import discover
+        from stemsplit.batch.job import Job, plan_record
+        from stemsplit.batch.journal import keep_journal
+        from stemsplit.batch.local import open_session
+        from stemsplit.cli.preview import run_preview
+        from stemsplit.engine.choice import pick_model
+
+    runtimes = make_runtimes(device, precision, batch_size, threads)
     picked = [
         pick_model(name, preference, wanted, runtimes[0], offline=offline)
         for name in models or (None,)
     ]
-    to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
-    reporter = make_reporter(as_json=json, quiet=quiet, lists_files=not to_stdout)
     inputs, output = ctx.with_resource(connected(inputs, output))
     if encoding.only_sample_rate and sample_rate == "source" and not quiet:
         rate = encoding.only_sample_rate
@@ -169,6 +200,7 @@ def separate(
     journal = ctx.with_resource(keep_journal(output, read_only=dry_run))
     if journal.suspects:
         reporter.note(_suspicion(journal.suspects))
+    reporter.waiting("Looking for songs")
     found = discover(inputs, journal)
     _note_passed_over(found, reporter, quiet=quiet)
     if all(song.problem for song in found.songs):
@@ -181,7 +213,7 @@ def separate(
             runtimes,
             then=steps,
             offline=offline,
-            quiet=quiet or json,
+            on_stage=reporter.stage,
             reason="" if choice is None else choice.reason,
             instead=None if choice is None else choice.instead,
         )
@@ -195,7 +227,7 @@ def separate(
             output_dir=output,
             template=template,
             encoding=encoding,
-            clip=clip.value,
+            clip=clip_policy,
             tags=not no_tags,
             overwrite=overwrite,
         )
@@ -225,16 +257,6 @@ def separate(
         raise typer.Exit(1)
 
 
-def _check_preview(**excluded: bool) -> None:
-    """Raises UsageError if an option was given that --preview excludes."""
-    for name, given in excluded.items():
-        if given:
-            raise UsageError(
-                f"--{name.replace('_', '-')} and --preview exclude each other.",
-                hint="--preview chooses the part itself, and separates nothing else.",
-            )
-
-
 def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
     if found.num_skipped and not quiet:
         files = counted(found.num_skipped, "file in the folders is", "files in the folders are")
@@ -249,7 +271,7 @@ def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> N
 
 
 def _suspicion(suspects: Sequence[Path]) -> str:
-    from stemsplit.audio.info import display_path
+    from stemsplit.audio.file_names import display_path
 
     names = listed(map(display_path, suspects))
     return f"An earlier run died while reading {names}: tried last, in a process of its own."
@@ -259,9 +281,6 @@ def _report_problems(
     songs: Sequence[Song], output: Path, reporter: Reporter, *, dry_run: bool
 ) -> NoReturn:
     """Ends a run in which there is nothing to separate."""
-    from stemsplit.batch.job import JobResult
-    from stemsplit.batch.preview import Preview
-
     errors = {song.path: str(song.problem) for song in songs}
     if dry_run:
         previews = [
@@ -324,6 +343,7 @@ def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
 
     listeners = Listeners(
         on_start=lambda job: reporter.start(job.song.path),
+        on_stage=lambda job, stage: reporter.song_stage(job.song.path, stage),
         on_progress=lambda job, progress: reporter.progress(job.song.path, progress.share),
         on_busy=lambda job: reporter.busy(job.song.path),
     )
@@ -344,26 +364,24 @@ def make_runtimes(
     devices: str, precision: opt.PrecisionName, batch_size: str, threads: int | None
 ) -> tuple[Runtime, ...]:
     """The runtimes that the shared options ask for; sets torch's thread count if one is given."""
+    check_device(devices, batch_size)
     import torch
 
     from stemsplit.engine.runtime import choose_runtimes
 
-    batch_size = batch_size.lower()
-    if batch_size != "auto" and not batch_size.isdecimal():
-        raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
     if threads is not None:
         torch.set_num_threads(threads)
     return choose_runtimes(
         devices=devices.lower(),
         precision=precision.value,
-        batch_size=None if batch_size == "auto" else int(batch_size),
+        batch_size=None if batch_size.lower() == "auto" else int(batch_size),
     )
 
 
 def set_up_logging(*, verbose: bool, debug: bool) -> None:
     """Sends stemsplit's own log messages to stderr."""
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, handlers=[_Log()])
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
     logging.getLogger("stemsplit").setLevel(level)
 
 

@@ -66,7 +66,7 @@ def note_lost_list() -> None:
     """Says that a list of files has not reached stdout. The files are there, so nothing failed."""
     error = take_stdout_error()
     if error is not None and error.errno != errno.EPIPE:
-        _say_incomplete("[bold yellow]Note:[/] The list of files", error)
+        _say_incomplete("The list of files", error)
 
 
 def finish_streams(exit_code: int) -> int:
@@ -81,18 +81,19 @@ def finish_streams(exit_code: int) -> int:
     if error is None:
         pass
     elif error.errno not in _NO_READER:
-        _say_incomplete(f"[bold red]Error:[/] The {what}", error)
+        _say_incomplete(f"The {what}", error, fails=True)
         exit_code = exit_code or 1
     elif as_json or error.errno != errno.EPIPE:  # `stemsplit models list | head` needs no comment
-        _say_incomplete(f"[bold yellow]Note:[/] The {what}", error)
+        _say_incomplete(f"The {what}", error)
     sys.stderr.flush()
     return exit_code
 
 
-def _say_incomplete(what: str, error: OSError) -> None:
-    from stemsplit.cli.console import say
+def _say_incomplete(what: str, error: OSError, *, fails: bool = False) -> None:
+    from stemsplit.cli.console import NOTE, say
 
-    say(f"{what} is incomplete: {describe_stdout_error(error)}. Nothing else is lost.")
+    label = "[bold red]Error:[/]" if fails else NOTE
+    say(f"{label} {what} is incomplete: {describe_stdout_error(error)}. Nothing else is lost.")
 
 
 class _Outlet(io.FileIO):

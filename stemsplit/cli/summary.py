@@ -1,24 +1,23 @@
-"""What is said at the end: tables on stdout, words on stderr."""
+"""What is said at the end: what is where on stdout, words on stderr."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from stemsplit.cli.console import clock, plain, say, shown
+from stemsplit.audio.file_names import display_path
+from stemsplit.cli.console import CAUTION, about, clock, put, say, shown, stdout
+from stemsplit.cli.tables import print_table
 from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import JobResult
-    from stemsplit.batch.preview import Preview
+    from stemsplit.batch.results import JobResult, Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +47,52 @@ class Totals:
         return f"{self.done} done{redone}, {self.skipped} skipped, {self.failed} failed."
 
 
-def print_results(results: Sequence[JobResult], *, lists_files: bool) -> None:
-    """What was done, in words on stderr, after the table of the outputs on stdout."""
-    if lists_files:
-        _print_files(results)
+def print_results(
+    results: Sequence[JobResult], *, lists_files: bool, verbose: bool = False
+) -> None:
+    """Where everything is, in a line on stdout for each song, and how the songs ended on stderr.
+
+    Of a batch, only what this run has done is listed: the rest would be most of a library.
+    `verbose`: also how much the stems of each song leave over.
+    """
     for result in results:
-        for line in _sound_lines(result):
-            say(f"{shown(Path(result.input.name))}: {line}")
+        if result.status == "done" or (result.status == "skipped" and len(results) == 1):
+            line = _song_line(result, verbose=verbose)
+            if lists_files:
+                put(stdout(), line)
+            elif remarks := _remarks(result, verbose=verbose):
+                say(f"{shown(Path(result.input.name))}:{remarks}")
     if len(results) > 1:
         _print_totals(results)
 
 
-def _print_files(results: Sequence[JobResult]) -> None:
-    """The closing table: where everything is, how long it is, how fast it went.
+def _song_line(result: JobResult, *, verbose: bool) -> Text:
+    """What became of a song, where it is and how long it took."""
+    name = Text(display_path(result.input.name), "bold")
+    paths = list(result.outputs.values())
+    if not stdout().is_terminal:  # who reads a log may be somewhere else
+        paths = [path.absolute() for path in paths]
+    what = display_path(paths[0])
+    if len(paths) > 1:
+        folder = Path(os.path.commonpath([path.parent for path in paths]))
+        files = ", ".join(display_path(path.relative_to(folder)) for path in paths)
+        what = f"{files} in {display_path(folder)}"
+    if result.status == "skipped":
+        return Text.assemble(name, f": already done: {what} (--overwrite separates it again)")
+    took = f"{clock(result.duration_seconds)} in {clock(result.seconds)}"
+    remarks = _remarks(result, verbose=verbose)
+    return Text.assemble(name, f": {what} ({took}){'.' if remarks else ''}{remarks}")
 
-    Of a batch, only what this run has done: the rest would be most of a library.
-    """
-    table = _table("stem", "file", right=("length", "x real time"))
-    for result in results:
-        if result.status == "failed" or (result.status == "skipped" and len(results) > 1):
-            continue
-        speed = f"{result.realtime_factor:.1f}" if result.status == "done" else "skipped"
-        for name, path in result.outputs.items():
-            length = clock(result.duration_seconds) if result.status == "done" else ""
-            table.add_row(escape(name), shown(path.absolute()), length, speed)
-    _print_table(table)
+
+def _remarks(result: JobResult, *, verbose: bool) -> str:
+    """What happened to the level, in sentences that each begin with a space."""
+    remarks = ""
+    if result.gain_db:
+        remarks += f" All stems were lowered by {-result.gain_db:.2f} dB so that none clips."
+    # Where it is bad it is a suspicion, which nobody has to ask for.
+    if verbose and result.residual_db is not None:
+        remarks += f" The stems leave over {result.residual_db:.1f} dB of the mixture."
+    return remarks
 
 
 def _print_totals(results: Sequence[JobResult]) -> None:
@@ -80,31 +100,20 @@ def _print_totals(results: Sequence[JobResult]) -> None:
     say(str(Totals.of(results)))
     suspicious = [result for result in results if result.suspicions]
     if suspicious:
-        say(
-            f"[bold yellow]{len(suspicious)} of {counted(len(results), 'song')} probably failed:[/]"
-        )
+        songs = f"{len(suspicious)} of {counted(len(results), 'song')}"
+        say(f"[{CAUTION}]{songs} probably failed:[/]")
     for result in suspicious:
         say(f"  {suspicion(result)}")
     failed = [result for result in results if result.status == "failed"]
     if failed:
         say(f"[bold red]{len(failed)} of {counted(len(results), 'song')} failed:[/]")
     for result in failed:
-        say(f"  {shown(result.input)}: {plain(result.error or '')}")
-
-
-def _sound_lines(result: JobResult) -> list[str]:
-    """What happened to the level, in words."""
-    lines = []
-    if result.gain_db:
-        lines.append(f"all stems were lowered by {-result.gain_db:.2f} dB so that none clips.")
-    if result.residual_db is not None:
-        lines.append(f"the stems leave over {result.residual_db:.1f} dB of the mixture.")
-    return lines
+        say(f"  {about(result.input, result.error or '')}")
 
 
 def suspicion(result: JobResult) -> str:
     """A song that was separated, and why one should listen to it, as rich markup."""
-    return f"{shown(result.input)}: {plain(' '.join(result.suspicions))}"
+    return about(result.input, " ".join(result.suspicions))
 
 
 _ACTIONS = {"new": "new", "redo": "again", "skip": "skip: done", "fail": "would fail"}
@@ -112,25 +121,27 @@ _ACTIONS = {"new": "new", "redo": "again", "skip": "skip: done", "fail": "would 
 
 def print_previews(previews: Sequence[Preview]) -> None:
     """A table on stdout: what would become of each song, and where."""
-    table = _table("song", "what", "folder", right=("length",))
+    rows = []
     for preview in previews:
         length = preview.duration_seconds
-        table.add_row(
-            shown(preview.input),
-            _ACTIONS[preview.action],
-            "" if preview.action == "fail" else shown(preview.folder.absolute()),
-            "?" if length is None else clock(length),
+        rows.append(
+            (
+                os.fsdecode(preview.input),
+                _ACTIONS[preview.action],
+                "" if preview.action == "fail" else os.fsdecode(preview.folder.absolute()),
+                "?" if length is None else clock(length),
+            )
         )
-    _print_table(table)
+    print_table(("song", "what", "folder", "length"), rows, right=("length",))
 
 
 def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
     """What the whole run would come to."""
     for preview in previews:
         if preview.error is not None:
-            say(f"[bold red]Would fail:[/] {shown(preview.input)}: {plain(preview.error)}")
+            say(f"[bold red]Would fail:[/] {about(preview.input, preview.error)}")
         elif preview.reason is not None:
-            say(f"Again: {shown(preview.input)}: {plain(preview.reason)}")
+            say(f"Again: {about(preview.input, preview.reason)}")
     counts = [
         f"{number} {label}"
         for action, label in _ACTIONS.items()
@@ -146,8 +157,6 @@ def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
 
 def print_page(path: Path) -> None:
     """Where a page is, on stdout."""
-    from stemsplit.audio.info import display_path
-
     typer.echo(display_path(path.absolute()))
 
 
@@ -156,20 +165,3 @@ def planned_seconds(previews: Sequence[Preview]) -> float:
     return sum(
         preview.duration_seconds or 0.0 for preview in previews if preview.action in ("new", "redo")
     )
-
-
-def _table(*headings: str, right: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for heading in right:
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _print_table(table: Table) -> None:
-    # A pipe gets whole lines: a path that was folded is no path.
-    width = None if sys.stdout.isatty() else 10_000
-    console = Console(width=width, highlight=False, emoji=False)
-    if table.row_count:
-        console.print(table)

@@ -1,13 +1,24 @@
-"""Tables on stdout, for people and for other programs."""
+"""Tables and facts on stdout, for people and for other programs.
+
+On a terminal no word is ever cut: a table that is too wide gets narrower columns, and one that
+cannot be made narrow enough becomes a paragraph for each of its rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import typer
-from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from stemsplit.cli.console import fold, stdout
+from stemsplit.errors import one_line
+
+_GAP = 2
+_LEAST_TEXT = 20
+_NARROW_INDENT = 4
 
 
 def print_table(
@@ -22,16 +33,102 @@ def print_table(
     Columns in `right` have figures. Where the terminal is too narrow, those in `wraps` make room
     for the others: all but the first, which has the names, if there is no telling (None).
     """
-    console = Console(highlight=False, emoji=False)
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    console = stdout()
     if not console.is_terminal:
         for row in (header, *rows):
             typer.echo("\t".join(row))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, title in enumerate(header):
-        justify: JustifyMethod = "right" if title in right else "left"
-        whole = index == 0 if wraps is None else title not in wraps
-        table.add_column(title, no_wrap=whole, overflow="fold", justify=justify)
+    shrinks = [
+        title not in right and (index > 0 if wraps is None else title in wraps)
+        for index, title in enumerate(header)
+    ]
+    widths = _fitting_widths([header, *rows], shrinks, console.width)
+    if widths is None:
+        for row in rows:
+            _print_lines(console, _paragraph(header, row, console.width))
+        return
+    is_right = [title in right for title in header]
+    _print_lines(console, _table_row(header, widths, is_right, style="bold"))
     for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
+        _print_lines(console, _table_row(row, widths, is_right))
+
+
+def print_facts(facts: Mapping[str, str], *, width: int) -> None:
+    """A line for each fact: its name in `width` columns, and right of it the fact."""
+    for name, text in facts.items():
+        print_indented(f"{name:<{width}}", text)
+
+
+def print_indented(head: str | Text, text: str) -> None:
+    """`head`, and right of it the text; on a terminal in lines that fit, below its beginning."""
+    head = Text(head) if isinstance(head, str) else head
+    console = stdout()
+    if not console.is_terminal:
+        typer.echo(head.plain + one_line(text))
+        return
+    is_narrow = console.width < head.cell_len + _LEAST_TEXT
+    indent = _NARROW_INDENT if is_narrow else head.cell_len
+    lines = fold(Text(one_line(text)), console.width - indent)
+    if is_narrow:
+        _print_lines(console, [head] if head.plain.strip() else [])
+        head = Text(" " * indent)
+    for number, line in enumerate(lines):
+        _print_lines(console, [(head if number == 0 else Text(" " * indent)).append_text(line)])
+
+
+def _fitting_widths(
+    rows: Sequence[Sequence[str]], shrinks: Sequence[bool], width: int
+) -> list[int] | None:
+    """The width of each column for a table that fits; None if that would cut a word.
+
+    The first row has the titles, which may always be folded.
+    """
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [
+        max(
+            cell_len(part)
+            for text, folds in ((title, True), *((cell, can) for cell in cells))
+            for part in (text.split(" ") if folds else [text])
+        )
+        for (title, *cells), can in zip(columns, shrinks, strict=True)
+    ]
+    excess = sum(widths) + _GAP * (len(widths) - 1) - width
+    while excess > 0:
+        room = [full - low for full, low in zip(widths, least, strict=True)]
+        if not any(room):
+            return None
+        widest = max(range(len(widths)), key=lambda index: (room[index] > 0, widths[index]))
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _table_row(
+    cells: Sequence[str], widths: Sequence[int], is_right: Sequence[bool], style: str = ""
+) -> list[Text]:
+    """The lines of a row."""
+    folded = [fold(Text(cell, style), width) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for number in range(max(map(len, folded))):
+        line = Text()
+        for cell, width, to_right in zip(folded, widths, is_right, strict=True):
+            part = cell[number] if number < len(cell) else Text()
+            part.align("right" if to_right else "left", width)
+            line.append_text(part).append(" " * _GAP)
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def _paragraph(header: Sequence[str], cells: Sequence[str], width: int) -> list[Text]:
+    """A row as its first cell, and below it the others with their titles."""
+    named = [f"{title} {cell}" for title, cell in zip(header[1:], cells[1:], strict=True) if cell]
+    rest = fold(Text("  " + ", ".join(named)), width, indent=2) if named else []
+    return [*fold(Text(cells[0], "bold"), width), *rest]
+
+
+def _print_lines(console: Console, lines: Sequence[Text]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)

@@ -41,9 +41,6 @@ chunk lies, with silence behind it. `reflect`: the same, but behind it is its ow
 has more than half of the samples of a full chunk.
 """
 
-MIN_CHUNK_SECONDS = 0.1
-"""Of what may be asked for: in shorter ones there is no music to be heard."""
-
 _FADES_PER_CHUNK = 10
 
 

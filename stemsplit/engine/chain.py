@@ -26,6 +26,7 @@ from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress, ProgressCallback, TrackSeparation
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
+from stemsplit.stages import StageCallback, unheard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,11 +137,13 @@ class ChainSeparation:
         *,
         new_spool: Callable[[], Path],
         on_progress: ProgressCallback | None = None,
+        on_stage: StageCallback = unheard,
     ) -> None:
         self._chain = chain
         self._runtime = runtime
         self._new_spool = new_spool
         self._on_progress = on_progress
+        self._on_stage = on_stage
         self._spools: dict[str, Path] = {}
         self._finished: list[tuple[Step, TrackSeparation]] = []
         self.song = TrackSeparation(
@@ -150,6 +153,7 @@ class ChainSeparation:
             chain.options,
             parents=chain.song_parents,
             on_progress=self._progress_of(0),
+            on_stage=on_stage,
         )
 
     @property
@@ -217,7 +221,12 @@ class ChainSeparation:
         )
         progress = self._progress_of(index)
         return TrackSeparation(
-            mixture, step.model, self._runtime, step.options, on_progress=progress
+            mixture,
+            step.model,
+            self._runtime,
+            step.options,
+            on_progress=progress,
+            on_stage=self._on_stage,
         )
 
     def _progress_of(self, stage: int) -> ProgressCallback | None:

@@ -24,6 +24,7 @@ from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
 from stemsplit.models.spectral.model import SpectralSeparator
 from stemsplit.quoting import counted
+from stemsplit.stages import Stage, StageCallback, unheard
 
 BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
 """Models that have no files: a source without members is one of these."""
@@ -35,6 +36,7 @@ def load_blend(
     runtime: Runtime,
     *,
     parents: Sequence[str] = (),
+    on_stage: StageCallback = unheard,
 ) -> Blend:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
 
@@ -47,7 +49,7 @@ def load_blend(
         UsageError: the models do not go together.
     """
     keep_freed_memory()
-    loaders = [_Loader(model) for model in source.models]
+    loaders = [_Loader(model, on_stage) for model in source.models]
     shares = source.shares([loader.stems for loader in loaders])
     stems = tuple(shares)
     needed = needed_stems(stems, choose_outputs(stems, options, parents))
@@ -67,7 +69,7 @@ def load_chain(
     runtime: Runtime,
     *,
     offline: bool = False,
-    quiet: bool = False,
+    on_stage: StageCallback = unheard,
 ) -> Chain:
     """The model that `reference` names (`resolve_blend`), and the steps after it.
 
@@ -80,14 +82,14 @@ def load_chain(
     """
     parents = first_parents([parent for parent, _ in then])
     source, *step_sources = (
-        resolve_blend(each, offline=offline, quiet=quiet)
+        resolve_blend(each, offline=offline, on_stage=on_stage)
         for each in (reference, *(model for _, model in then))
     )
-    model = load_blend(source, options, runtime, parents=parents)
+    model = load_blend(source, options, runtime, parents=parents, on_stage=on_stage)
     steps = [
         Step(
             parent=parent,
-            model=load_blend(step_source, SeparationOptions(), runtime),
+            model=load_blend(step_source, SeparationOptions(), runtime, on_stage=on_stage),
             child_names=step_source.child_names,
         )
         for (parent, _), step_source in zip(then, step_sources, strict=True)
@@ -98,8 +100,9 @@ def load_chain(
 class _Loader:
     """The networks of one model, as far as they were needed so far."""
 
-    def __init__(self, source: ModelSource) -> None:
+    def __init__(self, source: ModelSource, on_stage: StageCallback) -> None:
         self._source = source
+        self._on_stage = on_stage
         self._members: dict[int, EnsembleMember] = {}
 
     @property
@@ -112,7 +115,12 @@ class _Loader:
     def load(self, wanted: Sequence[str], runtime: Runtime) -> Ensemble:
         """The networks that have a say in any of the `wanted` stems, on the device."""
         source = self._source
-        members = [self._member(index) for index in self._needed_members(wanted)]
+        needed = self._needed_members(wanted)
+        members = []
+        for position, index in enumerate(needed):
+            self._tell(position, len(needed))
+            members.append(self._member(index))
+        self._tell(len(needed), len(needed))
         _check_bag(source, self.stems, members)
         precision = coarsest([runtime.prepare(member.model) for member in members])
         return Ensemble(
@@ -128,6 +136,11 @@ class _Loader:
             scaling_rule=source.scaling,
             mixer=_load_mixer(source),
         )
+
+    def _tell(self, num_done: int, num_total: int) -> None:
+        if self._source.members:  # what is built in is there at once
+            name = self._source.name
+            self._on_stage(Stage(kind="loading", name=name, num_done=num_done, num_total=num_total))
 
     def _needed_members(self, wanted: Sequence[str]) -> list[int]:
         weights = self._source.weights

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Literal, get_args
 
 from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEMS
-from stemsplit.dsp.chunking import MIN_CHUNK_SECONDS
+from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import UnknownStemError, UsageError, check_choice
 

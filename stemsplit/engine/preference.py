@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stemsplit.audio.stem_layout import STEMS
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.outputs import parse_mix
 from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import find_entry, load_catalog
-from stemsplit.hub.choose import PERMISSIVE, Quality
+from stemsplit.hub.choose import PERMISSIVE, Quality, Wish
 from stemsplit.hub.expression import model_references
+
+_USUAL_STEMS = ("drums", "bass", "other", "vocals")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +22,18 @@ class Preference:
 
     quality: Quality | None = None
     permissive: bool = False
+
+    def wish(
+        self, options: SeparationOptions, *, device: str, memory_bytes: int | None = None
+    ) -> Wish:
+        """What is wanted of the model; without a quality, a balanced one."""
+        return Wish(
+            quality=self.quality or "balanced",
+            stems=_named_stems(options),
+            device=device,
+            memory_bytes=memory_bytes,
+            permissive=self.permissive,
+        )
 
     def check_named(self, model: str) -> None:
         """Finds out whether it leaves room for this model.
@@ -47,3 +65,15 @@ def check_permissive(reference: str) -> None:
                 f"{entry.licence_note}",
                 hint="`stemsplit models list --licence permissive` shows those that are.",
             )
+
+
+def _named_stems(options: SeparationOptions) -> tuple[str, ...]:
+    """The stems that the outputs are made of as far as they are named; else the usual four."""
+    named: Sequence[str] = options.stems or ()
+    if options.two_stems is not None:
+        named = (options.two_stems,)
+    if options.stem_file:
+        named = STEMS
+    mixed = [stem for mix in options.mixes for stem in parse_mix(mix).stem_gains]
+    lfe = [] if options.lfe is None else [options.lfe]
+    return tuple(dict.fromkeys((*(named or (() if mixed else _USUAL_STEMS)), *mixed, *lfe)))

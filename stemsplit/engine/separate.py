@@ -30,6 +30,7 @@ from stemsplit.engine.passes import EnsemblePass
 from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.timeline import Timeline, choose_range, range_warnings
 from stemsplit.engine.voices import channel_notes, measure_voices
+from stemsplit.stages import StageCallback, unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class TrackSeparation:
         *,
         parents: Sequence[str] = (),
         on_progress: ProgressCallback | None = None,
+        on_stage: StageCallback = unheard,
     ) -> None:
         self.mixture = mixture
         self._blend = blend
@@ -78,7 +80,7 @@ class TrackSeparation:
         self._lfe_stem = choose_lfe_stem(blend.stems, options)
         self._stems = needed_stems(blend.stems, self.outputs)
         self._parts = [part for part in blend.parts if any(map(part.shares.get, self._stems))]
-        self.source_samples, self._passes = self._first_pass()
+        self.source_samples, self._passes = self._first_pass(on_stage)
         for each in self._passes:
             check_memory(each.lanes, runtime)
         self.num_samples = len(self._passes[0].timeline.output_range)
@@ -120,10 +122,12 @@ class TrackSeparation:
             self._meters.add(dry, separated, outputs)
             yield StemBlock(start - wanted.start, outputs)
 
-    def _first_pass(self) -> tuple[int, list[EnsemblePass]]:
+    def _first_pass(self, on_stage: StageCallback) -> tuple[int, list[EnsemblePass]]:
         """The length of the song in samples, and the way of each part over it."""
         mixture = self.mixture
-        num_samples, hearings = measure_voices(mixture, [part.ensemble for part in self._parts])
+        num_samples, hearings = measure_voices(
+            mixture, [part.ensemble for part in self._parts], on_stage
+        )
         source_range = choose_range(mixture, num_samples, self._options)
         return num_samples, [
             EnsemblePass.plan(

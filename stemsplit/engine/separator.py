@@ -26,9 +26,9 @@ from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import SeparatedBlock, Separation
 from stemsplit.engine.steps import parse_step
 from stemsplit.errors import UsageError, check_choice
+from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.choose import Quality
-
-_DEFAULT_MODEL = "htdemucs"
+from stemsplit.stages import StageCallback, unheard
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
 
@@ -40,7 +40,8 @@ class Separator:
     htdemucs unless `quality` or `licence` choose another; the other arguments are the command
     line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds;
     `stem_file` gives what a stem file holds, the mixture and four stems, for `Separation.save`).
-    Only the networks that the outputs need are loaded.
+    Only the networks that the outputs need are loaded; `on_stage` hears of each block that comes
+    from the Hub, and of each network that is read.
 
     Raises:
         ModelError: the model could not be had.
@@ -72,6 +73,7 @@ class Separator:
         precision: Precision = "auto",
         batch_size: int | None = None,
         offline: bool = False,
+        on_stage: StageCallback = unheard,
     ) -> None:
         if quality is not None:
             check_choice("quality", quality, get_args(Quality))
@@ -109,11 +111,12 @@ class Separator:
             offline=offline,
         )
         self._chain = load_chain(
-            _DEFAULT_MODEL if choice is None else choice.model,
+            DEFAULT_MODEL if choice is None else choice.model,
             steps,
             self._options,
             self._runtime,
             offline=offline,
+            on_stage=on_stage,
         )
 
     @property

@@ -23,6 +23,7 @@ from stemsplit.audio.info import StatsAccumulator, TrackStats
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
+from stemsplit.stages import Stage, StageCallback, unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,12 @@ class Hearing:
 
 
 def measure_voices(
-    mixture: Mixture, ensembles: Sequence[Ensemble]
+    mixture: Mixture, ensembles: Sequence[Ensemble], on_stage: StageCallback = unheard
 ) -> tuple[int, tuple[Hearing, ...]]:
     """The first pass: the song's true length in samples, and how each ensemble hears it.
 
     The statistics are those of a voice as the model hears it, after resampling, because the
-    reference implementation measures there.
+    reference implementation measures there. `on_stage` hears of each block.
     """
     num_samples = 0
 
@@ -76,6 +77,14 @@ def measure_voices(
         nonlocal num_samples
         for block in mixture.open_blocks():
             num_samples += block.shape[-1]
+            on_stage(
+                Stage(
+                    kind="scanning",
+                    name=mixture.name,
+                    num_done=num_samples,
+                    num_total=mixture.info.num_samples if mixture.info else None,
+                )
+            )
             yield block
 
     groups = [group_channels(mixture.channels, ensemble.num_channels) for ensemble in ensembles]

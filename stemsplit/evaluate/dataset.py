@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import counted

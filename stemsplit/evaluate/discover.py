@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.dataset import Track
 from stemsplit.evaluate.layouts import AUDIO_NAME, FINDERS, Candidate, Layout, Subset

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.stem_layout import MASTER, STEMS
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import make_folders, writing
 from stemsplit.durable import sync_file
 from stemsplit.errors import UsageError

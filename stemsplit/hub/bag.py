@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from stemsplit.dsp.chunking import MIN_CHUNK_SECONDS
+from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.plain_data import parse_yaml
 from stemsplit.quoting import listed, quoted, reason
@@ -111,7 +111,7 @@ def _parse_segment(value: object, origin: str) -> float | None:
     seconds = _parse_number(value, origin)
     if seconds < MIN_CHUNK_SECONDS:
         raise CheckpointError(
-            f"{origin}: `segment` must be at least {MIN_CHUNK_SECONDS} seconds, got {seconds:g}."
+            f"{origin}: its segment must be at least {MIN_CHUNK_SECONDS} seconds, got {seconds:g}."
         )
     return seconds
 

@@ -19,6 +19,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
+DEFAULT_MODEL = "htdemucs"
+"""The one that runs for who names none."""
+
 Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "unknown"]
 """What is known about the licence of the weights (not of the code)."""
 

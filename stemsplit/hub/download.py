@@ -8,15 +8,13 @@ Hub cannot be reached, and it writes whatever comes, however long.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from stemsplit import durable
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError
@@ -37,6 +35,7 @@ from stemsplit.hub.layout import is_weights
 from stemsplit.hub.remote import RemoteFile, describe
 from stemsplit.hub.talk import Question
 from stemsplit.hub.transport import Answer, asked
+from stemsplit.stages import Stage, StageCallback, unheard
 
 MAX_WEIGHTS_BYTES = 16 << 30
 MAX_UNANNOUNCED_BYTES = 2 << 30
@@ -52,10 +51,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Connection:
-    """How the Hub may be used: not at all when `offline`, without a progress bar when `quiet`."""
+    """How the Hub may be used: not at all when `offline`. `on_stage` hears of each block."""
 
     offline: bool = False
-    quiet: bool = False
+    on_stage: StageCallback = unheard
 
 
 def fetch_file(
@@ -93,7 +92,7 @@ def fetch_file(
             f"{file_name} of {repo} is not on this machine, and this run stays offline.",
             hint=hub_errors.OFFLINE_HINT,
         )
-    return _download(repo, describe(repo, file_name, sha256=sha256), quiet=connection.quiet)
+    return _download(repo, describe(repo, file_name, sha256=sha256), connection.on_stage)
 
 
 def verify_cached(
@@ -108,7 +107,7 @@ def verify_cached(
     return VerifiedFile(path=path, sha256=sha256)
 
 
-def _download(repo: HubRepo, remote: RemoteFile, *, quiet: bool) -> VerifiedFile:
+def _download(repo: HubRepo, remote: RemoteFile, on_stage: StageCallback) -> VerifiedFile:
     folder = repo_folder(repo)
     blob = folder / "blobs" / remote.key
     pointer = folder / "snapshots" / remote.commit / remote.name
@@ -117,7 +116,7 @@ def _download(repo: HubRepo, remote: RemoteFile, *, quiet: bool) -> VerifiedFile
         found = (verify_cached(path, remote.name, remote.sha256) for path in here)
         verified = next((each for each in found if each is not None), None)
         if verified is None:
-            verified = _transfer_verified(remote, blob.parent, quiet=quiet)
+            verified = _transfer_verified(remote, blob.parent, on_stage)
         if not pointer.is_file():
             point(pointer, verified.path)
         if repo.revision != remote.commit:
@@ -125,12 +124,12 @@ def _download(repo: HubRepo, remote: RemoteFile, *, quiet: bool) -> VerifiedFile
     return VerifiedFile(path=pointer, sha256=verified.sha256)
 
 
-def _transfer_verified(remote: RemoteFile, blobs: Path, *, quiet: bool) -> VerifiedFile:
+def _transfer_verified(remote: RemoteFile, blobs: Path, on_stage: StageCallback) -> VerifiedFile:
     """The file among the `blobs`, under the name of its digest, after it was verified."""
     blobs.mkdir(parents=True, exist_ok=True)
     partial = blobs / f"{remote.key}.incomplete"
     for _attempt in range(2):  # bytes kept from an earlier run may be the ones that are wrong
-        _transfer(remote, partial, quiet=quiet)
+        _transfer(remote, partial, on_stage)
         sha256 = sha256_of(partial)
         intact = _as_promised(partial, sha256, etag=remote.etag, name=remote.name)
         if intact and remote.sha256 in (None, sha256):
@@ -149,13 +148,13 @@ def _transfer_verified(remote: RemoteFile, blobs: Path, *, quiet: bool) -> Verif
     )
 
 
-def _transfer(remote: RemoteFile, partial: Path, *, quiet: bool) -> None:
+def _transfer(remote: RemoteFile, partial: Path, on_stage: StageCallback) -> None:
     """Brings `partial` to the full size, going on from the bytes that it has.
 
     A transfer that breaks off goes on at once as long as each attempt brings something.
     """
     _check_size(remote, partial)
-    with open_to_continue(partial) as file, _progress_bar(remote, quiet=quiet) as bar:
+    with open_to_continue(partial) as file:
         file.seek(0, 2)
         if remote.size_bytes is None or file.tell() > remote.size_bytes:
             _start_again(file)
@@ -163,7 +162,7 @@ def _transfer(remote: RemoteFile, partial: Path, *, quiet: bool) -> None:
         while file.tell() != remote.size_bytes:
             before = file.tell()
             try:
-                _receive(remote, file, bar)
+                _receive(remote, file, on_stage)
                 return
             except hub_errors.BrokenOffError as error:
                 if remote.size_bytes is None:
@@ -177,7 +176,7 @@ def _transfer(remote: RemoteFile, partial: Path, *, quiet: bool) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
-def _receive(remote: RemoteFile, file: BinaryIO, bar: Any) -> None:
+def _receive(remote: RemoteFile, file: BinaryIO, on_stage: StageCallback) -> None:
     """Writes what the Hub sends, and not a byte more than it has announced."""
     what, size = str(remote), remote.size_bytes
     start = file.tell()
@@ -187,7 +186,7 @@ def _receive(remote: RemoteFile, file: BinaryIO, bar: Any) -> None:
         if answer.status == 416:
             raise hub_errors.unusable(what, "is not of the size that it had before")
         most = min(_most_bytes(remote), MAX_UNANNOUNCED_BYTES) if size is None else size
-        bar.update(file.tell() - bar.n)
+        _tell(on_stage, remote, file)
         for block in answer.blocks():
             if file.tell() + len(block) > most:
                 _start_again(file)
@@ -197,7 +196,7 @@ def _receive(remote: RemoteFile, file: BinaryIO, bar: Any) -> None:
                     hint="Check HF_ENDPOINT and proxies that change downloads.",
                 )
             file.write(block)
-            bar.update(len(block))
+            _tell(on_stage, remote, file)
     if size is not None and file.tell() < size:
         raise hub_errors.broken_off(what, f"ended after {file.tell()} of {size} bytes")
 
@@ -249,20 +248,12 @@ def _as_promised(path: Path, sha256: str, *, etag: str, name: str) -> bool:
     return matches_etag(path, sha256, etag) and (prefix is None or sha256.startswith(prefix))
 
 
-@contextlib.contextmanager
-def _progress_bar(remote: RemoteFile, *, quiet: bool) -> Iterator[Any]:
-    """A bar on stderr, unless that is not wanted or goes to no terminal."""
-    from huggingface_hub import constants
-    from tqdm import tqdm
-
-    by_environment = constants.HF_HUB_DISABLE_PROGRESS_BARS
-    is_off = quiet if by_environment is None else by_environment
-    name = Path(remote.name).name[-40:]
-    with tqdm(
-        total=remote.size_bytes,
-        desc=name,
-        unit="B",
-        unit_scale=True,
-        disable=True if is_off else None,
-    ) as bar:
-        yield bar
+def _tell(on_stage: StageCallback, remote: RemoteFile, file: BinaryIO) -> None:
+    on_stage(
+        Stage(
+            kind="fetching",
+            name=f"{remote.repo_id.partition('/')[2]}/{remote.name}",
+            num_done=file.tell(),
+            num_total=remote.size_bytes,
+        )
+    )

@@ -24,6 +24,7 @@ from stemsplit.hub.kuielab import kuielab_system
 from stemsplit.hub.resolve import check_reference, resolve
 from stemsplit.hub.source import ModelSource
 from stemsplit.quoting import quoted
+from stemsplit.stages import StageCallback, unheard
 
 _EXAMPLE = "Examples: a+b, a*2+b, vocals=a,*=b."
 _WEIGHT = re.compile(r"\d+\.?\d*|\.\d+")
@@ -32,7 +33,11 @@ _MAX_NAME = 100
 
 
 def resolve_blend(
-    reference: str, *, offline: bool = False, quiet: bool = False, refresh: bool = False
+    reference: str,
+    *,
+    offline: bool = False,
+    refresh: bool = False,
+    on_stage: StageCallback = unheard,
 ) -> BlendSource:
     """The models that `reference` names: one, or those of an expression (see `resolve`).
 
@@ -42,7 +47,7 @@ def resolve_blend(
     """
 
     def find(model: str) -> ModelSource:
-        return resolve(model, offline=offline, quiet=quiet, refresh=refresh)
+        return resolve(model, offline=offline, refresh=refresh, on_stage=on_stage)
 
     if not is_expression(reference):
         folder = Path(reference).expanduser()

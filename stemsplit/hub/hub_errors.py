@@ -27,6 +27,10 @@ class BrokenOffError(HubUnreachableError):
     """The line went dead: another attempt may well go on from where this one ended."""
 
 
+class OtherAnswerError(HubUnreachableError):
+    """Something between here and the Hub answers in its place, such as a login page."""
+
+
 def unreachable(what: str, error: BaseException) -> BrokenOffError:
     """The network failed, with `error`, before the Hub could answer about `what`."""
     from huggingface_hub import constants
@@ -47,18 +51,18 @@ def unusable(what: str, how: str) -> HubUnreachableError:
     return HubUnreachableError(f"The Hub's answer for {what} {how}.", hint=_NETWORK_HINT)
 
 
-def web_page(what: str) -> HubUnreachableError:
+def web_page(what: str) -> OtherAnswerError:
     """Somebody else answered."""
     from huggingface_hub import constants
 
-    return HubUnreachableError(
+    return OtherAnswerError(
         f"{constants.ENDPOINT} answered with a web page when asked for {what}.", hint=_LOGIN_HINT
     )
 
 
-def foreign(what: str, how: str) -> HubUnreachableError:
+def foreign(what: str, how: str) -> OtherAnswerError:
     """Somebody else answered, or a Hub that is none: `how` says what gave it away."""
-    return HubUnreachableError(
+    return OtherAnswerError(
         f"The answer for {what} is not one that a Hub gives: {how}.", hint=_LOGIN_HINT
     )
 

@@ -32,6 +32,7 @@ from stemsplit.hub.published import published_source
 from stemsplit.hub.remote import list_files
 from stemsplit.hub.source import Member, ModelFile, ModelSource
 from stemsplit.quoting import counted, listed, quoted
+from stemsplit.stages import StageCallback, unheard
 
 _HUB_REFERENCE = re.compile(
     r"hf://(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
@@ -41,13 +42,17 @@ _HUB_REFERENCE = re.compile(
 
 
 def resolve(
-    reference: str, *, offline: bool = False, quiet: bool = False, refresh: bool = False
+    reference: str,
+    *,
+    offline: bool = False,
+    refresh: bool = False,
+    on_stage: StageCallback = unheard,
 ) -> ModelSource:
     """The model that `reference` names: one of the catalogue, a local path or hf://owner/repo[@revision].
 
     At most a bag's small yaml file is downloaded here; networks come with `Member.fetch`. What is
     in the cache is used as it is, without asking the Hub, unless `refresh`. `offline` (or
-    HF_HUB_OFFLINE) never touches the network; `quiet` shows no progress bars.
+    HF_HUB_OFFLINE) never touches the network. `on_stage` hears of downloads, now and later.
 
     Raises:
         UsageError: the reference is empty or looks like an option.
@@ -67,7 +72,7 @@ def resolve(
         )
     if entry is None and not reference.startswith("hf://"):
         return _resolve_path(reference)
-    connection = Connection(offline=offline or offline_by_environment(), quiet=quiet)
+    connection = Connection(offline=offline or offline_by_environment(), on_stage=on_stage)
     if entry is not None and entry.networks:
         return published_source(entry, connection, refresh=refresh)
     if entry is not None and entry.repo_id is not None:

@@ -108,7 +108,7 @@ def _family_of_settings(settings: Mapping[str, object], file_name: str) -> str:
     rules = "; ".join(f"{family} by {', '.join(marks)}" for family, marks in _MARKS.items())
     problem = f"fits {' and '.join(families)}" if families else "fits no family that stemsplit has"
     raise CheckpointError(
-        f"The configuration of {file_name} {problem}: its section `model` has "
+        f"The configuration of {file_name} {problem}: its section 'model' has "
         f"{listed(names) or 'nothing'}.",
         hint=f"Families are told apart by arguments of the network: {rules}. If the file relies on "
         "a default, write that argument into it.",

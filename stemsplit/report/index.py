@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.quoting import counted
 from stemsplit.report.lanes import file_addresses
 from stemsplit.report.markup import clock, decibels, escape

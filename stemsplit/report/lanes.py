@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.source import hash_file
 from stemsplit.errors import AudioReadError
 from stemsplit.report.clips import COPY_MIME, Clip, compressed_copy

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.stem_layout import STEM_FILE, STEMS
 from stemsplit.errors import ReportError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stemsplit.batch.discover import Song, discover
+from stemsplit.batch.discover import discover
 from stemsplit.batch.record import (
     SCHEMA,
     missing_outputs,
@@ -13,6 +13,7 @@ from stemsplit.batch.record import (
     recorded_outputs,
     write_record,
 )
+from stemsplit.batch.song import Song
 from tests.audio.songs import tone, write_sndfile
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.batch.discover import Song
 from stemsplit.batch.earlier import settle
-from stemsplit.batch.job import Job, JobResult, Session
+from stemsplit.batch.job import Job, Session
 from stemsplit.batch.preview import preview_jobs
 from stemsplit.batch.record import read_record, write_record
+from stemsplit.batch.results import JobResult
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.track import run_job
 from stemsplit.engine.chain import Chain

@@ -13,10 +13,11 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.audio.place import new_part, track_key
 from stemsplit.audio.sink import StemWriter
 from stemsplit.batch.collisions import check_collisions
-from stemsplit.batch.discover import Song
-from stemsplit.batch.job import Job, JobResult, Session
+from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs
 from stemsplit.batch.lock import TrackBusyError, track_lock
+from stemsplit.batch.results import JobResult
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.track import run_job
 from stemsplit.engine.chain import Chain

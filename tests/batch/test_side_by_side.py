@@ -14,9 +14,9 @@ from torch import Tensor
 
 from stemsplit.audio.encode import Encoding
 from stemsplit.batch.crew import Crew, Tell
-from stemsplit.batch.discover import Song
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
+from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.engine.batches import BatchLimit
 from stemsplit.engine.chain import Chain
@@ -25,6 +25,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress
 from stemsplit.models.spec import Model
+from stemsplit.stages import Stage
 from tests.audio.songs import tone, write_sndfile
 from tests.batch.batch_runs import tree
 from tests.engine.toy_models import GainModel, model_of
@@ -118,6 +119,24 @@ def test_progress_says_of_which_song_it_is(jobs: list[Job]) -> None:
         assert [(each.num_done, each.num_chunks) for each in progress] == [
             (number, total) for number in range(1, total + 1)
         ]
+
+
+def test_each_song_is_scanned_before_its_chunks_and_written_after_them(jobs: list[Job]) -> None:
+    heard: dict[Path, list[str]] = {job.song.path: [] for job in jobs}
+
+    def on_stage(job: Job, stage: Stage) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        assert stage.name == job.song.path.name
+        heard[job.song.path].append(stage.kind)
+
+    def on_progress(job: Job, _progress: Progress) -> None:
+        heard[job.song.path].append("chunk")
+
+    listeners = Listeners(on_stage=on_stage, on_progress=on_progress)
+    list(run_jobs(jobs, session_of(GainModel()), listeners))
+    for kinds in heard.values():
+        assert list(dict.fromkeys(kinds)) == ["scanning", "chunk", "writing"]
+        assert kinds == sorted(kinds, key=["scanning", "chunk", "writing"].index)
 
 
 def test_a_song_that_fails_stops_no_other(jobs: list[Job]) -> None:

@@ -47,7 +47,7 @@ def doctor(stemsplit: Stemsplit, monkeypatch: pytest.MonkeyPatch) -> Doctor:
 
 
 def pull() -> None:
-    for member in resolve("htdemucs", quiet=True).members:
+    for member in resolve("htdemucs").members:
         member.fetch()
 
 
@@ -108,7 +108,7 @@ def test_an_unreachable_hub(doctor: Doctor, hub: Hub, monkeypatch: pytest.Monkey
 
 
 def test_a_half_downloaded_model(doctor: Doctor, hub: Hub) -> None:
-    resolve("htdemucs", quiet=True)  # the bag alone
+    resolve("htdemucs")  # the bag alone
     hub.forget_requests()
     model = doctor("--offline", exit_code=1)["model", "htdemucs"]
     assert model["status"] == "problem"

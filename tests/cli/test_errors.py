@@ -125,9 +125,15 @@ def test_without_a_named_model_the_built_in_one_runs_and_says_so(
 ) -> None:
     result = stemsplit(song)
     assert result.exit_code == 0
-    assert "Note: No model was named and htdemucs could not be had" in result.stderr
+    loud = (
+        "Note: spectral runs in place of htdemucs, far less cleanly. Once there is a network: "
+        "`stemsplit models pull htdemucs`\n"
+    )
+    assert result.stderr.count(loud) == 2
+    assert result.stderr.startswith(loud)
+    assert result.stderr.endswith(loud)
     record = Path("separated/spectral/song/stemsplit.json").read_text()
-    assert "No model was named and htdemucs could not be had" in record
+    assert "htdemucs could not be had: htdemucs.yaml of adefossez/HTDemucs@main is not" in record
 
 
 def test_a_corrupt_checkpoint_is_exit_code_3(
@@ -278,6 +284,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(workplace: Path, song: Path)
 def test_a_real_song_without_a_network(stemsplit: Stemsplit) -> None:
     result = stemsplit(SHARED_AUDIO / "demucs_test.mp3")
     assert result.exit_code == 0
-    assert "could not be had" in result.stderr
+    assert "spectral runs in place of htdemucs" in result.stderr
     for path in Path("separated/spectral/demucs_test").glob("*.wav"):
         assert soundfile.info(path).frames == 882_000

@@ -34,10 +34,11 @@ def events_of(stdout: str) -> list[dict[str, object]]:
 def test_the_documentation_has_every_event() -> None:
     fields = documented_fields()
     assert set(fields) == {
-        *("note", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
+        *("note", "stage", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
         *("planned", "plan", "page"),
     }
     assert fields["progress"] == {"input", "share"}
+    assert fields["stage"] == {"input", "stage", "name", "share"}
     assert fields["failed"] == fields["done"] > {"residual_db", "error"}
 
 
@@ -70,4 +71,5 @@ def test_every_line_has_the_documented_fields(
     order = [
         line["event"] for line in lines if line.get("input") == str(Path("other.wav").absolute())
     ]
-    assert [event for event in order if event != "progress"] == ["planned", "busy", "start", "done"]
+    order = [event for event in order if event not in ("progress", "stage")]
+    assert order == ["planned", "busy", "start", "done"]

@@ -93,8 +93,7 @@ def test_a_song_of_any_name_is_separated(stemsplit: Stemsplit, wav: Path, stem: 
         str(Path("spectral", stem, name)) for name in ("bass.wav", "stemsplit.json")
     }
     assert names_in(Path()) == {song.name, "out"}
-    # The heading, the names with what they stand for, and one line for the stem.
-    assert len(lines(result.stdout)) == 2
+    assert len(lines(result.stdout)) == 1
     lines(result.stderr)
     record = json.loads((folder / "stemsplit.json").read_bytes())
     assert os.fsencode(Path(record["input"]["path"])) == os.fsencode(song.absolute())
@@ -130,7 +129,7 @@ def test_a_folder_of_odd_names_is_mirrored(stemsplit: Stemsplit, wav: Path) -> N
         for stem in stems
         for name in ("bass.wav", "stemsplit.json")
     }
-    assert len(lines(result.stdout)) == 1 + len(stems)
+    assert len(lines(result.stdout)) == len(stems)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +140,9 @@ def test_nothing_in_a_name_is_markup(stemsplit: Stemsplit, wav: Path, name: str)
     missing = name.replace(".wav", "2.wav")
     result = stemsplit(name, missing, "-m", "spectral", "-o", "[/]:cd:", "--stems", "bass")
     assert f"1 of 2: {name}\n" in result.stderr
-    assert f"Failed: {missing}: {missing} does not exist." in result.stderr
-    assert str(Path("[/]:cd:", "spectral", Path(name).stem, "bass.wav").absolute()) in result.stdout
+    assert f"Failed: {missing} does not exist." in result.stderr
+    bass = Path("[/]:cd:", "spectral", Path(name).stem, "bass.wav").absolute()
+    assert f"{Path(name).name}: {bass} (" in result.stdout
     refused = stemsplit(name, "-m", "spectral", "--template", "[/]:guitar:[b].wav")
     assert "--template '[/]:guitar:[b].wav' would write every stem" in refused.stderr
     no_model = stemsplit(name, "-m", "[/]:guitar:[b]")
@@ -375,7 +375,7 @@ def test_what_is_not_a_file_is_refused_at_once(stemsplit: Stemsplit, kind: str) 
             pytest.skip(f"no {path} here")
         result = stemsplit(path, "-m", "spectral")
     assert result.exit_code == 1
-    assert f"Failed: {path}: {path} is not a regular file." in result.stderr
+    assert f"Failed: {path} is not a regular file." in result.stderr
 
 
 @POSIX_ONLY

@@ -13,6 +13,8 @@ from tests.hub.loopback import Hub, Reply
 
 CHOSEN = "htdemucs was chosen (fast): of "
 
+ARGUMENTS = ("--quality", "best", "--two-stems", "vocals", "--device", "cpu")
+
 
 def test_the_model_is_chosen_and_the_choice_is_told(
     stemsplit: Stemsplit, song: Path, hub: Hub
@@ -53,18 +55,25 @@ def said(result: Result) -> str:
 def test_a_chosen_model_that_cannot_be_had_is_replaced_in_so_many_words(
     stemsplit: Stemsplit, song: Path
 ) -> None:
-    result = stemsplit(song, "--quality", "best", "--two-stems", "vocals", "--device", "cpu")
+    result = stemsplit(*ARGUMENTS, song)
     assert result.exit_code == 0, result.stderr
     (warning,) = json.loads(Path("separated/spectral/song/stemsplit.json").read_text())["warnings"]
+    loud = (
+        "spectral runs in place of melband_kim, far less cleanly. Once there is a network: "
+        "`stemsplit models pull melband_kim`"
+    )
+    assert result.stderr.count(f"Note: {loud}\n") == 2  # first and last
+    assert result.stderr.endswith(f"Note: {loud}\n")
     in_order = (
+        loud,
         "melband_kim was chosen (best): of ",
-        "melband_kim could not be had, so spectral was used, which is built in",
-        "The reason: ",
+        "melband_kim could not be had: ",
         "stays offline",
     )
-    for text in (said(result), warning):
-        places = [text.index(words) for words in in_order]
-        assert places == sorted(places)
+    places = [warning.index(words) for words in in_order]
+    assert places == sorted(places)
+    assert "was chosen" not in result.stderr
+    assert "melband_kim was chosen (best)" in said(stemsplit(*ARGUMENTS, song, "-v"))
 
 
 def test_without_a_network_it_is_one_on_this_machine(
@@ -74,7 +83,7 @@ def test_without_a_network_it_is_one_on_this_machine(
     hub.refuse_status = 503
     result = stemsplit(song, "--quality", "best", "--two-stems", "vocals", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
-    assert "so htdemucs was used, which is on this machine. The reason: The Hub ans" in said(result)
+    assert "Note: htdemucs runs in place of melband_kim. Once there is a network" in said(result)
     assert Path("separated/htdemucs/song/vocals.wav").exists()
 
 
@@ -84,7 +93,9 @@ def test_a_login_page_in_front_of_the_network_falls_back_too(
     hub.reply = lambda _: Reply(headers={"Content-Type": "text/html"}, body=[b"<html>"])
     result = stemsplit(song, "--quality", "fast", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
-    assert "answered with a web page" in said(result)
+    assert "Open a page in a browser, log in to the network, and run it again." in said(result)
+    (warning,) = json.loads(Path("separated/spectral/song/stemsplit.json").read_text())["warnings"]
+    assert "answered with a web page" in warning
     assert Path("separated/spectral/song/vocals.wav").exists()
 
 
@@ -143,7 +154,7 @@ def test_what_is_permissive_runs(stemsplit: Stemsplit, song: Path) -> None:
 def test_permissive_alone_chooses_among_the_permissive(stemsplit: Stemsplit, song: Path) -> None:
     result = stemsplit(song, "--licence", "permissive", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
-    message = said(result)
-    assert "scnet was chosen (balanced): the only permissive model for drums" in message
     # It is not here, and this process is offline; what is built in is permissive.
-    assert "scnet could not be had, so spectral was used" in message
+    assert "spectral runs in place of scnet, far less cleanly." in said(result)
+    (warning,) = json.loads(Path("separated/spectral/song/stemsplit.json").read_text())["warnings"]
+    assert "scnet was chosen (balanced): the only permissive model for drums" in warning

@@ -15,6 +15,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError
+from stemsplit.stages import Stage
 from tests.engine.toy_models import POLICY, STEMS, EdgeModel, GainModel, model_of
 
 LENGTHS = (0, 1, 999, 1000, 1001, 5432)
@@ -223,3 +224,24 @@ def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said()
 def test_an_array_that_is_no_audio_is_refused(array: Tensor, message: str) -> None:
     with pytest.raises(AudioReadError, match=message):
         Mixture.from_array(array, 44100)
+
+
+def test_the_first_pass_is_heard_before_any_chunk() -> None:
+    heard: list[Stage | Progress] = []
+    track = TrackSeparation(
+        Mixture.from_array(noise(200_000), 44100),
+        model_of(GainModel()),
+        choose_runtime(device="cpu"),
+        SeparationOptions(),
+        on_progress=heard.append,
+        on_stage=heard.append,
+    )
+    assert [stage.num_done for stage in heard if isinstance(stage, Stage)] == [
+        *(65_536, 131_072, 196_608, 200_000),
+    ]
+    assert {(each.kind, each.share) for each in heard if isinstance(each, Stage)} == {
+        ("scanning", None)  # an array has no header that says how long it is
+    }
+    for _ in track.blocks():
+        pass
+    assert all(isinstance(each, Progress) for each in heard[4:])

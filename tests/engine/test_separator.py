@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from stemsplit import Separator, list_models
+from stemsplit import Separator, Stage, list_models
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_writer import write_tags
 from stemsplit.audio.tags import Tags
@@ -215,6 +215,17 @@ def test_no_name_of_a_stem_leaves_the_folder(separator: Separator, tmp_path: Pat
     hostile = dataclasses.replace(separation, stems={"../x": separation["bass"]})
     assert hostile.save(tmp_path / "in") == {"../x": tmp_path / "in" / ".._x.wav"}
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_who_listens_hears_which_networks_are_read(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path, "two", [htdemucs(), htdemucs(seed=1)])
+    heard: list[Stage] = []
+    Separator(bag, device="cpu", on_stage=heard.append)
+    assert [(stage.kind, stage.name, stage.num_done, stage.num_total) for stage in heard] == [
+        ("loading", "two", 0, 2),
+        ("loading", "two", 1, 2),
+        ("loading", "two", 2, 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, NotOnHubError
 from stemsplit.hub.resolve import resolve
+from stemsplit.stages import Stage
 from tests.hub.loopback import Hub
 
 BAG = b"models: [one, two]\nweights: [[1, 0, 0, 0], [0, 1, 1, 1]]\nsegment: 44\n"
@@ -26,7 +27,7 @@ def blobs(hub: Hub) -> list[str]:
 
 def test_only_what_is_fetched_is_downloaded(hub: Hub) -> None:
     commit = hub.add(REPO, FILES)
-    source = resolve("htdemucs", quiet=True)
+    source = resolve("htdemucs")
     assert source.revision == commit
     assert source.origin == f"{REPO}@{commit}"
     assert source.weights == ((1, 0, 0, 0), (0, 1, 1, 1))
@@ -37,9 +38,29 @@ def test_only_what_is_fetched_is_downloaded(hub: Hub) -> None:
     assert hub.requested_files() == ["htdemucs.yaml", "two.safetensors"]
 
 
+def test_who_listens_hears_of_every_block_and_nothing_is_printed(
+    hub: Hub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub.add(REPO, {**FILES, "one.safetensors": bytes(3_000_000)})
+    heard: list[Stage] = []
+    source = resolve("htdemucs", on_stage=heard.append)
+    source.members[0].fetch()
+    assert {stage.kind for stage in heard} == {"fetching"}
+    names = list(dict.fromkeys(stage.name for stage in heard))
+    assert names == ["HTDemucs/htdemucs.yaml", "HTDemucs/one.safetensors"]
+    shares = [stage.share for stage in heard if stage.name.endswith("one.safetensors")]
+    assert len(shares) > 2
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    assert shares == sorted(shares)
+    source.members[0].fetch()  # it is here
+    assert len(shares) == sum(stage.name.endswith("one.safetensors") for stage in heard)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_cached_model_needs_no_request(hub: Hub) -> None:
     hub.add(REPO, FILES)
-    first = resolve("htdemucs", quiet=True)
+    first = resolve("htdemucs")
     paths = [member.fetch() for member in first.members]
     hub.forget_requests()
     for offline in (False, True):
@@ -53,7 +74,7 @@ def test_the_cache_is_one_that_huggingface_hub_reads(hub: Hub) -> None:
     from huggingface_hub import hf_hub_download, scan_cache_dir
 
     hub.add(REPO, FILES)
-    path = resolve("htdemucs", quiet=True).members[0].fetch()
+    path = resolve("htdemucs").members[0].fetch()
     assert hf_hub_download(REPO, "one.safetensors", local_files_only=True) == str(path)
     assert not scan_cache_dir(hub.home / "hub").warnings
 
@@ -71,10 +92,10 @@ def test_a_file_that_huggingface_hub_cached_is_used(hub: Hub) -> None:
 
 def test_a_newer_commit_is_used_after_a_refresh_only(hub: Hub) -> None:
     old = hub.add(REPO, FILES)
-    assert resolve("htdemucs", quiet=True).revision == old
+    assert resolve("htdemucs").revision == old
     new = hub.add(REPO, {**FILES, "two.safetensors": b"new"})
-    assert resolve("htdemucs", quiet=True).revision == old
-    refreshed = resolve("htdemucs", quiet=True, refresh=True)
+    assert resolve("htdemucs").revision == old
+    refreshed = resolve("htdemucs", refresh=True)
     assert refreshed.revision == new
     assert refreshed.members[1].fetch().read_bytes() == b"new"
     assert resolve("htdemucs", offline=True).revision == new
@@ -82,7 +103,7 @@ def test_a_newer_commit_is_used_after_a_refresh_only(hub: Hub) -> None:
 
 def test_a_broken_transfer_is_continued_by_the_next_run(hub: Hub) -> None:
     hub.add(REPO, FILES)
-    member = resolve("htdemucs", quiet=True).members[0]
+    member = resolve("htdemucs").members[0]
     hub.break_after_bytes, hub.stays_broken = 5000, True
     with pytest.raises(HubUnreachableError, match=r"answered 503|Cannot fetch one"):
         member.fetch()
@@ -97,7 +118,7 @@ def test_a_broken_transfer_is_continued_by_the_next_run(hub: Hub) -> None:
 
 def test_a_corrupt_download_is_refused_and_forgotten(hub: Hub) -> None:
     hub.add(REPO, FILES)
-    member = resolve("htdemucs", quiet=True).members[0]
+    member = resolve("htdemucs").members[0]
     hub.corrupt = True
     before = blobs(hub)
     with pytest.raises(CheckpointError, match="not what the Hub promises"):
@@ -112,16 +133,16 @@ def test_a_corrupt_yaml_is_refused(hub: Hub) -> None:
     hub.add(REPO, FILES)
     hub.corrupt = True
     with pytest.raises(CheckpointError, match=r"htdemucs\.yaml .* not what the Hub promises"):
-        resolve("htdemucs", quiet=True)
+        resolve("htdemucs")
 
 
 def test_a_cached_file_that_was_damaged_is_downloaded_again(hub: Hub) -> None:
     hub.add(REPO, FILES)
-    path = resolve("htdemucs", quiet=True).members[0].fetch()
+    path = resolve("htdemucs").members[0].fetch()
     path.resolve().write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="in the cache is damaged"):
         resolve("htdemucs", offline=True).members[0].fetch()
-    assert resolve("htdemucs", quiet=True).members[0].fetch().read_bytes() == path.read_bytes()
+    assert resolve("htdemucs").members[0].fetch().read_bytes() == path.read_bytes()
     assert path.read_bytes() == FILES["one.safetensors"]
 
 
@@ -144,7 +165,7 @@ def test_what_is_not_on_the_hub_is_said_to_be_missing(hub: Hub) -> None:
     with pytest.raises(NotOnHubError, match="no adefossez/HTDemucs@v9 on the Hub"):
         resolve(f"hf://{REPO}@v9")
     with pytest.raises(NotOnHubError, match=r"no one\.safetensors"):
-        resolve("htdemucs", quiet=True).members[0].fetch()
+        resolve("htdemucs").members[0].fetch()
 
 
 def test_a_failing_hub_is_not_a_missing_model(hub: Hub) -> None:

@@ -46,7 +46,7 @@ REPO = "someone/model"
 CONTENT = bytes(range(256)) * 64
 FILES = {"model.yaml": b"models: [one]\n", "one.safetensors": CONTENT, "two.safetensors": b"2"}
 MEBIBYTE = bytes(1 << 20)
-QUIET = Connection(quiet=True)
+QUIET = Connection()
 PAGE = Reply(headers={"Content-Type": "text/html; charset=utf-8"}, body=[b"<html>Please log in"])
 
 
@@ -173,7 +173,7 @@ def test_a_packed_answer_is_unpacked(hub: Hub, repo: HubRepo) -> None:
 def test_a_login_page_is_no_model_and_no_defect(hub: Hub, reply: Reply, reference: str) -> None:
     hub.reply = everything(reply)
     with pytest.raises(HubUnreachableError, match=r"web page|leads in circles|not one that|Cannot"):
-        resolve(reference, quiet=True)
+        resolve(reference)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -188,7 +188,7 @@ def test_a_hub_that_is_down_is_no_login_page(hub: Hub, repo: HubRepo, status: in
 def test_aliases_that_stand_for_billions_of_values_are_refused_from_the_hub_too(hub: Hub) -> None:
     hub.add(REPO, {"model.yaml": LAUGHS.encode(), "one.safetensors": CONTENT})
     with pytest.raises(CheckpointError, match="more than 65536 values") as error:
-        resolve(f"hf://{REPO}", quiet=True)
+        resolve(f"hf://{REPO}")
     assert len(str(error.value)) < 600 + len(str(hub.home))
 
 

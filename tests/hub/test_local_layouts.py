@@ -103,7 +103,7 @@ def test_a_configuration_without_its_weights(written: Write) -> None:
     [
         ({"num_bands": 1, "band_SR": 1}, "fits mel_band_roformer and scnet"),
         ({"dim": 1, "depth": 1}, r"fits no family.*bs_roformer by freqs_per_bands"),
-        ({}, "fits no family that stemsplit has: its section `model` has nothing"),
+        ({}, "fits no family that stemsplit has: its section 'model' has nothing"),
         (None, "fits no family"),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_configured_model_on_the_hub(written: Write, hub: Hub) -> None:
 def test_a_configuration_in_the_cache_alone_is_no_model(written: Write, hub: Hub) -> None:
     weights, _ = written("scnet", "one.ckpt", "config.yaml")
     hub.add_folder("somebody/scnet", weights.parent)
-    resolve("hf://somebody/scnet", quiet=True)  # fetches the configuration
+    resolve("hf://somebody/scnet")  # fetches the configuration
     assert family_of("hf://somebody/scnet") == "scnet"
 
 

@@ -63,7 +63,7 @@ def test_list_says_what_is_here(hub_with_model: Hub) -> None:
     assert downloaded()["spectral"] == "built in"
     assert downloaded()["htdemucs"] == "no"
     assert hub_with_model.requests == []
-    resolve("htdemucs", quiet=True).members[0].fetch()
+    resolve("htdemucs").members[0].fetch()
     assert downloaded()["htdemucs"] == "partly"
     assert models("pull", "htdemucs", "-q").exit_code == 0
     assert downloaded()["htdemucs"] == "yes"

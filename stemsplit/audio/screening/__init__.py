@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from stemsplit.audio.info import display_path
+from stemsplit.audio.file_names import display_path
 from stemsplit.audio.screening.ape import check_ape
 from stemsplit.audio.screening.headers import HeaderClaimError, Headers
 from stemsplit.audio.screening.id3 import check_id3

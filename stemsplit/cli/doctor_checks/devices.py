@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from stemsplit.batch.local import DEFAULT_MODEL
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.engine.hardware import (
     Memory,
@@ -22,6 +21,7 @@ from stemsplit.engine.hardware import (
     cpu_name,
     num_usable_cores,
 )
+from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import reason
 
 TOPIC = "devices"

@@ -104,7 +104,7 @@ def _fetch() -> None:
     commit, names = list_files(repo)
     if (commit, names) != (_COMMIT, [_FILE]):
         raise TrialError("another list of files came back")
-    fetched = fetch_file(repo, _FILE, Connection(quiet=True))
+    fetched = fetch_file(repo, _FILE, Connection())
     cached = fetch_file(repo, _FILE, Connection(offline=True))
     if fetched.path.read_bytes() != _CONTENT or cached.sha256 != fetched.sha256:
         raise TrialError("another file came back")

@@ -1,0 +1,74 @@
+"""Whether there is a file that may be read, before anybody asks what is in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stemsplit.audio.file_names import display_path
+from stemsplit.errors import AudioReadError
+
+
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """Finds out, without asking what is in it, whether there is a file that may be read.
+
+    Raises:
+        AudioReadError: missing, a link to nothing, a folder, a device, empty, not permitted.
+    """
+    path = Path(path)
+    with reading_errors(path):
+        first_bytes(path)
+
+
+def first_bytes(path: Path) -> bytes:
+    """The file's magic number, once it is clear that there is a file with something in it."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioReadError(
+            f"{display_path(path)} is a folder.", hint="Name the audio files in it."
+        )
+    if not stat.S_ISREG(status.st_mode):
+        # Statistics and separation are two passes, and a pipe gives only one.
+        raise AudioReadError(
+            f"{display_path(path)} is not a regular file.", hint="Save the audio to a file first."
+        )
+    if status.st_size == 0:
+        raise AudioReadError(
+            f"{display_path(path)} is empty (0 bytes).", hint="Copy or download it again."
+        )
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's errors into ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except PermissionError as error:
+        raise AudioReadError(
+            f"{display_path(path)} may not be read by this user.",
+            hint="Change its permissions, or copy it to a folder of your own.",
+        ) from error
+    except OSError as error:
+        raise AudioReadError(
+            f"{display_path(path)} cannot be read: {error.strerror or error}.",
+            hint="Check the path and the disk it is on.",
+        ) from error
+
+
+def _missing(path: Path) -> AudioReadError:
+    if path.is_symlink():
+        return AudioReadError(
+            f"{display_path(path)} is a link to {display_path(path.readlink())}, which does not "
+            "exist.",
+            hint="Connect the disk that it is on, or remove the link.",
+        )
+    return AudioReadError(
+        f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
+    )

@@ -1,0 +1,79 @@
+"""What became of a job, and what would become of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobResult:
+    """What became of a job. `redone`: an earlier run had begun or finished the track already.
+
+    `checks`: as in stemsplit.json (`stemsplit.engine.checks`); of a skipped track, those of the run
+    that finished it, if it made any.
+    """
+
+    input: Path
+    status: Literal["done", "skipped", "failed"]
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    duration_seconds: float = 0.0
+    seconds: float = 0.0
+    redone: bool = False
+    gain_db: float = 0.0
+    residual_db: float | None = None
+    warnings: Sequence[str] = ()
+    checks: Mapping[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def realtime_factor(self) -> float:
+        """Seconds of music per second of work."""
+        return self.duration_seconds / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def suspicions(self) -> list[str]:
+        """Why the separation has probably failed, though nothing went wrong on the way."""
+        found = (self.checks or {}).get("suspicions")
+        return [str(text) for text in found] if isinstance(found, list) else []
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        values = dataclasses.asdict(self)
+        values["input"] = str(self.input.absolute())
+        values["outputs"] = {name: str(path.absolute()) for name, path in self.outputs.items()}
+        values["warnings"] = list(self.warnings)
+        values["realtime_factor"] = round(self.realtime_factor, 3)
+        return values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What would become of a job.
+
+    `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
+    `passes`: how many times the model would go over it, once for each set of its channels, at most.
+    `reason`: why it would be done again.
+    """
+
+    input: Path
+    folder: Path
+    action: Literal["new", "redo", "skip", "fail"]
+    duration_seconds: float | None = None
+    passes: int = 0
+    reason: str | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The preview as JSON values."""
+        return {
+            "input": str(self.input.absolute()),
+            "folder": str(self.folder.absolute()),
+            "action": self.action,
+            "duration_seconds": self.duration_seconds,
+            "reason": self.reason,
+            "error": self.error,
+        }

@@ -1,0 +1,77 @@
+"""What can be wrong with a command line, found before torch is imported, which takes a second."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from stemsplit.batch.song import Song
+from stemsplit.engine.device_names import split_device_names
+from stemsplit.engine.options import SeparationOptions, choose_outputs
+from stemsplit.engine.preference import Preference, check_permissive
+from stemsplit.engine.steps import first_parents
+from stemsplit.errors import UsageError
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.choose import choose
+from stemsplit.hub.expression import catalogue_stems
+
+
+def check_models(
+    models: Sequence[str],
+    steps: Sequence[tuple[str, str]],
+    options: SeparationOptions,
+    preference: Preference,
+) -> None:
+    """Tries the names of the models, and the stems of those that the catalogue knows.
+
+    Without a name, tries whether there is a model to choose. `steps`: the parent and the model of
+    each.
+
+    Raises:
+        UnknownModelError: neither the catalogue nor the disk has a model of that name.
+        UnknownStemError: a model does not have a stem that is asked of it.
+        UsageError: the models and the options exclude each other.
+    """
+    parents = first_parents([parent for parent, _ in steps])
+    if not models:
+        choose(preference.wish(options, device="cpu"), load_catalog().values())
+    for model in models:
+        preference.check_named(model)
+        stems = catalogue_stems(model)
+        if stems is not None:
+            choose_outputs(stems, options, parents)
+    for _, model in steps:
+        catalogue_stems(model)
+        if preference.permissive:
+            check_permissive(model)
+
+
+def check_device(devices: str, batch_size: str) -> None:
+    """Raises UsageError for what is no device, or no size of a batch."""
+    split_device_names(devices.lower())
+    if batch_size.lower() != "auto" and not (batch_size.isdecimal() and int(batch_size)):
+        raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
+
+
+def check_preview(**excluded: bool) -> None:
+    """Raises UsageError if an option was given that --preview excludes."""
+    for name, given in excluded.items():
+        if given:
+            raise UsageError(
+                f"--{name.replace('_', '-')} and --preview exclude each other.",
+                hint="--preview chooses the part itself, and separates nothing else.",
+            )
+
+
+def hopeless(inputs: Sequence[Path]) -> list[Song]:
+    """All inputs as songs with their problems, if none of them can be read; else nothing."""
+    songs = []
+    for path in inputs:
+        if os.path.isdir(path) or str(path) == "-":  # noqa: PTH112 - raises for names too long
+            return []
+        song = Song.of_file(path)
+        if song.problem is None:
+            return []
+        songs.append(song)
+    return songs

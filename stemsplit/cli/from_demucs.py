@@ -1,0 +1,124 @@
+"""Options that people know from demucs: those that have another name here, or no use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from stemsplit.errors import UnknownModelError, UsageError
+from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.quoting import listed, quoted
+
+if TYPE_CHECKING:
+    from stemsplit.audio.sink import ClipPolicy
+
+_NETWORKS = (".th", ".safetensors")
+_BAG = ".yaml"
+
+_CLIP_POLICIES = {"rescale": "common", "clamp": "clamp", "none": "none", "tanh": "common"}
+
+
+def useless_options(
+    *, jobs: int | None, no_split: bool, mp3_preset: int | None, clip_mode: str | None
+) -> Iterator[str]:
+    """For each option that changes nothing here, what replaces it and why, in a sentence."""
+    if jobs is not None:
+        yield (
+            f"--jobs {jobs} changes nothing: each song uses all cores as it is. --threads sets how "
+            "many."
+        )
+    if no_split:
+        yield (
+            "--no-split changes nothing: chunks overlap and are faded into each other, and memory "
+            "stays small. --segment sets how long they are."
+        )
+    if mp3_preset is not None:
+        yield (
+            f"--mp3-preset {mp3_preset} changes nothing: the encoder runs at the quality that is "
+            "its own default. --bitrate sets how good an mp3 sounds."
+        )
+    if clip_mode == "tanh":
+        yield (
+            "--clip-mode tanh would bend every sample: one gain for all stems, --clip common, "
+            "takes its place."
+        )
+
+
+def template_of_ours(template: str) -> str:
+    """The template, with the name that demucs has for the end of the song's own."""
+    return template.replace("{trackext}", "{original_ext}")
+
+
+def clip_policy(clip: str | None, clip_mode: str | None) -> ClipPolicy:
+    """What --clip says, or else the policy of ours that comes closest to demucs' clip mode.
+
+    Raises:
+        UsageError: the two contradict each other.
+    """
+    wanted = clip or (clip_mode and _CLIP_POLICIES[clip_mode]) or "common"
+    if clip and clip_mode and _CLIP_POLICIES[clip_mode] != clip:
+        raise UsageError(
+            f"--clip {clip} and --clip-mode {clip_mode} contradict each other.",
+            hint="Give one of them.",
+        )
+    return wanted  # type: ignore[return-value]
+
+
+def models_in(folder: Path | None, names: Sequence[str] | None, signature: str | None) -> list[str]:
+    """The models that -n, -s and --repo name together, as `--model` has them; paths, in a folder.
+
+    Raises:
+        UsageError: they contradict each other, or there is no such folder.
+        UnknownModelError: the folder has no such model.
+    """
+    if signature is not None and names:
+        raise UsageError(
+            f"--sig {quoted(signature)} and --name {names[0]} exclude each other.",
+            hint="Give one of them.",
+        )
+    if folder is None:
+        if signature is not None:
+            raise UsageError(
+                f"--sig {quoted(signature)} does not say where the network is.",
+                hint="Add --repo FOLDER, or give its file to --model.",
+            )
+        return list(names or ())
+    wanted = [signature] if signature is not None else names or [DEFAULT_MODEL]
+    return [str(_find(folder, name)) for name in wanted]
+
+
+def print_models(folder: Path | None) -> None:
+    """Lists the models in a folder of demucs, or else those of the catalogue."""
+    if folder is None:
+        from stemsplit.cli.models import list_models
+
+        list_models()
+        return
+    for name, file in models_of_repo(folder).items():
+        typer.echo(f"{name}\t{file.name}")
+
+
+def models_of_repo(folder: Path) -> dict[str, Path]:
+    """The models in a folder of demucs, by name: bags, and single networks by their signatures.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--repo {folder} is no folder.", hint="Name one with .th files in it.")
+    files = sorted(folder.iterdir())
+    networks = {file.stem.partition("-")[0]: file for file in files if file.suffix in _NETWORKS}
+    return {**{file.stem: file for file in files if file.suffix == _BAG}, **networks}
+
+
+def _find(folder: Path, name: str) -> Path:
+    models = models_of_repo(folder)
+    if name not in models:
+        raise UnknownModelError(
+            f"{folder} has no model {quoted(name)}.",
+            hint=f"It has {listed(models)}." if models else "It has none at all.",
+        )
+    return models[name]
