@@ -167,7 +167,7 @@ def _open(folder: Path, file: Path | None) -> ReadingJournal:
     with ExitStack() as locks:
         others = [each for each in sorted(folder.glob(f"{_PREFIX}*.json")) if each != file]
         dead = [each for each in others if _is_dead(each, locks, takes_over=file is not None)]
-        suspects = {name: state for each in dead for name, state in _read_states(each)}
+        suspects = {name: state for each in dead for name, state in read_journal(each)}
         try:
             journal = ReadingJournal(file, suspects)
         except OSError:
@@ -192,16 +192,16 @@ def _is_dead(file: Path, locks: ExitStack, *, takes_over: bool) -> bool:
     return True
 
 
-def _read_states(file: Path) -> Iterator[tuple[str, State]]:
+def read_journal(file: Path) -> Iterator[tuple[str, State]]:
     """What a journal names, as far as it is still there and unchanged."""
     try:
         line = read_regular(file, _MAX_BYTES).partition(b"\n")[0]
         document = json.loads(line)
         named = {**document["suspects"], **document["reading"]}
-        states = {name: (size, time) for name, (size, time) in named.items()}
+        states = {Path(name): (size, time) for name, (size, time) in named.items()}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return  # a power cut, or somebody else's
-    yield from ((name, state) for name, state in states.items() if _state(Path(name)) == state)
+    yield from ((_name(path), state) for path, state in states.items() if _state(path) == state)
 
 
 def _name(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,36 @@ def test_nothing_is_removed_before_its_place_is_taken(
 
 
 # What a power cut leaves.
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc for names")
+@pytest.mark.parametrize("container", ["wav", "mp3", "stem.mp4"])
+def test_all_that_lies_there_at_the_end_is_on_the_disk(
+    job: Job, monkeypatch: pytest.MonkeyPatch, container: Any
+) -> None:
+    """Every file whole, and every folder after the last name in it."""
+    fsync = os.fsync
+    synced: dict[int, tuple[int, int]] = {}
+    names: dict[int, list[str]] = {}
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = (status.st_size, status.st_mtime_ns)
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112
+            names[status.st_ino] = os.listdir(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    job = replace(job, encoding=Encoding(container=container))
+    for _ in range(2):
+        run(replace(job, overwrite=True), stem_file=container == "stem.mp4")
+        for path in [job.output_dir, *job.output_dir.rglob("*")]:
+            status = path.stat()
+            if path.is_file():
+                assert synced[status.st_ino] == (status.st_size, status.st_mtime_ns), path
+            else:
+                visible = {name for name in names[status.st_ino] if not name.startswith(".")}
+                assert visible == {each.name for each in path.iterdir()}
 
 
 def cut(path: Path, how: str) -> None:

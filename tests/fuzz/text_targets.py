@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stemsplit.batch.earlier import earlier_outputs, is_settled
 from stemsplit.batch.fingerprint import changes
+from stemsplit.batch.journal import ReadingJournal, read_journal
 from stemsplit.batch.originals import kinship, recorded_original
-from stemsplit.batch.record import missing_outputs, read_record, recorded_outputs
+from stemsplit.batch.record import missing_outputs, owns, read_record, recorded_outputs
 from stemsplit.batch.template import (
     FIELDS,
     check_template,
@@ -48,7 +50,16 @@ def _read_bag(path: Path) -> None:
 _RECORD_WORDS = (
     *JSON_WORDS,
     *(b'"../../victim"', b'"/etc/passwd"', b'".."', b'"\\u0000"', b'"a/../../../x"', b'"file"'),
-    *(b'"outputs"', b'"sha256"', b'"bytes"', b'"schema": 1', b'"fingerprint"', b'"replaces"'),
+    *(
+        b'"outputs"',
+        b'"sha256"',
+        b'"bytes"',
+        b'"schema": 1',
+        b'"fingerprint"',
+        b'"earlier"',
+        b'"stale"',
+        b'"set"',
+    ),
 )
 
 
@@ -62,6 +73,8 @@ def _record_seeds(folder: Path) -> list[bytes]:
         "schema": 1,
         "fingerprint": _WANTED,
         "outputs": [output, {**output, "stem": "drums", "file": "drums.wav"}],
+        "earlier": [{**output, "file": "old.wav", "prefixes": "00 11", "set": "0", "stale": True}],
+        "gain_db": 0.0,
         "warnings": [],
     }
     return [json.dumps(record).encode(), json.dumps(record, indent=2).encode()]
@@ -80,6 +93,26 @@ def _read_record(path: Path) -> None:
     if isinstance(found, dict):
         changes(found, _WANTED)
         assert changes(found, {**_WANTED, "never": "so"})
+    outputs = [{"file": "bass.wav", "sha256": "ef" * 32}]
+    assert earlier_outputs(record, path.parent, outputs, own_set="00000000") == []
+    assert not owns(record, path.parent, path.with_name("bass.wav"))
+    is_settled(record)
+
+
+def _journal_seeds(folder: Path) -> list[bytes]:
+    song = folder / "song.wav"
+    song.write_bytes(b"RIFF")
+    state = [4, song.stat().st_mtime_ns]
+    journal = {"reading": {str(song): state}, "suspects": {str(folder): state, "gone": [0, 0]}}
+    return [json.dumps(journal).encode() + b"\n", json.dumps(journal, indent=1).encode()]
+
+
+def _read_journal(path: Path) -> None:
+    suspects = dict(read_journal(path))
+    if not suspects:
+        raise StemsplitError("The journal suspects nobody.")
+    journal = ReadingJournal(None, suspects)
+    assert all(journal.is_suspect(suspect) for suspect in journal.suspects)
 
 
 _TEMPLATE_SEEDS = (
@@ -119,5 +152,6 @@ TEXT_TARGETS = {
         BAG_WORDS,
     ),
     "record": Target(".json", _record_seeds, _read_record, _RECORD_WORDS),
+    "journal": Target(".json", _journal_seeds, _read_journal, JSON_WORDS),
     "template": Target(".txt", lambda _: _TEMPLATE_SEEDS, _use_template, _TEMPLATE_WORDS),
 }
