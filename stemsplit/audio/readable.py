@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError
+from stemsplit.files import open_regular
 
 
 def check_readable(path: str | os.PathLike[str]) -> None:
@@ -20,11 +21,12 @@ def check_readable(path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     with reading_errors(path):
-        first_bytes(path)
+        check_regular(path)
+        open_regular(path).close()
 
 
-def first_bytes(path: Path) -> bytes:
-    """The file's magic number, once it is clear that there is a file with something in it."""
+def check_regular(path: Path) -> None:
+    """Raises AudioReadError unless there is a file with something in it."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise AudioReadError(
@@ -39,8 +41,6 @@ def first_bytes(path: Path) -> bytes:
         raise AudioReadError(
             f"{display_path(path)} is empty (0 bytes).", hint="Copy or download it again."
         )
-    with path.open("rb") as file:
-        return file.read(4)
 
 
 @contextmanager

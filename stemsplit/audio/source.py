@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,21 @@ from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats
 from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
-from stemsplit.audio.readable import first_bytes, reading_errors
+from stemsplit.audio.readable import check_regular, reading_errors
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
+from stemsplit.audio.screening import screen
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
 from stemsplit.files import open_regular
 
 __all__ = [
     "AudioInfo",
+    "Look",
     "StatsAccumulator",
     "TrackStats",
     "hash_file",
+    "look",
     "probe",
     "read_blocks",
 ]
@@ -51,15 +54,37 @@ _HASH_BYTES = 1 << 20
 _MAX_EMPTY_BYTES = 1 << 16
 
 
-def probe(path: str | os.PathLike[str]) -> AudioInfo:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the header of a file claimed when it was looked at, and the file's `state` then."""
+
+    info: AudioInfo
+    state: tuple[int, int]
+
+    def is_current(self) -> bool:
+        """Whether the file is still in that state."""
+        try:
+            return _state(self.info.path) == self.state
+        except OSError:
+            return False
+
+
+def look(path: str | os.PathLike[str]) -> Look:
     """What the header of the file claims; decodes one frame at most.
 
     Raises:
         AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
     """
     path = Path(path)
-    with reading_errors(path), _open(path, 0, Damage()) as decoded:
-        return decoded.info
+    with reading_errors(path):
+        state = _state(path)
+        with _open(path, 0, Damage()) as decoded:
+            return Look(decoded.info, state)
+
+
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
+    """What the header of the file claims, as `look` finds it."""
+    return look(path).info
 
 
 def read_blocks(
@@ -111,7 +136,8 @@ def _open(path: Path, stream: int, damage: Damage) -> Iterator[Decoded]:
     with ExitStack() as stack:
         decoded = None
         stack.enter_context(being_read(path))
-        magic = first_bytes(path)
+        check_regular(path)
+        magic = screen(path).magic
         if stream == 0 and magic.startswith(LINEAR_MAGIC):
             decoded = stack.enter_context(open_linear(path))
         if stream == 0 and decoded is None and magic.startswith(_SNDFILE_MAGIC):
@@ -144,6 +170,12 @@ def _with_layout(info: AudioInfo) -> AudioInfo:
     except AudioReadError:
         return info
     return replace(info, channels=channels) if len(channels) == info.num_channels else info
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change, by which a file is known to be as it was."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.matroska_tags import matroska_tags
+from stemsplit.audio.reading import being_read
 from stemsplit.audio.screening import Screening, screen
 from stemsplit.audio.tag_sources import (
     Found,
@@ -60,11 +61,10 @@ def read_tags(path: Path) -> Tags:
         screening = screen(path)
         if screening.kind in _SEEN and not screening.num_entries:
             return Tags(warnings=screening.hidden)
-        file = _TagFile(screening.open(path))
+        with being_read(path), _TagFile(screening.open(path)) as file:
+            return _merged(_Song(path, screening, file))
     except (OSError, StemsplitError) as error:
         return Tags(warnings=(_unread(path, error, is_all=True),))
-    with file:
-        return _merged(_Song(path, screening, file))
 
 
 def _merged(song: _Song) -> Tags:

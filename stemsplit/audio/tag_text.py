@@ -23,8 +23,11 @@ def decode_text(content: bytes) -> str:
         return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        # Cut off within a letter, as fields of a fixed length are.
+        if error.reason == "unexpected end of data" and not before.isascii():
+            return before.decode("utf-8-sig")
     try:
         japanese = content.decode("cp932")
     except UnicodeDecodeError:

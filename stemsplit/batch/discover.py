@@ -6,11 +6,11 @@ import logging
 import os
 import re
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.source import probe
+from stemsplit.audio.source import look
 from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.song import Song
@@ -52,7 +52,7 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
-            song = Song.of_file(given)
+            song = _seen(Song.of_file(given))
             songs.setdefault(song.place, song)
             continue
         walk = _Walk(given, journal)
@@ -66,6 +66,16 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
         unreadable=tuple(folder for walk in walks for folder in walk.unreadable),
         dangling=tuple(link for walk in walks for link in walk.dangling),
     )
+
+
+def _seen(song: Song) -> Song:
+    """The song with what its header claims; what is wrong with it is told when its turn comes."""
+    if song.problem is not None:
+        return song
+    try:
+        return replace(song, look=look(song.path))
+    except AudioReadError:
+        return song
 
 
 class _Walk:
@@ -114,24 +124,30 @@ class _Walk:
             self.dangling.append(path)
         elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - as above
             return
-        elif _AUDIO_NAME.search(path.name) or self._is_audio(path):
-            self.songs.append(Song(path, subfolder))
+        elif (song := self._song(path, subfolder)) is not None:
+            self.songs.append(song)
         else:
             _log.info("%s is not audio", display_path(path))
             self.num_skipped += 1
 
-    def _is_audio(self, path: Path) -> bool:
+    def _song(self, path: Path, subfolder: str) -> Song | None:
+        has_audio_name = _AUDIO_NAME.search(path.name) is not None
         try:
-            probe(path)
+            return Song(path, subfolder, look=look(path))
         except SuspectError:
             assert self._journal is not None  # or there were no suspects
-            try:
-                return self._journal.try_suspect(path)
-            except AudioReadError:
-                return True  # a song that fails
+            if not has_audio_name and not self._is_readable(path, self._journal):
+                return None
         except AudioReadError:
-            return False
-        return True
+            if not has_audio_name:
+                return None
+        return Song(path, subfolder)
+
+    def _is_readable(self, path: Path, journal: ReadingJournal) -> bool:
+        try:
+            return journal.try_suspect(path)
+        except AudioReadError:
+            return True  # a song that fails
 
     def _note_error(self, error: OSError) -> None:
         self.unreadable.append(Path(error.filename))

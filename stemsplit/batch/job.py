@@ -12,7 +12,7 @@ from stemsplit.audio.encode import Encoding
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import track_key
 from stemsplit.audio.sink import ClipPolicy
-from stemsplit.audio.source import hash_file
+from stemsplit.audio.source import Look, hash_file, look
 from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
@@ -123,11 +123,11 @@ class TrackPlan:
     record_file: Path
     wanted: Mapping[str, Any]
     any_precision: bool
-    input_state: tuple[int, int]
+    look: Look
 
     @classmethod
     def of(cls, job: Job, session: Session) -> TrackPlan:
-        """Probes and hashes the input.
+        """Looks at the input, if nobody has since it changed, and hashes it.
 
         Raises:
             AudioReadError: the input cannot be read.
@@ -135,14 +135,16 @@ class TrackPlan:
         path = job.song.path
         if job.song.problem is not None:
             raise job.song.problem
-        mixture = Mixture.from_file(path)
+        seen = job.song.look
+        if seen is None or not seen.is_current():
+            seen = look(path)
         return cls(
             job=job,
-            mixture=mixture,
+            mixture=Mixture.from_file(path, seen.info),
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
-            input_state=_file_state(path),
+            look=seen,
             wanted=fingerprint(
                 input_sha256=hash_file(path),
                 chain=session.chain,
@@ -213,17 +215,8 @@ class TrackPlan:
         Raises:
             AudioReadError: it was.
         """
-        try:
-            unchanged = _file_state(self.job.song.path) == self.input_state
-        except OSError:
-            unchanged = False
-        if not unchanged:
+        if not self.look.is_current():
             raise AudioReadError(
                 f"{display_path(self.job.song.path)} changed while it was being separated.",
                 hint="Run the same command again when it is complete.",
             )
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

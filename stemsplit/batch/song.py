@@ -7,22 +7,29 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stemsplit.audio.readable import check_readable
 from stemsplit.errors import AudioReadError
+
+if TYPE_CHECKING:
+    from stemsplit.audio.source import Look
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
     """An input file, and the folder that it was found in relative to the one that was given.
 
-    `problem`: why it is clear already that nothing can be read there. Also a folder that was given
-    and holds no songs is a song with a problem, so that it fails like one, and stops no other.
+    `look`: what its header claims, if that could be read when it was found; it is not looked at
+    again unless it changes. `problem`: why it is clear already that nothing can be read there. Also
+    a folder that was given and holds no songs is a song with a problem, so that it fails like one,
+    and stops no other.
     """
 
     path: Path
     subfolder: str = ""
     problem: AudioReadError | None = field(default=None, compare=False)
+    look: Look | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of_file(cls, path: Path) -> Song:

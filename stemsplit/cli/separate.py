@@ -27,7 +27,7 @@ from stemsplit.cli.streams import note_lost_list
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
 from stemsplit.engine.steps import parse_step
-from stemsplit.errors import StemsplitError, UsageError
+from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import counted, listed
 
@@ -399,10 +399,7 @@ def _names(text: str) -> list[str]:
 
 def _duration(song: Song) -> float | None:
     """What the header says, in seconds, if it does; 0 where there is nothing to separate."""
-    from stemsplit.audio.source import probe
-
-    try:
-        info = probe(song.path)
-    except StemsplitError:
+    if song.look is None:
         return 0.0  # the job itself will say why
+    info = song.look.info
     return None if info.num_samples is None else info.num_samples / info.sample_rate

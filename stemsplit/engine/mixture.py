@@ -45,13 +45,13 @@ class Mixture:
         return [*odd, *self.damage.warnings(self.name, self.sample_rate)]
 
     @classmethod
-    def from_file(cls, path: Path) -> Mixture:
-        """The first audio stream of a file.
+    def from_file(cls, path: Path, info: AudioInfo | None = None) -> Mixture:
+        """The first audio stream of a file; `info` is what its header claims, if that is known.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
         """
-        info = probe(path)
+        info = probe(path) if info is None else info
         damage = Damage()
         return cls(
             name=path.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -167,6 +167,22 @@ def _caf_info(song: bytes) -> bytes:
     info = struct.pack(">I", MANY) + texts
     start = song.index(b"data")
     return song[:start] + b"info" + struct.pack(">Q", len(info)) + info + song[start:]
+
+
+def wave64_texts(texts: Sequence[tuple[bytes, str]]) -> bytes:
+    """A chunk of Sony's Wave64 with these texts, each under a name of four letters."""
+    body = struct.pack("<I", len(texts))
+    for name, text in texts:
+        value = text.encode("utf-16-le") + b"\0\0"
+        body += name + struct.pack("<I", len(value)) + value
+    guid = bytes.fromhex("bc945f925a52d21186dc00c04f8edb8a")
+    return guid + struct.pack("<Q", 24 + len(body)) + body + bytes(-len(body) % 8)
+
+
+def _wave64(song: bytes) -> bytes:
+    texts = wave64_texts([(b"%04d" % (number % 10_000), "a") for number in range(MANY)])
+    start = song.index(b"data\xf3\xac")
+    return song[:start] + texts + song[start:]
 
 
 # Vorbis comments
@@ -456,9 +472,12 @@ def _files() -> Mapping[str, Hostile]:
             "is not audio",
             is_refused=True,
         ),
-        "infos.wav": Hostile("wav", lambda s: _with_chunk(s, _infos()), f"INFO list .*{many}"),
+        "infos.wav": Hostile("wav", lambda s: _with_chunk(s, _infos()), f"list of texts .*{many}"),
         "claim.avi": Hostile("avi", lambda s: _before_chunks(s, _CLAIM), "an entry claims 2147483"),
-        "infos.avi": Hostile("avi", lambda s: _before_chunks(s, _infos()), f"INFO list .*{many}"),
+        "infos.avi": Hostile(
+            "avi", lambda s: _before_chunks(s, _infos()), f"list of texts .*{many}"
+        ),
+        "texts.w64": Hostile("w64", _wave64, f"list of texts .*{many}"),
         "texts.caf": Hostile("caf", _caf_info, f"list of texts .*{many}"),
         "comments.flac": Hostile(
             "flac", lambda s: _with_blocks(s, _flac_block(4, _comments())), _COMMENT + "25000"

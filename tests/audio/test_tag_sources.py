@@ -17,6 +17,7 @@ from mutagen.id3 import ID3, TIT2, MakeID3v1
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_text import decode_text
 from stemsplit.audio.tags import FRONT_COVER, Picture
+from tests.audio.hostile import wave64_texts
 from tests.audio.songs import tone, write_pyav, write_sndfile
 
 RATE = 48_000
@@ -183,6 +184,8 @@ def info_wav(folder: Path, texts: dict[str, bytes]) -> Path:
         ("さくら".encode("cp932"), "さくら"),
         ("カラオケ Mix".encode("cp932"), "カラオケ Mix"),
         ("東京".encode("cp932"), "東京"),
+        ("東京".encode()[:-1], "東"),
+        ("Café".encode("latin-1"), "Café"),
         ("\ufeff東京".encode(), "東京"),
         ("東京".encode("utf-16"), "東京"),
         (b"ends\0\0", "ends"),
@@ -205,6 +208,18 @@ def test_any_bytes_become_text(content: bytes) -> None:
 def test_the_source_of_a_wav_is_no_isrc(tmp_path: Path) -> None:
     path = info_wav(tmp_path, {"ISRC": b"Abbey Road Studios", "INAM": b"Song"})
     assert read_tags(path).text == {"title": ("Song",)}
+
+
+def test_texts_of_wave64(tmp_path: Path) -> None:
+    path = write_sndfile(tmp_path / "song.w64", tone(100), container="W64", subtype="PCM_16")
+    song = path.read_bytes()
+    start = song.index(b"data\xf3\xac")
+    texts = wave64_texts([(b"INAM", "Für Élise"), (b"IART", "日本の")])
+    path.write_bytes(song[:start] + texts + song[start:])
+    assert read_tags(path).text == {
+        "title": ("Für Élise",),
+        "artist": ("日本",),
+    }  # as ffmpeg cuts it
 
 
 def element(number: str, body: bytes) -> bytes:

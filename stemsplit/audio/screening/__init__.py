@@ -23,21 +23,24 @@ from stemsplit.audio.screening.id3 import check_id3
 from stemsplit.audio.screening.kinds import HEAD_BYTES, identify
 from stemsplit.audio.screening.masked_file import MaskedFile, Patch
 from stemsplit.errors import AudioReadError
+from stemsplit.files import open_regular
 
 __all__ = ["MaskedFile", "Screening", "screen"]
 
 _MAX_REMEMBERED = 256
+_MAGIC_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Screening:
     """How to read a file: as a `kind`, by one of `demuxers`, with `patches` in place of its bytes.
 
-    `hidden` are warnings: which tags are not seen then, and why. `id3`, `matroska`: where the tags
-    of these kinds begin and end. `num_entries`: how many entries all tags have that were looked
-    into.
+    `magic` are its first bytes. `hidden` are warnings: which tags are not seen then, and why.
+    `id3`, `matroska`: where the tags of these kinds begin and end. `num_entries`: how many entries
+    all tags have that were looked into.
     """
 
+    magic: bytes
     kind: str
     demuxers: str
     patches: tuple[Patch, ...] = ()
@@ -65,7 +68,7 @@ def screen(path: Path) -> Screening:
 @functools.lru_cache(_MAX_REMEMBERED)
 def _screen(path: str, num_bytes: int, modified_ns: int) -> Screening:
     del num_bytes, modified_ns  # another state of the file is another file
-    with open(path, "rb") as file:  # noqa: PTH123 - a text is what can be remembered
+    with open_regular(path) as file:
         try:
             return _look(path, file)
         except HeaderClaimError as error:
@@ -85,6 +88,7 @@ def _look(path: str, file: BinaryIO) -> Screening:
         kind.check(headers)
     check_ape(headers)
     return Screening(
+        magic=headers.at(0, _MAGIC_BYTES),
         kind=kind.name,
         demuxers=kind.demuxers,
         patches=tuple(headers.patches),

@@ -99,8 +99,11 @@ class Headers:
         self._num_reads += 1
         if self._num_reads > MAX_READS:
             raise HeaderClaimError(f"has more than {MAX_READS} headers")
+        num_present = min(num_bytes, self.size - position)
+        if position < 0 or num_present <= 0:
+            return b""
         self._file.seek(position)
-        return self._file.read(max(0, min(num_bytes, self.size - position)))
+        return self._file.read(num_present)
 
     def find(self, pattern: re.Pattern[bytes], position: int) -> Iterator[int]:
         """Where the pattern is, from there to the end; it must be shorter than 32 bytes."""

@@ -143,12 +143,13 @@ class _Frames:
             ) from None
 
     def _check_text(self, position: int, num_bytes: int) -> None:
-        if num_bytes <= _LIST_BYTES or self._headers.at(position, 1)[0] not in _ENCODINGS:
+        first = self._headers.at(position, 1)
+        if num_bytes <= _LIST_BYTES or not first or first[0] not in _ENCODINGS:
             return
         if num_bytes > _MAX_TEXT_BYTES:
             raise TagCostError(f"it has a text of more than {_MAX_TEXT_BYTES >> 20} MiB")
         text = self._headers.at(position, num_bytes)
-        separator = b"\0\0" if text[0] in _UTF16 else b"\0"
+        separator = b"\0\0" if first[0] in _UTF16 else b"\0"
         self._left.entries(text.count(separator), 0)
 
 

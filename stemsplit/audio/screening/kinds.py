@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stemsplit.audio.screening.asf import check_asf
-from stemsplit.audio.screening.chunks import (
+from stemsplit.audio.screening.chunk_files import (
     check_aiff,
     check_avi,
     check_caf,
@@ -21,7 +21,7 @@ from stemsplit.audio.screening.chunks import (
 from stemsplit.audio.screening.headers import Headers
 from stemsplit.audio.screening.matroska import check_matroska
 from stemsplit.audio.screening.mp4 import check_mp4
-from stemsplit.audio.screening.ogg import check_ogg
+from stemsplit.audio.screening.ogg_comments import check_ogg
 from stemsplit.audio.screening.others import (
     check_dsf,
     check_flv,

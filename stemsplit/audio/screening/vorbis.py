@@ -54,16 +54,16 @@ def check_flac(headers: Headers) -> None:
         head = headers.at(position, 4)
         if len(head) < 4:
             return
-        kind, num_bytes = head[0] & ~_LAST, int.from_bytes(head[1:], "big")
-        _check_block(headers, position, kind, num_bytes)
+        num_bytes = int.from_bytes(head[1:], "big")
+        _check_block(headers, position, head[0], num_bytes)
         position += 4 + num_bytes
         if head[0] & _LAST:
             return
 
 
-def _check_block(headers: Headers, position: int, kind: int, num_bytes: int) -> None:
-    hide = [(position, bytes([headers.at(position, 1)[0] & _LAST | _PADDING]))]
-    start = position + 4
+def _check_block(headers: Headers, position: int, first: int, num_bytes: int) -> None:
+    kind, start = first & ~_LAST, position + 4
+    hide = [(position, bytes([first & _LAST | _PADDING]))]
     if kind == _COMMENT:
         content = headers.at(start, num_bytes)
         headers.tag("The Vorbis comment", hide, lambda left: check_comments(content, left))
