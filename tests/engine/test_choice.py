@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,11 +49,70 @@ def test_a_model_is_chosen_for_the_stems_that_are_named(
 
     monkeypatch.setattr("stemsplit.engine.choice.choose", remember)
     assert pick(None, Preference(quality="fast"), **options) == Choice("some", "reason")
-    (wish,) = wishes
+    nearby, wish = wishes  # of all models, one is chosen, and of those here what may replace it
+    assert nearby.here is not None
+    assert wish == replace(nearby, here=None)
     assert (wish.stems, wish.device, wish.quality) == (stems, "cpu", "fast")
     assert wish.memory_bytes == memory_bytes(torch.device("cpu"))
-    pick(None, Preference(permissive=True))
-    assert (wishes[1].quality, wishes[1].permissive) == ("balanced", True)
+
+
+def test_without_a_quality_a_licence_alone_asks_for_a_balanced_model() -> None:
+    choice = pick(None, Preference(permissive=True))
+    assert choice is not None
+    assert "was chosen (balanced): " in choice.reason
+    assert "permissive model" in choice.reason
+
+
+BEST = Preference(quality="best")
+
+
+@pytest.mark.parametrize(
+    ("here", "instead"),
+    [
+        ((), None),
+        (("htdemucs",), "htdemucs"),
+        (("htdemucs", "htdemucs_ft"), "htdemucs_ft"),
+        (("melband_kim", "htdemucs"), None),  # the one that is chosen
+        (("melband_karaoke",), None),  # does not have the stem
+    ],
+)
+def test_what_is_here_may_run_instead_of_what_is_chosen(
+    here: tuple[str, ...], instead: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(here, monkeypatch)
+    choice = pick(None, BEST, two_stems="vocals")
+    assert choice is not None
+    assert (choice.model, choice.instead) == ("melband_kim", instead)
+    assert "on this machine" not in choice.reason
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+@pytest.mark.parametrize(
+    ("here", "chosen"),
+    [
+        (("htdemucs", "mdx_extra"), "htdemucs"),
+        ((), "melband_kim"),
+        (("melband_karaoke",), "melband_kim"),
+    ],
+)
+def test_offline_one_is_chosen_of_those_that_are_here_if_one_will_do(
+    here: tuple[str, ...], chosen: str, by_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(here, monkeypatch)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", by_environment)
+    options = SeparationOptions(two_stems="vocals")
+    choice = pick_model(None, BEST, options, RUNTIME, offline=not by_environment)
+    assert choice is not None
+    assert (choice.model, choice.instead) == (chosen, None)
+    assert ("on this machine" in choice.reason) == (chosen in here)
+
+
+def have(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are all models on this machine, which is online."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(
+        "stemsplit.engine.choice.presence", lambda name: "yes" if name in names else "no"
+    )
 
 
 def test_who_prefers_nothing_gets_the_default_and_who_names_a_model_that_model() -> None:

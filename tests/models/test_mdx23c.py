@@ -128,7 +128,7 @@ def test_items_of_a_batch_do_not_influence_each_other_and_the_input_is_kept() ->
         ("model", {"norm": "GroupNorm"}, "does not implement"),
         ("model", {"norm": "InstanceNorm2"}, "does not implement"),
         ("model", {"act": "silu"}, "act='silu'"),
-        ("model", {"act": None}, "act='None'"),
+        ("model", {"act": None}, "act=None"),
         ("model", {"scale": [2]}, "a list of 2 numbers"),
         ("model", {"num_channels": 10**12}, "num_channels=1000000000000"),
         ("model", {"num_heads": 8}, "the model argument 'num_heads'"),

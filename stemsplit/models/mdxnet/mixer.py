@@ -30,9 +30,10 @@ def read_mixer(tensors: Mapping[str, Tensor]) -> Tensor:
     shape = (len(STEMS) * _NUM_CHANNELS, (len(STEMS) + 1) * _NUM_CHANNELS)
     weight = tensors.get(_WEIGHT)
     if weight is None or len(tensors) > 1 or weight.shape != shape:
+        found = listed(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         raise CheckpointError(
             f"The mixer should be one tensor {_WEIGHT} of shape {list(shape)}, but there is "
-            f"{listed(f'{name} {list(tensor.shape)}' for name, tensor in tensors.items())}."
+            f"{found or 'nothing'}."
         )
     return weight.float()
 
