@@ -165,10 +165,15 @@ class StemWriter:
         self.publish()
         return report
 
-    def finish(self, decorate: Callable[[str, Path], None] | None = None) -> WriteReport:
+    def finish(
+        self,
+        decorate: Callable[[str, Path], None] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> WriteReport:
         """Completes all files under their temporary names, and says what was done to the sound.
 
-        `decorate(name, part)` may change each file once more: to write tags, say.
+        `decorate(name, part)` may change each file once more: to write tags, say. What `check`
+        raises ends the encoding.
         """
         for name, stream in self._streams.items():
             if stream.num_samples != self._form.num_samples:
@@ -176,7 +181,7 @@ class StemWriter:
                     f"stream {name!r} has {stream.num_samples} of {self._form.num_samples} samples"
                 )
         gain = self._common_gain() if self._spools else 1.0
-        self._complete_all(gain)
+        self._complete_all(gain, check)
         if decorate is not None:
             for name, stream in self._streams.items():
                 with writing(stream.path):
@@ -215,7 +220,7 @@ class StemWriter:
             gain = min(gain, lowest / low)
         return gain
 
-    def _complete_all(self, gain: float) -> None:
+    def _complete_all(self, gain: float, check: Callable[[], None]) -> None:
         """Side by side: encoders use one core each, and mp3 takes half as long as the network."""
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             left = {
@@ -224,6 +229,7 @@ class StemWriter:
             }
             try:
                 while left:
+                    check()
                     # Again and again, because nothing interrupts a thread while it waits.
                     done, left = wait(left, _PATIENCE_SECONDS, return_when=FIRST_EXCEPTION)
                     for each in done:

@@ -141,12 +141,17 @@ class StemFileWriter:
         """Where the file is for now; complete after `finish`."""
         return {STEM_FILE: self._part}
 
-    def finish(self, decorate: Callable[[str, Path], None] | None = None) -> WriteReport:
+    def finish(
+        self,
+        decorate: Callable[[str, Path], None] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> WriteReport:
         """Completes the file under its temporary name, and says what was done to the sound.
 
-        `decorate(STEM_FILE, part)` may change the file once more: to write tags, say.
+        `decorate(STEM_FILE, part)` may change the file once more: to write tags, say. What `check`
+        raises ends the encoding.
         """
-        master, stems = self._master.finish(), self._stems.finish()
+        master, stems = self._master.finish(check=check), self._stems.finish(check=check)
         streams = {**self._master.parts, **self._stems.parts}
         with writing(self._path):
             _join([streams[name] for name in (MASTER, *STEMS)], self._part, self._sample_rate)

@@ -9,27 +9,34 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol
 
-from stemsplit.engine.interrupt import Interrupted, interrupt
+from stemsplit.engine.cancel import Cancellation, Cancelled
 
 
 class Tell(Protocol):
     def __call__(self, listener: Callable[..., object], *arguments: object) -> None:
-        """Has `listener` called with the arguments in the thread that goes through the crew."""
+        """Has `listener` called with the arguments in the thread that goes through the crew.
+
+        Raises:
+            Cancelled: that thread has left.
+        """
+
+
+Worker = Callable[[Tell, Cancellation], None]
 
 
 class Crew:
     """Threads that work side by side, each on a call of its own.
 
-    A worker is given a `Tell`. Going through the crew makes the calls that were told, one after the
-    other as they happened, and ends with the last worker; what a worker raises is raised there.
-    Left before that, all workers are interrupted, with `wake` for those that wait for something,
-    and no thread is left behind.
+    A worker is given a `Tell`, and the flag that its loops look at. Going through the crew makes
+    the calls that were told, one after the other as they happened, and ends with the last worker;
+    what a worker raises is raised there. Left before that, all workers are cancelled, with `wake`
+    for those that wait for something, and no thread is left behind: each ends with the block, the
+    chunk or the file that it is at.
     """
 
-    def __init__(
-        self, workers: Sequence[Callable[[Tell], None]], *, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, workers: Sequence[Worker], *, wake: Callable[[], None]) -> None:
         self._wake = wake
+        self._cancellation = Cancellation()
         self._told: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, args=(worker,), name="stemsplit-track", daemon=True)
@@ -58,24 +65,23 @@ class Crew:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        working = [thread for thread in self._threads if thread.is_alive()]
-        for thread in working:
-            interrupt(thread)
-        if working:
+        if any(thread.is_alive() for thread in self._threads):
+            self._cancellation.cancel()
             self._wake()
         for thread in self._threads:
             thread.join()
 
     def _tell(self, listener: Callable[..., object], *arguments: object) -> None:
+        self._cancellation.check()
         self._told.put(partial(listener, *arguments))
 
-    def _work(self, worker: Callable[[Tell], None]) -> None:
+    def _work(self, worker: Worker) -> None:
         try:
-            worker(self._tell)
-        except Interrupted:
+            worker(self._tell, self._cancellation)
+        except Cancelled:
             return
         except BaseException as error:
-            self._tell(_raise, error)
+            self._told.put(partial(_raise, error))
         self._told.put(None)
 
 

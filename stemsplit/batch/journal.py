@@ -25,6 +25,7 @@ from stemsplit.audio.place import make_folders, remove_folders
 from stemsplit.audio.reading import kept
 from stemsplit.batch.lock import release
 from stemsplit.batch.trial import try_reading
+from stemsplit.engine.cancel import Check, never
 from stemsplit.errors import AudioReadError
 from stemsplit.files import read_regular
 
@@ -91,13 +92,15 @@ class ReadingJournal:
                 if self._reading.pop(name, None) is not None:
                     self._write()
 
-    def try_suspect(self, path: Path) -> bool:
+    def try_suspect(self, path: Path, check: Check = never) -> bool:
         """Reads a suspect in a process of its own, and clears it. False: it is no readable audio.
+
+        `check` is called meanwhile.
 
         Raises:
             AudioReadError: the process died of it.
         """
-        verdict = try_reading(path)
+        verdict = try_reading(path, check)
         if verdict not in ("readable", "refused"):
             raise AudioReadError(
                 f"{display_path(path)} ends the program that reads it ({verdict}), for the second "

@@ -22,6 +22,7 @@ from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.track import run_job
+from stemsplit.engine.cancel import Cancellation, Check, never
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.hardware import cpu_memory, num_usable_cores
 from stemsplit.engine.load import load_chain
@@ -237,11 +238,12 @@ def _attempt_all(
         left.put(number)
     results: dict[int, JobResult | None] = {}
 
-    def work(on_device: Session, tell: Tell) -> None:
+    def work(on_device: Session, tell: Tell, cancellation: Cancellation) -> None:
         with suppress(queue.Empty):
             while True:
                 number = left.get_nowait()
-                result = _attempt(jobs[number], on_device, listeners.through(tell))
+                heard = listeners.through(tell)
+                result = _attempt(jobs[number], on_device, heard, cancellation.check)
                 tell(results.__setitem__, number, result)
 
     def wake() -> None:
@@ -284,11 +286,13 @@ def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
     return journal.is_suspect(job.song.path)
 
 
-def _attempt(job: Job, session: Session, listeners: Listeners) -> JobResult | None:
+def _attempt(
+    job: Job, session: Session, listeners: Listeners, check: Check = never
+) -> JobResult | None:
     """What became of the job; None if another process is at work on the track."""
     try:
         if session.journal is not None and _is_suspect(session.journal, job):
-            session.journal.try_suspect(job.song.path)
+            session.journal.try_suspect(job.song.path, check)
         with being_read(job.song.path):
             return run_job(
                 job,
@@ -296,6 +300,7 @@ def _attempt(job: Job, session: Session, listeners: Listeners) -> JobResult | No
                 on_start=listeners.on_start,
                 on_progress=partial(listeners.on_progress, job),
                 on_stage=partial(listeners.on_stage, job),
+                check=check,
             )
     except TrackBusyError:
         return None

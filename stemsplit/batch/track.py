@@ -31,6 +31,7 @@ from stemsplit.batch.outputs import describe
 from stemsplit.batch.record import describe_model, read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
+from stemsplit.engine.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 from stemsplit.stages import Stage, StageCallback, unheard
@@ -47,11 +48,13 @@ def run_job(
     on_start: Callable[[Job], None] | None = None,
     on_progress: ProgressCallback | None = None,
     on_stage: StageCallback = unheard,
+    check: Check = never,
 ) -> JobResult:
     """Separates one track and writes its stems and its record.
 
     A track that an earlier run finished with the same input, model and options is skipped. What a
     killed run left of the track is removed first. `on_start` is called if there is work to do.
+    `check` is called for each block of it: what it raises ends the work, and nothing is left of it.
 
     Raises:
         StemsplitError: the input cannot be read, or the outputs cannot be written.
@@ -74,7 +77,8 @@ def run_job(
             return _skipped(plan, previous)
         if on_start is not None:
             on_start(job)
-        return _separate(plan, session, previous, on_progress, on_stage)
+        plan = replace(plan, mixture=plan.mixture.watched(check))
+        return _separate(plan, session, previous, on_progress, on_stage, check)
 
 
 def _skipped(plan: TrackPlan, record: Mapping[str, Any] | None) -> JobResult:
@@ -94,6 +98,7 @@ def _separate(
     previous: Mapping[str, Any] | None,
     on_progress: ProgressCallback | None,
     on_stage: StageCallback,
+    check: Check,
 ) -> JobResult:
     started = time.monotonic()
     redo = Redo.of(plan, previous)
@@ -111,7 +116,7 @@ def _separate(
     with _new_writer(plan, track, previous) as writer:
         _write(separation, writer)
         on_stage(Stage(kind="writing", name=track.mixture.name))
-        report = writer.finish(tagger)
+        report = writer.finish(tagger, check)
         plan.check_input()
         checks = separation.checks
         result = JobResult(

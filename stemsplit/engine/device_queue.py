@@ -14,7 +14,6 @@ from torch import Tensor
 
 from stemsplit.engine.batches import BatchLimit
 from stemsplit.engine.call import Call
-from stemsplit.engine.interrupt import interrupt
 from stemsplit.engine.rescue import CpuRescue
 from stemsplit.engine.transfers import choose_transfers
 from stemsplit.errors import DeviceMemoryError
@@ -57,7 +56,7 @@ class DeviceQueue:
         self._waiting: list[_Request] = []
         self._num_threads = torch.get_num_threads()  # of who has submitted last
         self._started: deque[_Batch] = deque()
-        self._in_network: tuple[threading.Thread, _Batch] | None = None
+        self._in_network: _Batch | None = None
         self._executor = (
             ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
             if self._threaded
@@ -90,19 +89,14 @@ class DeviceQueue:
         return [request.result for request in requests]
 
     def abandon(self, results: Collection[Future[Tensor]] | None = None) -> None:
-        """Forgets chunks (None: all); a network that is at work on nothing else is interrupted."""
+        """Forgets chunks (None: all). What a network is at work on, it finishes for nobody."""
         with self._lock:
             if results is None:
-                in_network = self._in_network[1].requests if self._in_network else ()
+                in_network = self._in_network.requests if self._in_network else ()
                 results = [request.result for request in (*self._waiting, *in_network)]
             for result in results:
                 result.cancel()
             self._waiting = [request for request in self._waiting if not request.is_abandoned]
-            if self._in_network is not None and self._threaded:
-                thread, batch = self._in_network
-                if all(request.is_abandoned for request in batch.requests):
-                    self._in_network = None  # once is enough
-                    interrupt(thread)
 
     def _work(self) -> None:
         """Runs what waits until nothing is left."""
@@ -124,7 +118,7 @@ class DeviceQueue:
     def _start(self, batch: _Batch) -> None:
         """Has the network called; the batch is finished later, or failed now."""
         with self._lock:
-            self._in_network = threading.current_thread(), batch
+            self._in_network = batch
         try:
             try:
                 batch.wait_for_estimates = self._launch(batch)

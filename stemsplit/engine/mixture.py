@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.source import AudioInfo, probe, read_blocks
+from stemsplit.engine.cancel import Check
 from stemsplit.errors import AudioReadError
 
 _BLOCK_SAMPLES = 65_536
@@ -43,6 +44,17 @@ class Mixture:
         notes = () if self.info is None else self.info.notes
         odd = [f"{self.name} {note}" for note in notes]
         return [*odd, *self.damage.warnings(self.name, self.sample_rate)]
+
+    def watched(self, check: Check) -> Mixture:
+        """The same song, with `check` called before each block."""
+
+        def open_blocks() -> Iterator[Tensor]:
+            check()
+            for block in self.open_blocks():
+                yield block
+                check()
+
+        return replace(self, open_blocks=open_blocks)
 
     @classmethod
     def from_file(cls, path: Path, info: AudioInfo | None = None) -> Mixture:

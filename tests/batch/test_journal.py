@@ -16,7 +16,8 @@ import stemsplit
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.batch.discover import discover
 from stemsplit.batch.journal import ReadingJournal, SuspectError, keep_journal
-from stemsplit.batch.trial import try_reading
+from stemsplit.batch.trial import _start_reading, try_reading
+from stemsplit.engine.cancel import Cancellation, Cancelled
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 
@@ -308,8 +309,7 @@ def test_a_trial_tells_bad_files_from_deaths(
 def test_only_a_crash_speaks_against_a_file(
     song: Path, monkeypatch: pytest.MonkeyPatch, code: int, verdict: str
 ) -> None:
-    ended = subprocess.CompletedProcess([], code)
-    monkeypatch.setattr("stemsplit.batch.trial.subprocess.run", lambda *_, **__: ended)
+    monkeypatch.setattr("stemsplit.batch.trial._wait", lambda *_: code)
     assert try_reading(song) == verdict
     journal = ReadingJournal(None, {str(song): (song.stat().st_size, song.stat().st_mtime_ns)})
     if verdict == "SIGSEGV":
@@ -317,3 +317,27 @@ def test_only_a_crash_speaks_against_a_file(
             journal.try_suspect(song)
     else:
         assert journal.try_suspect(song)
+
+
+@linux_only
+def test_a_trial_ends_with_the_run_that_waits_for_it(
+    song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "python"
+    endless.write_text("#!/bin/sh\nexec sleep 1000\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(endless))
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(path: Path) -> subprocess.Popen[bytes]:
+        children.append(_start_reading(path))
+        return children[-1]
+
+    monkeypatch.setattr("stemsplit.batch.trial._start_reading", start)
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with pytest.raises(Cancelled):
+        try_reading(song, cancellation.check)
+    assert children[0].returncode == -signal.SIGKILL
+    monkeypatch.setattr("stemsplit.batch.trial._PATIENCE_SECONDS", 0)
+    assert try_reading(song) == "no end within 0 seconds"

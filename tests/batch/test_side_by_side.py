@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +13,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode import Encoding, read_spool
 from stemsplit.batch.crew import Crew, Tell
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.engine.batches import BatchLimit
+from stemsplit.engine.cancel import Cancellation, Check
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.device_queue import DeviceQueue
+from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress
@@ -31,10 +34,6 @@ from tests.batch.batch_runs import tree
 from tests.engine.toy_models import GainModel, model_of
 
 WAIT_SECONDS = 60
-
-# A thread can be interrupted between opening a file and what would close it. Python closes it then,
-# and says so, which is of no interest here: what lies on the disk is.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 CPU = torch.device("cpu")
 LENGTHS = (9_000, 2_000, 3_000, 500)
 
@@ -153,8 +152,8 @@ def test_a_song_that_fails_stops_no_other(jobs: list[Job]) -> None:
     assert "unexpected ValueError: not that one" in str(results[3].error)
 
 
-class Endless(GainModel):
-    """Is at work on the same chunk for ever, in Python."""
+class Slow(GainModel):
+    """Takes its time, so that most of a song of `LONG` samples is left when it is stopped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,18 +161,31 @@ class Endless(GainModel):
 
     def __call__(self, mixture: Tensor) -> Tensor:
         self.called.set()
-        while True:
-            mixture = mixture + 1
+        time.sleep(0.02)
+        return super().__call__(mixture)
+
+
+LONG = 200_000
+NUM_CHUNKS = LONG // 750
+NUM_PIECES = 200
+
+
+def lengthen(jobs: list[Job], *lengths: int) -> list[Job]:
+    return [
+        replace(job, song=Song(write_sndfile(job.song.path, tone(length))))
+        for job, length in zip(jobs, lengths, strict=True)
+    ]
 
 
 def test_left_early_it_stops_everything_and_leaves_nothing(jobs: list[Job]) -> None:
-    model = Endless()
+    model = Slow()
 
     def stop(_job: Job) -> None:
         if model.called.wait(WAIT_SECONDS):
             raise KeyboardInterrupt
 
     output = jobs[0].output_dir
+    jobs = lengthen(jobs, LONG, LONG, LONG, LONG)
     with (
         pytest.raises(KeyboardInterrupt),
         closing(run_jobs(jobs, session_of(model), Listeners(on_start=stop))) as results,
@@ -181,30 +193,71 @@ def test_left_early_it_stops_everything_and_leaves_nothing(jobs: list[Job]) -> N
         list(results)
     assert not track_threads()
     assert not output.exists()
+    assert len(model.lengths) < NUM_CHUNKS / 2
 
 
 def test_closed_after_a_result_it_keeps_that_one(jobs: list[Job]) -> None:
-    class EndlessAfterTheFirstSong(Endless):
+    class SlowAfterTheFirstSong(Slow):
         def __call__(self, mixture: Tensor) -> Tensor:
             if mixture.shape[-1] == 500:
                 self.called.set()
                 return GainModel.__call__(self, mixture)
-            if not self.called.is_set():  # or the first song would wait for it for ever
-                raise RuntimeError("overtaken")
+            self.called.wait(WAIT_SECONDS)
             return super().__call__(mixture)
 
-    shorter = [
-        replace(job, song=Song(write_sndfile(job.song.path, tone(length))))
-        for job, length in zip(jobs, (500, 900, 900, 900), strict=True)
-    ]
-    results = run_jobs(shorter, session_of(EndlessAfterTheFirstSong()))
+    model = SlowAfterTheFirstSong()
+    jobs = lengthen(jobs, 500, LONG, LONG, LONG)
+    results = run_jobs(jobs, session_of(model))
     first = next(results)
     assert first.status == "done"
     results.close()
     assert not track_threads()
-    left = [path.name for path in (shorter[0].output_dir / "toy").iterdir()]
+    left = [path.name for path in (jobs[0].output_dir / "toy").iterdir()]
     assert left == ["0"]
     assert all(path.exists() for path in first.outputs.values())
+    assert len(model.lengths) < NUM_CHUNKS / 2
+
+
+@pytest.mark.parametrize("stage", ["scanning", "writing"])
+def test_a_song_stops_before_its_first_chunk_and_after_its_last(
+    jobs: list[Job], stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[Tensor] = []
+
+    def slowly(blocks: Iterator[Tensor]) -> Iterator[Tensor]:
+        for block in blocks:
+            for piece in torch.split(block, LONG // NUM_PIECES, dim=-1):
+                time.sleep(0.02)
+                pieces.append(piece)
+                yield piece
+
+    if stage == "scanning":
+        watched = Mixture.watched
+
+        def tedious(mixture: Mixture, check: Check) -> Mixture:
+            slow = replace(mixture, open_blocks=lambda: slowly(mixture.open_blocks()))
+            return watched(slow, check)
+
+        monkeypatch.setattr(Mixture, "watched", tedious)
+    else:
+        monkeypatch.setattr(
+            "stemsplit.audio.stream.read_spool", lambda *each: slowly(read_spool(*each))
+        )
+
+    def stop(_job: Job, reached: Stage) -> None:
+        if reached.kind == stage:
+            raise KeyboardInterrupt
+
+    output = jobs[0].output_dir
+    jobs = lengthen(jobs, LONG, LONG, LONG, LONG)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        closing(run_jobs(jobs, session_of(GainModel()), Listeners(on_stage=stop))) as results,
+    ):
+        list(results)
+    assert not track_threads()
+    assert not output.exists()
+    assert len(pieces) < NUM_PIECES / 2
 
 
 def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
@@ -255,11 +308,12 @@ def test_a_cpu_has_one_track_and_a_gpu_one_for_each_core(monkeypatch: pytest.Mon
 
 
 def test_an_error_of_a_worker_is_raised_where_one_listens() -> None:
-    def fails(_tell: Tell) -> None:
+    def fails(_tell: Tell, _cancellation: Cancellation) -> None:
         raise ValueError("a defect")
 
-    def waits(_tell: Tell) -> None:
+    def waits(_tell: Tell, cancellation: Cancellation) -> None:
         while True:
+            cancellation.check()
             time.sleep(0.01)
 
     woken = []
