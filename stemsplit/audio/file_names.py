@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from stemsplit.audio.addresses import with_scheme
 from stemsplit.errors import one_line
 
 _WINDOWS_FORBIDS = re.compile(r'[\x00-\x1f<>:"|?*\\]')
@@ -28,4 +29,4 @@ def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
 
 def display_path(path: str | os.PathLike[str]) -> str:
     """The path as one line that any terminal or JSON file takes, undecodable bytes as escapes."""
-    return one_line(os.fsdecode(path))
+    return one_line(with_scheme(path))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError
 from stemsplit.files import open_regular
@@ -56,6 +57,8 @@ def reading_errors(path: Path) -> Iterator[None]:
             hint="Change its permissions, or copy it to a folder of your own.",
         ) from error
     except OSError as error:
+        if address := as_address(path):
+            raise elsewhere(address) from error
         raise AudioReadError(
             f"{display_path(path)} cannot be read: {error.strerror or error}.",
             hint="Check the path and the disk it is on.",
@@ -69,6 +72,16 @@ def _missing(path: Path) -> AudioReadError:
             "exist.",
             hint="Connect the disk that it is on, or remove the link.",
         )
+    if address := as_address(path):
+        return elsewhere(address)
     return AudioReadError(
         f"{display_path(path)} does not exist.", hint="Check the spelling and the folder."
+    )
+
+
+def elsewhere(address: str) -> AudioReadError:
+    """What is wrong with an address where a file is expected."""
+    return AudioReadError(
+        f"{display_path(address)} is an address on the network (a URL), and no file.",
+        hint="Download the song first, and name the file.",
     )

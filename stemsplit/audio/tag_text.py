@@ -18,9 +18,9 @@ def decode_text(content: bytes) -> str:
     Text in UTF-8 is hardly ever anything else. Shift-JIS is only believed where there is Japanese
     in the result, because most Western names could be read so too: "Amélie" has a kanji then.
     """
-    content = content.rstrip(b"\0")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", "replace")
+        return content.decode("utf-16", "replace").rstrip("\0")
+    content = content.rstrip(b"\0")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.source import look
+from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
 from stemsplit.batch.song import Song
@@ -45,15 +46,17 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
     """Every file that was named, and everything that is audio in the folders that were named.
 
     A named file is taken as it is, so that a bad one is reported, and so is a file in a folder
-    whose name says that it is audio. Hidden files, other files that are not audio by content, and
-    the outputs of earlier runs are passed over. A file that the `journal` suspects is tried first.
+    whose name says that it is audio. Lists that were named stand for what they name. Hidden files,
+    other files that are not audio by content, and the outputs of earlier runs are passed over. A
+    file that the `journal` suspects is tried first.
     """
     songs: dict[str, Song] = {}
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
-            song = _seen(Song.of_file(given))
-            songs.setdefault(song.place, song)
+            for song in named_songs(given):
+                if song.place not in songs:
+                    songs[song.place] = _seen(song)
             continue
         walk = _Walk(given, journal)
         walks.append(walk)

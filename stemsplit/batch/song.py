@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,10 @@ class Song:
         except AudioReadError as error:
             return cls(path, problem=error)
         return cls(path)
+
+    def failing(self, message: str, *, hint: str) -> Song:
+        """The same with this problem."""
+        return replace(self, problem=AudioReadError(message, hint=hint))
 
     @property
     def root(self) -> str:

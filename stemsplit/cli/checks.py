@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from stemsplit.audio.addresses import as_address
+from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
 from stemsplit.engine.device_names import split_device_names
 from stemsplit.engine.options import SeparationOptions, choose_outputs
@@ -64,14 +66,24 @@ def check_preview(**excluded: bool) -> None:
             )
 
 
+def check_output(output: Path) -> None:
+    """Raises UsageError if the output was to go to another machine."""
+    address = as_address(output)
+    if address is not None and "://" in address and not output.exists():
+        raise UsageError(
+            f"-o {address} is an address on the network (a URL), and no folder.",
+            hint="Write to a folder of this machine, and copy the stems from there.",
+        )
+
+
 def hopeless(inputs: Sequence[Path]) -> list[Song]:
     """All inputs as songs with their problems, if none of them can be read; else nothing."""
     songs = []
     for path in inputs:
         if os.path.isdir(path) or str(path) == "-":  # noqa: PTH112 - raises for names too long
             return []
-        song = Song.of_file(path)
-        if song.problem is None:
-            return []
-        songs.append(song)
+        for song in named_songs(path):
+            if song.problem is None:
+                return []
+            songs.append(song)
     return songs

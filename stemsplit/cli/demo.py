@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device
+from stemsplit.cli.checks import check_device, check_output
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.imports import importing
 from stemsplit.cli.reporters import make_reporter
@@ -47,6 +47,7 @@ def demo(
     set_up_logging(verbose=False, debug=debug)
     reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
     check_device(device, "auto")
+    check_output(output)
     catalogue_stems(model)  # raises for what can be no model
     reporter.waiting("Loading PyTorch")
     with importing():

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device
+from stemsplit.cli.checks import check_device, check_output
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
@@ -179,6 +179,7 @@ def evaluate(
             "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
         )
     check_device(device, batch_size)
+    check_output(output)
     for each in model or ():
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
     from stemsplit.evaluate.bootstrap import summarize

@@ -123,7 +123,7 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT...",
-        help="Songs, and folders of songs; - is stdin.",
+        help="Songs, folders of songs, and playlists (.m3u, .m3u8) of local files; - is stdin.",
         readable=False,  # one that cannot be read is one song that fails, not the end of all
         rich_help_panel=WHAT,
         show_default=False,

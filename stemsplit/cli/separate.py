@@ -16,7 +16,13 @@ from stemsplit.batch.results import JobResult, Preview
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device, check_models, check_preview, hopeless
+from stemsplit.cli.checks import (
+    check_device,
+    check_models,
+    check_output,
+    check_preview,
+    hopeless,
+)
 from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.imports import importing
@@ -158,6 +164,7 @@ def separate(
         )
     clip_policy = from_demucs.clip_policy(clip and clip.value, clip_mode and clip_mode.value)
     check_device(device, batch_size)
+    check_output(output)
     preference = Preference(
         quality=None if quality is None else quality.value,
         permissive=licence is not None,

@@ -188,6 +188,7 @@ def info_wav(folder: Path, texts: dict[str, bytes]) -> Path:
         ("Café".encode("latin-1"), "Café"),
         ("\ufeff東京".encode(), "東京"),
         ("東京".encode("utf-16"), "東京"),
+        ("東京 A".encode("utf-16") + b"\0\0", "東京 A"),
         (b"ends\0\0", "ends"),
         (b"\x81", "\ufffd"),
         (b"", ""),

@@ -154,3 +154,31 @@ def test_a_mistyped_command(folder: Path) -> None:
     assert exit_code == 2
     assert "Did you mean `stemsplit separate song.wav`?" in stderr
     assert heavy == []
+
+
+def test_addresses_are_refused_as_such(folder: Path) -> None:
+    names = ["https://example.org/a.mp3", "youtu.be/abc", "s3://bucket/a.wav"]
+    (folder / "all.m3u").write_text("\n".join(names))
+    for inputs in (names, ["all.m3u"]):
+        exit_code, stdout, stderr, heavy = run(folder, *inputs)
+        assert exit_code == 1
+        assert stdout == ""
+        for name in names:
+            assert f"Failed: {name} is an address on the network (a URL), and no file." in stderr
+        assert heavy == []
+
+
+@pytest.mark.parametrize("command", [["song.wav"], ["demo"], ["evaluate", ".", "-m", "spectral"]])
+def test_nothing_is_written_to_an_address(folder: Path, command: list[str]) -> None:
+    exit_code, _, stderr, _ = run(folder, *command, "-o", "s3://bucket/stems")
+    assert exit_code == 2
+    assert "-o s3://bucket/stems is an address on the network (a URL), and no folder." in stderr
+    assert [path.name for path in folder.iterdir()] == ["song.wav"]
+
+
+def test_a_playlist_of_good_and_bad_songs(folder: Path) -> None:
+    (folder / "a.m3u8").write_text("#EXTM3U\ngone.mp3\nsong.wav\n", encoding="utf-8-sig")
+    exit_code, stdout, stderr, _ = run(folder, "a.m3u8", "-m", "spectral", "--stems", "bass")
+    assert exit_code == 1
+    assert "Failed: gone.mp3 does not exist. Line 2 of a.m3u8 names it." in stderr
+    assert "song.wav: " in stdout

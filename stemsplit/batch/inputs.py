@@ -1,0 +1,24 @@
+"""From an argument that is no folder to the songs that it stands for; nothing is decoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stemsplit.audio.addresses import local_file
+from stemsplit.batch import playlist
+from stemsplit.batch.song import Song
+
+
+def named_songs(given: Path) -> Iterator[Song]:
+    """The song that was named, or those of the list that was, each with what is wrong with it."""
+    if not os.path.lexists(given):
+        given = local_file(given) or given
+    suffix = given.suffix.lower()
+    if suffix in playlist.SUFFIXES:
+        yield from playlist.playlist_songs(given)
+    elif suffix in playlist.OTHER_SUFFIXES:
+        yield playlist.other_playlist(given)
+    else:
+        yield Song.of_file(given)
