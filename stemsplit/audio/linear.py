@@ -22,7 +22,8 @@ _NEVER_THAT_LARGE = 1 << 60
 
 # Behind the sound: less is a program's dirt, more is music.
 MIN_SOUND_SECONDS = 0.1
-_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
+TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
+"""How tags begin that are not part of a container."""
 
 
 class UnclearHeaderError(ValueError):
@@ -160,7 +161,7 @@ def _read_on(
         file.seek(start + stated)
         behind = file.read(min(num_behind, bytes_per_second))
         is_short = num_behind < MIN_SOUND_SECONDS * bytes_per_second
-        if behind.startswith(_TAGS) or (len(behind) == num_behind and not any(behind)):
+        if behind.startswith(TAGS) or (len(behind) == num_behind and not any(behind)):
             return _with_length(form, start, stated)
         if is_short:
             seconds = num_behind / bytes_per_second

@@ -13,47 +13,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-import torch
-from av.audio.plane import AudioPlane
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.container import open_container
+from stemsplit.audio.damage import Damage
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
+from stemsplit.audio.frames import Frame, decoded_frames, is_without_times
+from stemsplit.audio.gaps import MAX_PADDING_SAMPLES, CountedGaps, Gaps, TimedGaps, on_time
 from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.mp4_boxes import read_movie_timescale
 from stemsplit.errors import AudioReadError
 
-# ffmpeg's sample formats, without the "p" of the planar ones: NumPy's name, and full scale.
-_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
-_FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
-
 # AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
 _MP4_TOLERANCE_SAMPLES = 4096
-# What encoders add to fill their last frames, and ffmpeg does not always drop.
-_MAX_PADDING_SAMPLES = 2304
+_PEEKED_BYTES = 16
 
 
 @contextmanager
-def open_pyav(path: Path, stream: int = 0) -> Iterator[Decoded]:
+def open_pyav(path: Path, stream: int = 0, damage: Damage | None = None) -> Iterator[Decoded]:
     """An audio stream of the file, counted from 0, closed on leaving.
+
+    What is lost in the middle of it becomes silence, and is noted in `damage`.
 
     Raises:
         AudioReadError: ffmpeg does not know the format, or there is no such audio in it.
     """
     with open_container(path) as container:
-        yield _decoded(path, container, stream)
+        yield _decoded(path, container, stream, damage or Damage())
 
 
-def _decoded(path: Path, container: Any, index: int) -> Decoded:
+def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
     if not container.streams.audio:
         raise AudioReadError(
             f"{display_path(path)} has no audio in it.",
@@ -71,10 +67,10 @@ def _decoded(path: Path, container: Any, index: int) -> Decoded:
             f"{display_path(path)} has audio in a codec that ffmpeg cannot decode.",
             hint="Convert it to wav or flac.",
         )
-    frames = _frames(path, container, stream)
+    frames = decoded_frames(path, container, stream)
     # The header may be wrong (HE-AAC states half its rate): the first decoded frame knows.
     first = next(frames, None)
-    origin = stream.codec_context if first is None else first
+    origin = stream.codec_context if first is None else first[0]
     if not origin.sample_rate:
         raise AudioReadError(
             f"{display_path(path)} does not state a sample rate, and holds no samples.",
@@ -91,7 +87,8 @@ def _decoded(path: Path, container: Any, index: int) -> Decoded:
         bits_per_sample=_bits_per_sample(path, stream),
         tolerance_samples=tolerance_samples,
     )
-    blocks = _blocks(info, chain([] if first is None else [first], frames))
+    source = _Source(path, index, container, stream)
+    blocks = source.blocks(info, chain([] if first is None else [first], frames), damage)
     if num_samples is not None and not tolerance_samples:
         blocks = _without_padding(blocks, num_samples)
     return Decoded(info=info, blocks=blocks)
@@ -148,39 +145,57 @@ def _flac_bits(path: Path) -> int | None:
     return ((head[20] & 1) << 4 | head[21] >> 4) + 1
 
 
-def _frames(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    """The decoded frames. A packet that cannot be decoded is skipped, as every player does.
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file, and which of its audio streams is read."""
 
-    A cut-off file ends where its last whole packet ends.
-    """
-    num_frames = num_bad = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            num_bad += 1
-            break
-        if packet is None:
-            break
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            num_bad += 1
-            continue
-        num_frames += len(frames)
-        yield from frames
-    if num_bad and not num_frames:
-        raise AudioReadError(
-            f"{display_path(path)} cannot be decoded: all of its packets are damaged.",
-            hint="Check that it plays, or download it again.",
+    path: Path
+    index: int
+    container: Any
+    stream: Any
+
+    def blocks(
+        self, info: AudioInfo, frames: Iterator[tuple[Any, Frame]], damage: Damage
+    ) -> Iterator[Tensor]:
+        """The samples [C, T] of the frames, with silence where the file is damaged."""
+        alike = _alike(info, frames)
+        if self.container.format.name == "ogg":
+            alike = on_time(alike)
+        return self._gaps(info, damage).filled(alike)
+
+    def _gaps(self, info: AudioInfo, damage: Damage) -> Gaps:
+        promised = info.num_samples
+        if is_without_times(self.container):
+            return CountedGaps(
+                damage,
+                peek=self._peek,
+                promised=None if info.tolerance_samples else promised,
+                survey=self._survey,
+            )
+        beyond = info.tolerance_samples + MAX_PADDING_SAMPLES
+        return TimedGaps(
+            damage,
+            sample_rate=info.sample_rate,
+            time_base=self.stream.time_base,
+            most=None if promised is None else promised + beyond,
         )
 
+    def _peek(self, position: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(position)
+            return file.read(_PEEKED_BYTES)
 
-def _blocks(info: AudioInfo, frames: Iterator[Any]) -> Iterator[Tensor]:
+    def _survey(self) -> Iterator[Frame]:
+        with open_container(self.path) as container:
+            stream = container.streams.audio[self.index]
+            for _, frame in decoded_frames(self.path, container, stream):
+                yield frame
+
+
+def _alike(info: AudioInfo, frames: Iterator[tuple[Any, Frame]]) -> Iterator[Frame]:
     position = 0
-    for frame in frames:
-        rate, num_channels = frame.sample_rate, len(frame.layout.channels)
+    for raw, frame in frames:
+        rate, num_channels = raw.sample_rate, len(raw.layout.channels)
         if (rate, num_channels) != (info.sample_rate, info.num_channels):
             raise AudioReadError(
                 f"{display_path(info.path)} changes from {info.sample_rate} Hz with "
@@ -188,8 +203,8 @@ def _blocks(info: AudioInfo, frames: Iterator[Any]) -> Iterator[Tensor]:
                 f"after {position / info.sample_rate:.3f} seconds.",
                 hint="Cut the file there, or convert it to wav.",
             )
-        position += frame.samples
-        yield _samples(info, frame)
+        position += frame.num_samples
+        yield frame
 
 
 def _without_padding(blocks: Iterator[Tensor], num_samples: int) -> Iterator[Tensor]:
@@ -203,41 +218,6 @@ def _without_padding(blocks: Iterator[Tensor], num_samples: int) -> Iterator[Ten
             yield block[:, :num_kept]
         if num_kept < block.shape[-1]:
             beyond.append(block[:, num_kept:])
-        if position > num_samples + _MAX_PADDING_SAMPLES:
+        if position > num_samples + MAX_PADDING_SAMPLES:
             yield from beyond
             beyond.clear()
-
-
-def _samples(info: AudioInfo, frame: Any) -> Tensor:
-    """One frame as float32 [C, T]; integers are divided by the magnitude of their lowest value."""
-    name = frame.format.name.removesuffix("p")
-    if name not in _FULL_SCALE:
-        raise AudioReadError(
-            f"{display_path(info.path)} has samples of the kind {name!r}.",
-            hint="Convert it to a wav file with 24 bits.",
-        )
-    array = _planes(frame)  # [C, T], or [1, T * C] where channels are interleaved
-    if not frame.format.is_planar:
-        array = array.reshape(-1, info.num_channels).T  # [C, T]
-    # What does not fit becomes infinite or NaN, and whoever reads the blocks reports it.
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = np.array(array, dtype=np.float32, order="C")
-        if name == "u8":
-            samples -= 128
-        samples /= _FULL_SCALE[name]
-    return torch.from_numpy(samples)
-
-
-def _planes(frame: Any) -> NDArray[Any]:
-    """The frame's memory: [C, T] of planar samples, else [1, T * C].
-
-    `frame.to_ndarray()` and `frame.planes` count planes until they find a null pointer, which does
-    not come behind 8 channels, and only by chance behind more: reading on ends the process.
-    """
-    num_planes, num_channels = 1, len(frame.layout.channels)
-    if frame.format.is_planar:
-        num_planes, num_channels = num_channels, 1
-    dtype = _DTYPES[frame.format.name.removesuffix("p")]
-    count = frame.samples * num_channels
-    planes: Iterator[Any] = (AudioPlane(frame, index) for index in range(num_planes))
-    return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])

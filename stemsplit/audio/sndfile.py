@@ -19,12 +19,16 @@ from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.linear import is_placeholder
+from stemsplit.audio.ogg import has_holes
 from stemsplit.errors import AudioReadError
 
 _READ_SAMPLES = 1 << 16
 
-# What is linear is read by `linear_reader`, or else left to ffmpeg.
-_LINEAR = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
+# What is linear is read by `linear_reader`, or else left to ffmpeg, as MPEG is (see `pyav`).
+_LEFT_TO_FFMPEG = {
+    *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
+    *("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"),
+}
 _LOSSLESS_BITS = {"ALAC_16": 16, "ALAC_20": 20, "ALAC_24": 24, "ALAC_32": 32}
 
 
@@ -33,7 +37,8 @@ def open_sndfile(path: Path) -> Iterator[Decoded | None]:
     """The decoded file, closed on leaving; None if it is nothing that libsndfile should read.
 
     libsndfile does not tell which channel is which: see `source` for more than two. Ogg with more
-    than two is left to ffmpeg, because it comes in the codec's order here, the centre second.
+    than two is left to ffmpeg, because it comes in the codec's order here, the centre second; so is
+    Ogg with holes, because nothing tells where they are.
     """
     # Bytes, so that names that are not valid UTF-8 arrive unchanged.
     name = str(path) if os.name == "nt" else os.fsencode(path)
@@ -43,7 +48,8 @@ def open_sndfile(path: Path) -> Iterator[Decoded | None]:
         yield None
         return
     with file:
-        if file.subtype in _LINEAR or (file.format == "OGG" and file.channels > 2):
+        is_ogg = file.format == "OGG"
+        if file.subtype in _LEFT_TO_FFMPEG or (is_ogg and (file.channels > 2 or has_holes(path))):
             yield None
             return
         yield Decoded(info=_info(path, file), blocks=_blocks(path, file))

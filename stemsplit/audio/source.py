@@ -158,8 +158,7 @@ def _open_ffmpeg(path: Path, stream: int, damage: Damage) -> AbstractContextMana
     # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
     from stemsplit.audio.pyav import open_pyav
 
-    del damage
-    return open_pyav(path, stream)
+    return open_pyav(path, stream, damage)
 
 
 def _with_layout(info: AudioInfo) -> AudioInfo:

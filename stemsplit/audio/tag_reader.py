@@ -27,7 +27,7 @@ from stemsplit.errors import StemsplitError
 _SEEN = ("wav", "avi", "w64", "aiff", "caf")
 _NATIVE = ("flac", "ogg", "mp4", "asf")
 # Streams with tags before and behind them.
-_STREAMS = ("other", "ape")
+_STREAMS = ("other", "ape", "wavpack")
 
 
 class _TagFile(io.BufferedReader):

@@ -31,6 +31,7 @@ from stemsplit.audio.screening.others import (
     check_real,
 )
 from stemsplit.audio.screening.vorbis import check_flac
+from stemsplit.audio.screening.wavpack import check_wavpack
 
 HEAD_BYTES = 32
 
@@ -58,6 +59,7 @@ _KINDS = {
     b"MAC ": Kind("ape", "ape", check_monkeys_audio),
     b"ea3": Kind("oma", "oma", check_oma),
     b"EA3": Kind("oma", "oma", check_oma),
+    b"wvpk": Kind("wavpack", "wv", check_wavpack),
     b".snd": Kind("au", "au"),
     b".RMF": Kind("rm", "rm", check_real),
     b".ra\xfd": Kind("rm", "rm", check_real),
@@ -87,7 +89,7 @@ _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 OTHER = Kind(
     "other",
     "mp3,aac,ac3,ac4,eac3,dts,dtshd,truehd,mlp,loas,mpeg,mpegts,dv,amr,amrnb,amrwb,sbc,"
-    "tta,wv,mpc,mpc8,tak,shn,voc,ircam,nistsphere,sox,pvf,avr,paf,dss,adx,aea,hca,qoa,"
+    "tta,mpc,mpc8,tak,shn,voc,ircam,nistsphere,sox,pvf,avr,paf,dss,adx,aea,hca,qoa,"
     "ast,brstm,bfstm,hcom,sds,gsm,g729",
     check_raw,
 )
