@@ -72,13 +72,15 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
 
 
 def _seen(song: Song) -> Song:
-    """The song with what its header claims; what is wrong with it is told when its turn comes."""
+    """The song with what its header claims, or what is wrong with it."""
     if song.problem is not None:
         return song
     try:
         return replace(song, look=look(song.path))
-    except AudioReadError:
-        return song
+    except SuspectError:
+        return song  # nobody knows yet
+    except AudioReadError as error:
+        return replace(song, problem=_without_frames(error))
 
 
 class _Walk:
@@ -141,9 +143,8 @@ class _Walk:
             assert self._journal is not None  # or there were no suspects
             if not has_audio_name and not self._is_readable(path, self._journal):
                 return None
-        except AudioReadError:
-            if not has_audio_name:
-                return None
+        except AudioReadError as error:
+            return Song(path, subfolder, _without_frames(error)) if has_audio_name else None
         return Song(path, subfolder)
 
     def _is_readable(self, path: Path, journal: ReadingJournal) -> bool:
@@ -154,6 +155,12 @@ class _Walk:
 
     def _note_error(self, error: OSError) -> None:
         self.unreadable.append(Path(error.filename))
+
+
+def _without_frames(error: AudioReadError) -> AudioReadError:
+    """The error without what it would keep in memory: songs are kept until the run ends."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _visible(names: Iterable[str]) -> list[str]:

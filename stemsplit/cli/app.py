@@ -11,7 +11,7 @@ import typer
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
 from stemsplit.cli.console import escaped, plain, say
-from stemsplit.cli.guess import check_first_word
+from stemsplit.cli.guess import check_first_word, closest_options
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.stop import Stopped, stoppable
 from stemsplit.errors import StemsplitError, one_line
@@ -69,6 +69,8 @@ def _tell_usage(error: Any) -> None:
     context = getattr(error, "ctx", None)
     hint = f" Try `{context.command_path} --help`." if context is not None else ""
     message = error.format_message().strip().replace(": Value error, ", ": ")
+    if type(error).__name__ == "NoSuchOption":
+        message = error.message + closest_options(error.option_name, error.possibilities or ())
     full_stop = "" if message.endswith((".", "?", "!")) else "."
     say(f"[bold red]Error:[/] {escaped(message + full_stop + hint)}")
     raise typer.Exit(error.exit_code)

@@ -35,6 +35,7 @@ from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.console import escaped, plain, say, shown
 from stemsplit.cli.json_lines import emit
 from stemsplit.cli.live import stages_shown
+from stemsplit.cli.numbers import number
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import ModelError, StemsplitError, UsageError
@@ -80,7 +81,7 @@ Seconds = Annotated[
     opt.option(
         "--seconds",
         group=MEASURED,
-        min=0.1,
+        parser=number("--seconds", 0.1),
         metavar="SECONDS",
         help="Music in each pass, rounded up to whole chunks, of which the first is finished "
         "whatever the budget.",
@@ -92,7 +93,7 @@ Budget = Annotated[
     opt.option(
         "--budget",
         group=MEASURED,
-        min=1,
+        parser=number("--budget", 1),
         metavar="SECONDS",
         help="Time for all measurements together. What is not done "
         f"{SLACK_SECONDS:.0f} seconds later is stopped.",

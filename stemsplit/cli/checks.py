@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stemsplit.audio.addresses import as_address
+from stemsplit.audio.file_names import display_path
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
 from stemsplit.engine.device_names import split_device_names
@@ -67,13 +68,21 @@ def check_preview(**excluded: bool) -> None:
 
 
 def check_output(output: Path) -> None:
-    """Raises UsageError if the output was to go to another machine."""
+    """Raises UsageError if the output was to go to another machine, or below a file."""
+    if str(output) == "-":
+        return
     address = as_address(output)
     if address is not None and "://" in address and not output.exists():
         raise UsageError(
             f"-o {address} is an address on the network (a URL), and no folder.",
             hint="Write to a folder of this machine, and copy the stems from there.",
         )
+    for path in (output, *output.parents):
+        if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - as below
+            raise UsageError(
+                f"{display_path(path)} is a file, and the stems need a folder.",
+                hint="Choose another `folder`.",
+            )
 
 
 def hopeless(inputs: Sequence[Path]) -> list[Song]:

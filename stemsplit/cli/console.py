@@ -10,7 +10,7 @@ import functools
 import io
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +24,8 @@ from stemsplit.errors import one_line
 
 CAUTION = "black on yellow"
 """The style of what must not be missed; readable on light and on dark, which bold yellow is not."""
+
+_TOGETHER = re.compile(r"`[^`]+`|(?<!\S)\(?\d[\d.:]* (?:s|ms|dB|Hz|kHz|MB|GB|MiB|GiB|%|x)(?!\w)")
 
 NOTE = f"[{CAUTION}]Note:[/]"
 
@@ -64,11 +66,12 @@ def stdout() -> Console:
 def fold(text: Text, width: int, *, indent: int = 0) -> list[Text]:
     """The text in lines of at most `width` columns, all but the first of them indented.
 
-    They break at spaces only: a word that is longer than a line stays whole.
+    They break at spaces only, and neither within what is in backticks nor between a number and its
+    unit, if that fits into a line: a word that is longer than a line stays whole.
     """
     breaks: list[int] = []
     start = 0
-    for end in [*(match.start() for match in re.finditer(" ", text.plain)), len(text)]:
+    for end in [*_spaces(text.plain, width - indent), len(text)]:
         begin = breaks[-1] if breaks else 0
         room = width - (indent if breaks else 0)
         if start > begin and cell_len(text.plain[begin:end]) > room:
@@ -78,6 +81,14 @@ def fold(text: Text, width: int, *, indent: int = 0) -> list[Text]:
     for line in lines[:-1]:
         line.right_crop(1)  # the space at which it was broken
     return [lines[0], *(Text(" " * indent).append_text(line) for line in lines[1:])]
+
+
+def _spaces(text: str, room: int) -> Iterator[int]:
+    """Where a line may end."""
+    whole = [match.span() for match in _TOGETHER.finditer(text) if cell_len(match[0]) <= room]
+    for match in re.finditer(" ", text):
+        if not any(start < match.start() < end for start, end in whole):
+            yield match.start()
 
 
 def rendered(lines: Iterable[Text]) -> str:
@@ -118,10 +129,18 @@ def about(path: Path, text: str) -> str:
     """Text of the library about a file as rich markup, which names the file at its beginning."""
     from stemsplit.audio.file_names import display_path
 
-    for beginning in (display_path(path), display_path(path.name)):
+    name = display_path(path)
+    if text.startswith(f"The folder {name} "):
+        return plain(text)
+    for beginning in (name, display_path(path.name)):
         if text.startswith(f"{beginning} "):  # as most messages do
             return shown(path) + plain(text.removeprefix(beginning))
     return f"{shown(path)}: {plain(text)}"
+
+
+def elapsed(seconds: float) -> str:
+    """How long something took or is: the same, in tenths of a second where it was short."""
+    return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:

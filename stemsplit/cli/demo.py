@@ -15,6 +15,7 @@ from stemsplit.cli.completion import complete_models
 from stemsplit.cli.imports import importing
 from stemsplit.cli.reporters import make_reporter
 from stemsplit.cli.separate import make_runtimes, run_with_reporter, set_up_logging
+from stemsplit.cli.summary import place
 from stemsplit.cli.tables import print_indented, print_table
 from stemsplit.hub.expression import catalogue_stems
 
@@ -46,6 +47,7 @@ def demo(
     """Make a short song with known stems, split it, and print how well that went."""
     set_up_logging(verbose=False, debug=debug)
     reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
+    check_output(output)
     check_device(device, "auto")
     check_output(output)
     catalogue_stems(model)  # raises for what can be no model
@@ -125,7 +127,7 @@ def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], 
             estimate = torch.cat(list(read_blocks(path)), dim=-1)  # [C, T]
             pair = (sdr(sources[name], estimate), sdr(sources[name], mixture))
             scores = [f"{score:.1f} dB" for score in pair]
-        rows.append((name, *scores, os.fsdecode(path.absolute())))
+        rows.append((name, *scores, os.fsdecode(place(path))))
     figures = ("SDR", "mixture's SDR")
     print_table(("stem", *figures, "file"), rows, right=figures)
-    print_indented("", f"The song and its true sources: {os.fsdecode(song.absolute())}")
+    print_indented("", f"The song and its true sources: {os.fsdecode(place(song))}")

@@ -31,6 +31,7 @@ from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
 from stemsplit.cli.live import stages_shown
+from stemsplit.cli.numbers import whole
 from stemsplit.cli.separate import make_runtimes, set_up_logging
 from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
@@ -117,7 +118,13 @@ ChosenLayout = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    opt.option("--limit", group=MEASURED, min=1, metavar="N", help="Only the first N tracks."),
+    opt.option(
+        "--limit",
+        group=MEASURED,
+        parser=whole("--limit", 1),
+        metavar="N",
+        help="Only the first N tracks.",
+    ),
 ]
 Output = Annotated[
     Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,12 @@ _OTHER_WORDS = {
     "fetch": "models pull",
     "install": "models pull",
 }
+
+
+def closest_options(name: str, options: Sequence[str]) -> str:
+    """A question, with a space before it: the options that look like a misspelled one, if any."""
+    close = difflib.get_close_matches(name, options, n=2, cutoff=0.75)
+    return f". Did you mean {' or '.join(close)}?" if close else ""
 
 
 def check_first_word(arguments: Sequence[str], commands: Mapping[str, object]) -> None:
@@ -37,7 +44,11 @@ def check_first_word(arguments: Sequence[str], commands: Mapping[str, object]) -
     close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.7)
     if close:
         meant = known[close[0]]
-        line = meant if meant.startswith("-") else f"{meant} {shlex.join(rest)}".strip()
+        if meant == "--help":  # of what was named after it
+            words = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
+            line = shlex.join([*words, meant])
+        else:
+            line = meant if meant.startswith("-") else f"{meant} {shlex.join(rest)}".strip()
         raise UsageError(
             f"There is no file and no command {word!r}.", hint=f"Did you mean `stemsplit {line}`?"
         )

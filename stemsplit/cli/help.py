@@ -18,11 +18,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from stemsplit.cli.console import fold, rendered, stdout
 from stemsplit.cli.options import MESSAGES
+from stemsplit.cli.tables import fitting_indent
 
 MAX_WIDTH = 100
 """Lines that are longer are hard to read."""
 
 _COLUMN = 26
+_NARROW_COLUMN = 6
 
 
 class HelpfulCommand(TyperCommand):
@@ -58,7 +60,7 @@ def _help(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[Text]:
 
 def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> str:
     if isinstance(command, TyperGroup):
-        return "COMMAND [ARGUMENTS]"
+        return "COMMAND [ARGUMENTS]" if ctx.parent else "INPUT... [OPTIONS] | COMMAND [ARGUMENTS]"
     arguments = [each for each in command.get_params(ctx) if each.param_type_name == "argument"]
     return " ".join([*map(_names, arguments), "[OPTIONS]"])
 
@@ -103,15 +105,19 @@ def _says(option: Any) -> str:
 
 def _entry(names: str, text: str, width: int) -> Iterator[Text]:
     """The names of an option, and right of them, or else below, what it does."""
-    column = _COLUMN if width >= 2 * _COLUMN else 6
+    wide = width >= 2 * _COLUMN
+    column = fitting_indent(text, _COLUMN, width, narrow=_NARROW_COLUMN) if wide else _NARROW_COLUMN
     head = Text(f"  {names}")
+    if head.cell_len > width:  # choices, which may stand in several lines
+        head = Text("  " + names.replace("|", " | "))
     head.highlight_regex(r"(?<!\S)--?[\w-]+", "bold")
     says = Text(text)
     says.highlight_regex("Default: .*$", "dim")
     lines = fold(says, width - column) if text else []
+    heads = fold(head, width, indent=4)
     if lines and head.cell_len <= column - 2:
         head.pad_right(column - head.cell_len)
-        head.append_text(lines.pop(0))
-    yield head
+        heads = [head.append_text(lines.pop(0))]
+    yield from heads
     for line in lines:
         yield Text(" " * column).append_text(line)

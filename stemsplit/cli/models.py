@@ -97,25 +97,37 @@ def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> Non
     if any(speeds):
         columns["speed"] = [speed or "-" for speed in speeds]
     columns["here"] = [presence(entry.name) for entry in entries]
-    print_table(
+    left_out = print_table(
         list(columns),
         list(zip(*columns.values(), strict=True)),
         right=("MB", "Gop/s"),
-        wraps=("stems",),
+        wraps=("stems", "here"),
+        spare=("Gop/s", "licence", "speed", "MB", "SDR"),
     )
-    say(
-        f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}. SDR: published, in dB, of all stems or else "
-        "of the first. Compare only those with the same letter:"
-    )
-    shown = {figure[-1] for figure in columns["SDR"]}
-    for short, dataset in _protocols(entries).items():
-        if short in shown:
-            say(f"    {short}  {dataset}")
-    say(
-        "Gop/s: 10^9 operations for a second of music. Licence: of the weights; `stated` is "
-        "permissive by the repository's word. `stemsplit models show NAME` says more."
-    )
-    if any(speeds):
+    _explain([title for title in columns if title not in left_out], entries, columns["SDR"])
+    others = f", also {', '.join(left_out)}" if left_out else ""
+    say(f"`stemsplit models show NAME` says more{others}.")
+
+
+def _explain(
+    titles: Collection[str], entries: Sequence[CatalogEntry], figures: Sequence[str]
+) -> None:
+    """What stands in the columns with these titles."""
+    say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}.")
+    if "SDR" in titles:
+        say(
+            "SDR: published, in dB, of all stems or else of the first. Compare only those with the "
+            "same letter:"
+        )
+        shown = {figure[-1] for figure in figures}
+        for short, dataset in _protocols(entries).items():
+            if short in shown:
+                say(f"    {short}  {dataset}")
+    if "Gop/s" in titles:
+        say("Gop/s: 10^9 operations for a second of music.")
+    if "licence" in titles:
+        say("Licence: of the weights; `stated` is permissive by the repository's word.")
+    if "speed" in titles:
         say("Speed: x real time on the fastest device that `stemsplit bench` has measured.")
 
 

@@ -15,6 +15,7 @@ from stemsplit.cli.completion import (
     complete_sample_rates,
     complete_stems,
 )
+from stemsplit.cli.numbers import number, whole
 from stemsplit.errors import UsageError
 
 
@@ -108,6 +109,9 @@ SOUND = "Sound"
 SPEED = "Speed and quality"
 RUN = "Run"
 MESSAGES = "Messages and help"
+
+MAX_THREADS = 1024
+"""Each has a stack of its own: a million of them are a machine without memory."""
 
 MODEL_VALUE = "NAME|PATH|hf://OWNER/REPO"
 """What stands for a model."""
@@ -397,7 +401,7 @@ Threads = Annotated[
     option(
         "--threads",
         group=SPEED,
-        min=1,
+        parser=whole("--threads", 1, MAX_THREADS),
         metavar="N",
         help="CPU threads.",
         show_default="one for each core",
@@ -408,6 +412,7 @@ Overlap = Annotated[
     option(
         "--overlap",
         group=SPEED,
+        parser=number("--overlap"),
         metavar="SHARE",
         help="Share of each chunk, in [0, 1), that the next one covers as well.",
         show_default="the model's, mostly 0.25",
@@ -418,6 +423,7 @@ Segment = Annotated[
     option(
         "--segment",
         group=SPEED,
+        parser=number("--segment"),
         metavar="SECONDS",
         help="Length of the chunks.",
         show_default="the model's",
@@ -428,11 +434,21 @@ Shifts = Annotated[
     option(
         "--shifts",
         group=SPEED,
+        parser=whole("--shifts"),
         metavar="N",
         help="Random time shifts to average over, each as much work as the song; 0 is none.",
     ),
 ]
-Seed = Annotated[int, option("--seed", group=SPEED, metavar="N", help="For the random shifts.")]
+Seed = Annotated[
+    int,
+    option(
+        "--seed",
+        group=SPEED,
+        parser=whole("--seed"),
+        metavar="N",
+        help="For the random shifts.",
+    ),
+]
 
 DryRun = Annotated[
     bool,
@@ -461,9 +477,12 @@ Mp3Bitrate = Annotated[str | None, typer.Option("--mp3-bitrate", hidden=True)]
 Flac = Annotated[bool, typer.Option("--flac", hidden=True)]
 Int24 = Annotated[bool, typer.Option("--int24", hidden=True)]
 Float32 = Annotated[bool, typer.Option("--float32", hidden=True)]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", hidden=True)]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", parser=whole("--jobs"), hidden=True)]
 NoSplit = Annotated[bool, typer.Option("--no-split", hidden=True)]
-Mp3Preset = Annotated[int | None, typer.Option("--mp3-preset", min=2, max=7, hidden=True)]
+Mp3Preset = Annotated[
+    int | None,
+    typer.Option("--mp3-preset", parser=whole("--mp3-preset", 2, 7), hidden=True),
+]
 ClipMode = Annotated[ClipModeName | None, typer.Option("--clip-mode", hidden=True)]
 ListModels = Annotated[bool, typer.Option("--list-models", hidden=True)]
 Repo = Annotated[Path | None, typer.Option("--repo", hidden=True)]

@@ -130,8 +130,9 @@ class _TalkingReporter(Reporter):
 
     def end(self, results: Sequence[JobResult]) -> None:
         print_results(results, lists_files=self._lists_files, verbose=self._verbose)
-        for note in self._loud:
-            self._say_note(note)
+        if any(result.status != "failed" for result in results):  # else nothing ran at all
+            for note in self._loud:
+                self._say_note(note)
 
     def page(self, path: Path, *, error: str | None = None) -> None:
         super().page(path, error=error)

@@ -16,13 +16,7 @@ from stemsplit.batch.results import JobResult, Preview
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import (
-    check_device,
-    check_models,
-    check_output,
-    check_preview,
-    hopeless,
-)
+from stemsplit.cli.checks import check_device, check_models, check_output, check_preview, hopeless
 from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.imports import importing

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli.console import CAUTION, about, clock, put, say, shown, stdout
+from stemsplit.cli.console import CAUTION, about, clock, elapsed, put, say, shown, stdout
 from stemsplit.cli.tables import print_table
 from stemsplit.quoting import counted
 
@@ -69,9 +69,7 @@ def print_results(
 def _song_line(result: JobResult, *, verbose: bool) -> Text:
     """What became of a song, where it is and how long it took."""
     name = Text(display_path(result.input.name), "bold")
-    paths = list(result.outputs.values())
-    if not stdout().is_terminal:  # who reads a log may be somewhere else
-        paths = [path.absolute() for path in paths]
+    paths = [place(path) for path in result.outputs.values()]
     what = display_path(paths[0])
     if len(paths) > 1:
         folder = Path(os.path.commonpath([path.parent for path in paths]))
@@ -79,9 +77,14 @@ def _song_line(result: JobResult, *, verbose: bool) -> Text:
         what = f"{files} in {display_path(folder)}"
     if result.status == "skipped":
         return Text.assemble(name, f": already done: {what} (--overwrite separates it again)")
-    took = f"{clock(result.duration_seconds)} in {clock(result.seconds)}"
+    took = f"{elapsed(result.duration_seconds)} in {elapsed(result.seconds)}"
     remarks = _remarks(result, verbose=verbose)
     return Text.assemble(name, f": {what} ({took}){'.' if remarks else ''}{remarks}")
+
+
+def place(path: Path) -> Path:
+    """A path as stdout should show it: who reads a log may be in another folder."""
+    return path if stdout().is_terminal else path.absolute()
 
 
 def _remarks(result: JobResult, *, verbose: bool) -> str:
@@ -128,11 +131,13 @@ def print_previews(previews: Sequence[Preview]) -> None:
             (
                 os.fsdecode(preview.input),
                 _ACTIONS[preview.action],
-                "" if preview.action == "fail" else os.fsdecode(preview.folder.absolute()),
+                "" if preview.action == "fail" else os.fsdecode(place(preview.folder)),
                 "?" if length is None else clock(length),
             )
         )
-    print_table(("song", "what", "folder", "length"), rows, right=("length",))
+    print_table(
+        ("song", "what", "folder", "length"), rows, right=("length",), wraps=("song", "folder")
+    )
 
 
 def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:

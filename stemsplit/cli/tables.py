@@ -1,7 +1,7 @@
 """Tables and facts on stdout, for people and for other programs.
 
-On a terminal no word is ever cut: a table that is too wide gets narrower columns, and one that
-cannot be made narrow enough becomes a paragraph for each of its rows.
+On a terminal no word is ever cut: a table that is too wide gets narrower columns, then fewer where
+some are to spare, and one that is too wide all the same becomes a paragraph for each of its rows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from stemsplit.errors import one_line
 _GAP = 2
 _LEAST_TEXT = 20
 _NARROW_INDENT = 4
+_NOTHING = ("", "-")
 
 
 def print_table(
@@ -27,31 +28,39 @@ def print_table(
     *,
     right: Collection[str] = (),
     wraps: Collection[str] | None = None,
-) -> None:
+    spare: Sequence[str] = (),
+) -> Sequence[str]:
     """A table on a terminal; tab-separated lines for other programs.
 
     Columns in `right` have figures. Where the terminal is too narrow, those in `wraps` make room
-    for the others: all but the first, which has the names, if there is no telling (None).
+    for the others: all but the first, which has the names, if there is no telling (None). If that
+    is not enough, those in `spare` are left out, the first one first, and returned.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
     console = stdout()
     if not console.is_terminal:
         for row in (header, *rows):
             typer.echo("\t".join(row))
-        return
-    shrinks = [
-        title not in right and (index > 0 if wraps is None else title in wraps)
-        for index, title in enumerate(header)
-    ]
-    widths = _fitting_widths([header, *rows], shrinks, console.width)
-    if widths is None:
-        for row in rows:
-            _print_lines(console, _paragraph(header, row, console.width))
-        return
-    is_right = [title in right for title in header]
-    _print_lines(console, _table_row(header, widths, is_right, style="bold"))
+        return ()
+    spare = [title for title in spare if title in header]
+    for num_left_out in range(len(spare) + 1):
+        left_out = spare[:num_left_out]
+        shown = [index for index, title in enumerate(header) if title not in left_out]
+        titles, *table = ([row[index] for index in shown] for row in (header, *rows))
+        shrinks = [
+            title not in right and (index > 0 if wraps is None else title in wraps)
+            for index, title in enumerate(titles)
+        ]
+        widths = _fitting_widths([titles, *table], shrinks, console.width)
+        if widths is not None:
+            is_right = [title in right for title in titles]
+            _print_lines(console, _table_row(titles, widths, is_right, style="bold"))
+            for row in table:
+                _print_lines(console, _table_row(row, widths, is_right))
+            return left_out
     for row in rows:
-        _print_lines(console, _table_row(row, widths, is_right))
+        _print_lines(console, _paragraph(header, row, console.width))
+    return ()
 
 
 def print_facts(facts: Mapping[str, str], *, width: int) -> None:
@@ -67,14 +76,20 @@ def print_indented(head: str | Text, text: str) -> None:
     if not console.is_terminal:
         typer.echo(head.plain + one_line(text))
         return
-    is_narrow = console.width < head.cell_len + _LEAST_TEXT
-    indent = _NARROW_INDENT if is_narrow else head.cell_len
+    indent = fitting_indent(text, head.cell_len, console.width, narrow=_NARROW_INDENT)
+    is_narrow = indent < head.cell_len
     lines = fold(Text(one_line(text)), console.width - indent)
     if is_narrow:
         _print_lines(console, [head] if head.plain.strip() else [])
         head = Text(" " * indent)
     for number, line in enumerate(lines):
         _print_lines(console, [(head if number == 0 else Text(" " * indent)).append_text(line)])
+
+
+def fitting_indent(text: str, indent: int, width: int, *, narrow: int) -> int:
+    """Where the lines of a text begin: at `indent` if there is room for it, else at `narrow`."""
+    longest_word = max((cell_len(word) for word in text.split(" ")), default=0)
+    return indent if width - indent >= max(_LEAST_TEXT, longest_word) else min(narrow, indent)
 
 
 def _fitting_widths(
@@ -124,9 +139,16 @@ def _table_row(
 
 def _paragraph(header: Sequence[str], cells: Sequence[str], width: int) -> list[Text]:
     """A row as its first cell, and below it the others with their titles."""
-    named = [f"{title} {cell}" for title, cell in zip(header[1:], cells[1:], strict=True) if cell]
-    rest = fold(Text("  " + ", ".join(named)), width, indent=2) if named else []
-    return [*fold(Text(cells[0], "bold"), width), *rest]
+    lines: list[Text] = []
+    for title, cell in zip(header[1:], cells[1:], strict=True):
+        if cell in _NOTHING:
+            continue
+        named = Text(f"{title} {cell}")
+        if lines and lines[-1].cell_len + 2 + named.cell_len <= width:
+            lines[-1].append("; ").append_text(named)
+        else:
+            lines += [Text("  ").append_text(line) for line in fold(named, width - 2)]
+    return [*fold(Text(cells[0], "bold"), width), *lines]
 
 
 def _print_lines(console: Console, lines: Sequence[Text]) -> None:

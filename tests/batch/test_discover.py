@@ -60,7 +60,9 @@ def test_a_named_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     empty.touch()
     loop = tmp_path / "loop.wav"
     loop.symlink_to(loop)
-    inputs = [pipe, link, empty, loop, tmp_path / "missing.wav", tmp_path / ("x" * 300)]
+    text = tmp_path / "text.wav"
+    text.write_text("no music")
+    inputs = [pipe, link, empty, loop, tmp_path / "missing.wav", tmp_path / ("x" * 300), text]
     assert [str(song.problem).partition(tmp_path.name)[2] for song in discover(inputs).songs] == [
         "/pipe.wav is not a regular file. Save the audio to a file first.",
         f"/link.wav is a link to {tmp_path}/gone/song.wav, which does not exist. Connect the disk "
@@ -70,7 +72,13 @@ def test_a_named_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         "it is on.",
         "/missing.wav does not exist. Check the spelling and the folder.",
         f"/{'x' * 300} cannot be read: File name too long. Check the path and the disk it is on.",
+        "/text.wav is not audio that stemsplit can read. If it plays elsewhere, convert it to wav "
+        "or flac.",
     ]
+    in_folder = {song.path.name: song.problem for song in discover([tmp_path]).songs}
+    assert in_folder.keys() == {"empty.wav", "text.wav"}
+    assert "text.wav is not audio" in str(in_folder["text.wav"])
+    assert in_folder["empty.wav"] is not None
 
 
 def test_links_to_nothing_in_a_folder_are_named(tmp_path: Path) -> None:

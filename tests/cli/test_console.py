@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from stemsplit.cli.console import fold
+from stemsplit.cli.console import elapsed, fold
 
 
 @given(
@@ -21,6 +22,38 @@ def test_words_stay_whole_and_lines_fit(words: list[str], width: int, indent: in
     assert " ".join([lines[0], *(line[indent:] for line in lines[1:])]) == text
     for line in lines:
         assert cell_len(line) <= width or " " not in line.strip(" ")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("Run `models pull x` now", 18, ["Run", "`models pull x`", "now"]),
+        ("Run `models pull x` now", 10, ["Run", "`models", "pull x`", "now"]),  # too long for it
+        ("It took 3.00 s, of 4", 11, ["It took", "3.00 s, of", "4"]),
+        ("song (0:03 in 0.4 s)", 16, ["song (0:03 in", "0.4 s)"]),
+        ("3 songs are here", 10, ["3 songs", "are here"]),
+        ("There are 3 songs", 12, ["There are 3", "songs"]),
+    ],
+)
+def test_a_command_and_a_number_with_its_unit_stay_together(
+    text: str, width: int, lines: list[str]
+) -> None:
+    assert [line.plain for line in fold(Text(text), width)] == lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (0.42, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "0:10"),
+        (83, "1:23"),
+        (3600, "1:00:00"),
+    ],
+)
+def test_what_is_short_is_told_in_tenths(seconds: float, text: str) -> None:
+    assert elapsed(seconds) == text
 
 
 def test_styles_go_on_over_spaces_and_line_ends() -> None:

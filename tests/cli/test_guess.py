@@ -23,6 +23,8 @@ from tests.cli.conftest import Stemsplit
         (["raport"], "report"),
         (["docter"], "doctor"),
         (["help"], "--help"),
+        (["help", "separate"], "separate --help"),
+        (["halp", "models", "list", "--json"], "models list --help"),
         (["version"], "--version"),
     ],
 )
@@ -53,11 +55,17 @@ def test_what_can_be_no_command_is_a_missing_song(stemsplit: Stemsplit, name: st
 
 def test_a_command_of_a_group_and_an_option_are_guessed_too(stemsplit: Stemsplit) -> None:
     for arguments, meant in (
-        (["models", "lst"], "list"),
-        (["separate", "x", "--two-stem", "vocals"], "--two-stems"),
+        (["models", "lst"], "'list'?"),
+        (["separate", "x", "--two-stem", "vocals"], "--two-stems?"),
+        (["x", "--modle", "vocals"], "--model?"),
+        (["models", "list", "--jsn"], "--json?"),
     ):
         result = stemsplit(*arguments)
         assert result.exit_code == 2
-        assert "did you mean" in result.stderr.lower() or "Possible options" in result.stderr
-        assert meant in result.stderr
+        assert f"Did you mean {meant} Try `" in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_an_option_like_no_other_is_not_guessed(stemsplit: Stemsplit) -> None:
+    result = stemsplit("x", "--dl")
+    assert result.stderr.startswith("Error: No such option: --dl. Try `")

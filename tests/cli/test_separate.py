@@ -42,7 +42,7 @@ def test_a_song_goes_in_and_four_stems_come_out(stemsplit: Stemsplit, song: Path
         assert info.subtype == "PCM_24"
     assert re.fullmatch(
         r"song\.wav: drums\.wav, bass\.wav, other\.wav, vocals\.wav in "
-        rf"{re.escape(str(folder))} \(0:00 in 0:\d\d\)(\. All stems were lowered by .*)?\n",
+        rf"{re.escape(str(folder))} \(0\.5 s in \d\.\d s\)(\. All stems were lowered by .*)?\n",
         result.stdout,
     )
     assert "1 of 1: song.wav" in result.stderr
@@ -246,7 +246,7 @@ def test_no_argument_that_cannot_be_read_stops_the_others(
     assert result.exit_code == 1, result.stderr
     assert (Path("separated/spectral/song") / "vocals.wav").exists()
     for words in (
-        "Failed: empty: The folder empty holds no audio.",
+        "Failed: The folder empty holds no audio.",
         "Failed: gone.wav is a link to nowhere.wav, which does not exist.",
         "Failed: pipe.wav is not a regular file.",
         "Failed: locked.wav may not be read by this user.",
@@ -256,11 +256,16 @@ def test_no_argument_that_cannot_be_read_stops_the_others(
         assert words in result.stderr
 
 
-@pytest.mark.parametrize("names", [["missing.wav"], ["missing.wav", "empty"]])
+@pytest.mark.parametrize(
+    "names", [["missing.wav"], ["missing.wav", "empty"], ["missing.wav", "bad.mp3", "folder"]]
+)
 def test_without_anything_to_read_no_model_is_asked_for(
     stemsplit: Stemsplit, names: list[str]
 ) -> None:
     Path("empty").mkdir()
+    Path("folder").mkdir()
+    for bad in ("bad.mp3", "folder/bad.flac"):
+        Path(bad).write_text("no music")
     result = stemsplit(*names, "-m", "htdemucs")  # which cannot be had
     assert result.exit_code == 1
     assert "Failed: missing.wav does not exist." in result.stderr

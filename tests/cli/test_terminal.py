@@ -7,9 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stemsplit.batch.note import Note
+from stemsplit.batch.results import JobResult
+from stemsplit.cli.reporters import LineReporter
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.terminal import ROOT, run_in_terminal
 
@@ -20,7 +24,7 @@ LOUD = (
     "`stemsplit models pull htdemucs`"
 )
 DONE = r"song\.wav: drums\.wav, bass\.wav, other\.wav, vocals\.wav in separated/spectral/song"
-TOOK = r" \(0:00 in 0:\d\d\)"
+TOOK = r" \(0\.5 s in \d\.\d s\)"
 
 
 @pytest.fixture
@@ -34,7 +38,9 @@ def assert_nothing_is_cut(lines: list[str], width: int) -> None:
         assert len(line) <= width or " " not in line.strip(), line
 
 
-@pytest.mark.parametrize("width", [30, 60, 80, 120, 200])
+@pytest.mark.parametrize(
+    "width", [60, *(pytest.param(width, marks=pytest.mark.slow) for width in (30, 80, 120, 200))]
+)
 def test_one_loud_line_first_and_last_and_one_for_the_song(folder: Path, width: int) -> None:
     exit_code, screen = run_in_terminal("song.wav", width=width, folder=folder)
     assert exit_code == 0
@@ -113,3 +119,16 @@ def test_no_word_is_cut_at_any_width(folder: Path, arguments: list[str], width: 
     _, screen = run_in_terminal(*arguments, width=width, folder=folder)
     assert screen.text
     assert_nothing_is_cut(screen.text, width)
+
+
+@pytest.mark.parametrize(("status", "num_told"), [("done", 2), ("skipped", 2), ("failed", 1)])
+def test_what_runs_in_place_of_what_is_not_repeated_if_nothing_ran(
+    capsys: pytest.CaptureFixture[str], status: Any, num_told: int
+) -> None:
+    reporter = LineReporter(lists_files=False, verbose=False)
+    reporter.note(Note("spectral runs in place of htdemucs.", is_loud=True))
+    reporter.begin({Path("a.wav"): 1.0})
+    result = JobResult(input=Path("a.wav"), status=status, error="It is.", outputs={"a": Path("a")})
+    reporter.finish(result)
+    reporter.end([result])
+    assert capsys.readouterr().err.count("spectral runs in place of htdemucs.") == num_told
