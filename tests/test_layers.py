@@ -12,11 +12,12 @@ import stemsplit
 PACKAGE = Path(stemsplit.__file__).parent
 
 LEVELS = {
-    "cli": 5,
-    "batch": 4,
-    "evaluate": 4,
-    "report": 4,
-    "engine": 3,
+    "cli": 6,
+    "batch": 5,
+    "evaluate": 5,
+    "report": 5,
+    "engine": 4,
+    "device": 3,
     "hub": 2,
     "models": 2,
     "audio": 2,

@@ -72,7 +72,7 @@ import resource, sys, torch
 sys.path.insert(0, {root!r})
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.dsp.chunking import ChunkPolicy
 from tests.engine.toy_models import GainModel, model_of

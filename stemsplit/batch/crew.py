@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol
 
-from stemsplit.engine.cancel import Cancellation, Cancelled
+from stemsplit.device.cancel import Cancellation, Cancelled
 
 
 class Tell(Protocol):

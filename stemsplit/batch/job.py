@@ -22,11 +22,11 @@ from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.errors import AudioReadError, OutputExistsError
 
 Action = Literal["new", "redo", "skip"]

@@ -25,7 +25,7 @@ from stemsplit.audio.place import make_folders, remove_folders
 from stemsplit.audio.reading import kept
 from stemsplit.batch.lock import release
 from stemsplit.batch.trial import try_reading
-from stemsplit.engine.cancel import Check, never
+from stemsplit.device.cancel import Check, never
 from stemsplit.errors import AudioReadError
 from stemsplit.files import read_regular
 

@@ -22,12 +22,12 @@ from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.track import run_job
-from stemsplit.engine.cancel import Cancellation, Check, never
+from stemsplit.device.cancel import Cancellation, Check, never
+from stemsplit.device.hardware import cpu_memory, num_usable_cores
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.hardware import cpu_memory, num_usable_cores
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress
 from stemsplit.errors import (
     HubUnreachableError,
@@ -154,7 +154,7 @@ def run_jobs(
     """The result of each job. One that fails does not stop the others.
 
     On a GPU several tracks are worked on at once (`tracks_at_once`): their networks take turns at
-    the device (`engine.device_queue`), while everything else goes on beside it. Results come in the
+    the device (`device.queue`), while everything else goes on beside it. Results come in the
     order of the jobs, but for songs that an earlier process may have died of (`Session.journal`)
     and tracks that another process is at work on: these come last, once the other has finished
     them, or else done here.

@@ -15,10 +15,10 @@ from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import Preview
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.engine.timeline import choose_range
 from stemsplit.errors import StemsplitError

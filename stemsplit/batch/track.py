@@ -31,7 +31,7 @@ from stemsplit.batch.outputs import describe
 from stemsplit.batch.record import describe_model, read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
-from stemsplit.engine.cancel import Check, never
+from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
 from stemsplit.stages import Stage, StageCallback, unheard

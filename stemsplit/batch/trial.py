@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import stemsplit
-from stemsplit.engine.cancel import Check, never
+from stemsplit.device.cancel import Check, never
 
 _PATIENCE_SECONDS = 3600
 _STEP_SECONDS = 0.2

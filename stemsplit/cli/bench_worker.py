@@ -32,7 +32,7 @@ from stemsplit.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from stemsplit.engine.runtime import Precision
+    from stemsplit.device.runtime import Precision
     from stemsplit.engine.separator import Separator
 
 MAX_PASSES = 5
@@ -106,8 +106,8 @@ def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
     with importing():
         import torch
 
-        from stemsplit.engine.hardware import device_name
-        from stemsplit.engine.runtime import choose_runtime
+        from stemsplit.device.hardware import device_name
+        from stemsplit.device.runtime import choose_runtime
         from stemsplit.engine.separator import Separator
 
     if request.num_threads is not None:

@@ -10,7 +10,7 @@ from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
-from stemsplit.engine.device_names import split_device_names
+from stemsplit.device.names import split_device_names
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.engine.steps import first_parents

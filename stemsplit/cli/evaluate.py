@@ -38,7 +38,7 @@ from stemsplit.hub.expression import catalogue_stems
 from stemsplit.stages import StageCallback
 
 if TYPE_CHECKING:
-    from stemsplit.engine.runtime import Runtime
+    from stemsplit.device.runtime import Runtime
     from stemsplit.evaluate.contenders import Contender
     from stemsplit.hub.blend import BlendSource
 

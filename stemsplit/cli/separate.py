@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery
     from stemsplit.batch.job import Job, Session
     from stemsplit.batch.song import Song
-    from stemsplit.engine.runtime import Runtime
+    from stemsplit.device.runtime import Runtime
     from stemsplit.hub.choose import Choice
 
 
@@ -368,7 +368,7 @@ def make_runtimes(
     check_device(devices, batch_size)
     import torch
 
-    from stemsplit.engine.runtime import choose_runtimes
+    from stemsplit.device.runtime import choose_runtimes
 
     if threads is not None:
         torch.set_num_threads(threads)

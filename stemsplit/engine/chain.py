@@ -18,11 +18,11 @@ from torch import Tensor
 
 from stemsplit.audio.encode import Spool, read_spool
 from stemsplit.audio.place import writing
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend, coarsest
 from stemsplit.engine.checks import Checks
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions, choose_outputs
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import Progress, ProgressCallback, TrackSeparation
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError

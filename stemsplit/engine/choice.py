@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stemsplit.engine.hardware import memory_bytes
+from stemsplit.device.hardware import memory_bytes
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
-from stemsplit.engine.runtime import Runtime
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.choose import Choice, choose

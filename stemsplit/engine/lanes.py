@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stemsplit.device.call import Call
+from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.chunking import Chunk, ChunkPlan
 from stemsplit.dsp.overlap_add import OverlapAdd, StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
-from stemsplit.engine.call import Call
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.models.spec import Model
 
 MAX_SHIFT_SECONDS = 0.5  # as in the reference implementation

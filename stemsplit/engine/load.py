@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend, Part, coarsest
 from stemsplit.engine.chain import Chain, Step
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
 from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.blend import BlendSource

@@ -13,7 +13,7 @@ from torch import Tensor
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.source import AudioInfo, probe, read_blocks
-from stemsplit.engine.cancel import Check
+from stemsplit.device.cancel import Check
 from stemsplit.errors import AudioReadError
 
 _BLOCK_SAMPLES = 65_536

@@ -11,12 +11,12 @@ from torch import Tensor
 from stemsplit.audio.blocks import fan_out
 from stemsplit.audio.channels import from_model_channels
 from stemsplit.audio.resample import resample_blocks
+from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.overlap_add import StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.ensemble import Mixer
 from stemsplit.engine.lanes import Lane, first_sample_read, plan_lanes, run_lanes
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.timeline import Timeline
 from stemsplit.engine.voices import Hearing, Voice, hear
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from stemsplit.audio.blocks import fan_out, skip
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.audio.stem_layout import stem_file_rate
+from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.blend import Blend
@@ -27,7 +28,6 @@ from stemsplit.engine.options import (
 )
 from stemsplit.engine.outputs import Output
 from stemsplit.engine.passes import EnsemblePass
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.timeline import Timeline, choose_range, range_warnings
 from stemsplit.engine.voices import channel_notes, measure_voices
 from stemsplit.stages import StageCallback, unheard

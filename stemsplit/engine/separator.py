@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import Precision, choose_runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.choice import pick_model
@@ -21,7 +22,6 @@ from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.preference import Preference, check_permissive
-from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import SeparatedBlock, Separation
 from stemsplit.engine.steps import parse_step

@@ -9,11 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import Runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.dataset import TrackAudio

@@ -20,9 +20,9 @@ from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.track import run_job
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from tests.audio.songs import tone, write_sndfile
 from tests.engine.toy_models import GainModel, model_of
 

@@ -17,7 +17,7 @@ from stemsplit.audio.source import probe, read_blocks
 from stemsplit.batch.discover import discover
 from stemsplit.batch.journal import ReadingJournal, SuspectError, keep_journal
 from stemsplit.batch.trial import _start_reading, try_reading
-from stemsplit.engine.cancel import Cancellation, Cancelled
+from stemsplit.device.cancel import Cancellation, Cancelled
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 

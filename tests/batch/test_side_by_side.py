@@ -19,13 +19,13 @@ from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
-from stemsplit.engine.batches import BatchLimit
-from stemsplit.engine.cancel import Cancellation, Check
+from stemsplit.device.batches import BatchLimit
+from stemsplit.device.cancel import Cancellation, Check
+from stemsplit.device.queue import DeviceQueue
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
-from stemsplit.engine.device_queue import DeviceQueue
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress
 from stemsplit.models.spec import Model
 from stemsplit.stages import Stage

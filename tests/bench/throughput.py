@@ -29,8 +29,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it runs as a script, too
 
+from stemsplit.device.hardware import device_name
 from stemsplit.dsp.difference import signal_to_difference_db
-from stemsplit.engine.hardware import device_name
 from stemsplit.version import __version__
 from tests.bench import against_demucs as pair
 

@@ -20,8 +20,8 @@ from stemsplit.cli import doctor as doctor_command
 from stemsplit.cli.doctor_checks import codecs, devices, hub_trial, libraries, tone, versions
 from stemsplit.cli.doctor_checks import models as model_checks
 from stemsplit.cli.doctor_checks.finding import Finding
-from stemsplit.engine import hardware
-from stemsplit.engine.hardware import architecture_support
+from stemsplit.device import hardware
+from stemsplit.device.hardware import architecture_support
 from stemsplit.hub.resolve import resolve
 from tests.cli.conftest import Stemsplit
 from tests.hub.loopback import Hub

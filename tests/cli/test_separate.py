@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemsplit.engine import chunk_memory
+from stemsplit.device import chunk_memory
 from stemsplit.version import __version__
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit

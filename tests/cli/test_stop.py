@@ -98,7 +98,7 @@ import functools
 
 from stemsplit.__main__ import main
 from stemsplit.batch import local
-from stemsplit.engine import runtime
+from stemsplit.device import runtime
 
 # As on a GPU: on a CPU one song comes after the other.
 local.tracks_at_once = lambda *_: 2

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.engine.blend import Blend, Part
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.models.spec import Model
 from tests.engine.test_separate import noise, run

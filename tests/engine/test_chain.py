@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain, ChainSeparation, Step
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress
 from stemsplit.engine.steps import first_parents, parse_step
 from stemsplit.errors import UnknownStemError, UsageError

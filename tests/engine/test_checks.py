@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.checks import Checks, TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.evaluate.demo_song import make_demo_song
 from stemsplit.models.spectral.model import SpectralSeparator

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.device.hardware import memory_bytes
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.choice import pick_model
-from stemsplit.engine.hardware import memory_bytes
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.errors import UsageError
 from stemsplit.hub import choose as choose_module
 from stemsplit.hub.choose import Choice, Wish

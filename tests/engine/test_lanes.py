@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.lanes import MAX_SHIFT_SECONDS, Lane, plan_lanes, run_lanes
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of, model_of
 

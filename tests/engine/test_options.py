@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.device.runtime import Precision, choose_runtime
 from stemsplit.engine.options import (
     SeparationOptions,
     check_stem,
@@ -12,7 +13,6 @@ from stemsplit.engine.options import (
     needed_stems,
 )
 from stemsplit.engine.outputs import Output
-from stemsplit.engine.runtime import Precision, choose_runtime
 from stemsplit.errors import UnknownStemError, UsageError
 from tests.engine.toy_models import STEMS
 from tests.models.parity import build
@@ -96,7 +96,7 @@ def test_a_cpu_never_casts_a_whole_network(precision: Precision) -> None:
 def test_auto_takes_bf16_where_the_cpu_has_it(
     has_bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stemsplit.engine.runtime.cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr("stemsplit.device.runtime.cpu_has_bf16", lambda: has_bf16)
     auto = choose_runtime(device="cpu")
     assert auto.prepare(build(htdemucs())) == ("bf16" if has_bf16 else "fp32")
     assert auto.prepare(build(hdemucs())) == "fp32"  # has no layer that bears it

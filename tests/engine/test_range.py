@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from stemsplit.audio.resample import resampled_length
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UsageError
 from tests.engine.test_separate import noise, run

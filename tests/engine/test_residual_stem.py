@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.ensemble import differing_property
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import UnknownStemError
 from tests.engine.test_separate import noise, run

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device import chunk_memory
+from stemsplit.device.chunk_memory import peak_bytes_of
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
-from stemsplit.engine import chunk_memory
-from stemsplit.engine.chunk_memory import peak_bytes_of
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import DeviceMemoryError
 from tests.engine.inference_rules import community_rule

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.damage import Damage
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError
 from stemsplit.stages import Stage

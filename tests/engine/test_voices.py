@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.blend import Blend
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UnknownStemError
 from tests.engine.test_separate import noise, run

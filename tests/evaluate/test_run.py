@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.blend import Blend
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.errors import AudioReadError, StemsplitError, UsageError
 from stemsplit.evaluate.contenders import (
     Contender,

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.device.call import Call
 from stemsplit.dsp.difference import signal_to_difference_db
-from stemsplit.engine.call import Call
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
 from stemsplit.models.families import FAMILIES, Arguments

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from stemsplit.cli.doctor_checks.finding import Finding, Status
-from stemsplit.engine.hardware import (
+from stemsplit.device.hardware import (
     Memory,
     architecture_support,
     cpu_has_bf16,

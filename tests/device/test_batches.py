@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.engine.batches import BatchLimit
+from stemsplit.device.batches import BatchLimit
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import DeviceMemoryError
 from tests.engine.test_separate import noise

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stemsplit.engine.call import Call
-from stemsplit.engine.hardware import DeviceMemory, cpu_memory
+from stemsplit.device.call import Call
+from stemsplit.device.hardware import DeviceMemory, cpu_memory
 from stemsplit.errors import DeviceMemoryError
 from stemsplit.models.spec import Model
 

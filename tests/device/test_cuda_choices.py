@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stemsplit.engine import runtime as runtime_module
-from stemsplit.engine.batches import (
+from stemsplit.device import runtime as runtime_module
+from stemsplit.device.batches import (
     MAX_AUTO_BATCH,
     BatchLimit,
     batch_that_fits,
     largest_batch,
     next_power_of_two,
 )
-from stemsplit.engine.call import Call
-from stemsplit.engine.device_queue import DeviceQueue
-from stemsplit.engine.runtime import choose_runtime, choose_runtimes
-from stemsplit.engine.transfers import CudaTransfers
+from stemsplit.device.call import Call
+from stemsplit.device.queue import DeviceQueue
+from stemsplit.device.runtime import choose_runtime, choose_runtimes
+from stemsplit.device.transfers import CudaTransfers
 from stemsplit.errors import DeviceMemoryError, UsageError
 from tests.engine.toy_models import GainModel
 
@@ -117,7 +117,7 @@ class NoRoom(nn.Module):
 def gpu_queue(monkeypatch: pytest.MonkeyPatch) -> DeviceQueue:
     """That of a GPU that is none."""
     Streams(monkeypatch)
-    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
+    monkeypatch.setattr("stemsplit.device.queue.choose_transfers", CudaTransfers)
     monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: tensor)
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: None)
     gpu = torch.device("cuda:0")
@@ -131,7 +131,7 @@ def test_the_silence_that_fills_a_batch_up_is_not_computed_on_the_cpu(
     call = Call(network=network, rows=(0,), batch_size=8)
     for result in gpu_queue.submit(call, [torch.ones(2, 3)] * 3, turn=0):
         assert torch.equal(result.result(60), torch.full((1, 2, 3), 4.0))
-    twin = gpu_queue._rescue._copies[network]
+    twin = gpu_queue._fallback._copies[network]
     assert isinstance(twin, NoRoom)
     assert twin.num_calls == 3
 
@@ -150,7 +150,7 @@ def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
         "The memory of cuda:0 is too small for a single chunk: such chunks are computed on the "
         "CPU. `segment=4`, say, makes them shorter.",
     ]
-    twin = gpu_queue._rescue._copies[network]
+    twin = gpu_queue._fallback._copies[network]
     assert isinstance(twin, NoRoom)
     for there, here in ((network.gain, twin.gain), (network.offset, twin.offset)):
         # From the CPU to the CPU nothing is copied, and nowhere else would anything have been.
@@ -163,7 +163,7 @@ def test_a_network_that_does_not_fit_is_an_error_with_a_way_out(
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", lambda _: None)
+    monkeypatch.setattr("stemsplit.device.queue.choose_transfers", lambda _: None)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     network = NoRoom()
     monkeypatch.setattr(network, "to", fail)
@@ -203,7 +203,7 @@ def test_float16_is_for_networks_that_agree_in_it() -> None:
 def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices that can be named, and no more."""
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
-    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", lambda _: None)
+    monkeypatch.setattr("stemsplit.device.queue.choose_transfers", lambda _: None)
     for name in ("allow_tf32", "deterministic"):
         monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
 
@@ -330,7 +330,7 @@ def test_the_next_batch_is_begun_before_the_last_one_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     streams = Streams(monkeypatch)
-    monkeypatch.setattr("stemsplit.engine.device_queue.choose_transfers", CudaTransfers)
+    monkeypatch.setattr("stemsplit.device.queue.choose_transfers", CudaTransfers)
     queue = DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
     call = Call(network=GainModel((1,)), rows=(0,), batch_size=2)
     chunks = [torch.full((2, 3), float(value)) for value in range(6)]

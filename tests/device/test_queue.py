@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stemsplit.engine.batches import BatchLimit
-from stemsplit.engine.call import Call
-from stemsplit.engine.device_queue import DeviceQueue
+from stemsplit.device.batches import BatchLimit
+from stemsplit.device.call import Call
+from stemsplit.device.queue import DeviceQueue
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.runtime import choose_runtime
 from stemsplit.engine.separate import TrackSeparation
 from tests.engine.test_separate import noise
 from tests.engine.toy_models import EdgeModel, GainModel, model_of

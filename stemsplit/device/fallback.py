@@ -11,13 +11,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from stemsplit.engine.call import Call
+from stemsplit.device.call import Call
 from stemsplit.models.spec import Model
 
 _log = logging.getLogger(__name__)
 
 
-class CpuRescue:
+class CpuFallback:
     """Calls the networks of a device on the CPU, with copies that are made once they are needed.
 
     A chunk takes far longer there, but the song is finished, and the device may have room again for

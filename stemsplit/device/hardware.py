@@ -24,7 +24,7 @@ def device_name(device: torch.device) -> str:
 
 
 class DeviceMemory:
-    """The memory of a CUDA device, as `engine.batches` asks about it."""
+    """The memory of a CUDA device, as `device.batches` asks about it."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

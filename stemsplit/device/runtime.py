@@ -11,18 +11,18 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from stemsplit.dsp.difference import signal_to_difference_db
-from stemsplit.engine.batches import (
+from stemsplit.device.batches import (
     BatchLimit,
     batch_that_fits,
     is_out_of_memory,
     next_power_of_two,
 )
-from stemsplit.engine.call import Call
-from stemsplit.engine.chunk_memory import ChunkMemory
-from stemsplit.engine.device_names import check_device_name, split_device_names
-from stemsplit.engine.device_queue import DeviceQueue
-from stemsplit.engine.hardware import DeviceMemory, cpu_has_bf16
+from stemsplit.device.call import Call
+from stemsplit.device.chunk_memory import ChunkMemory
+from stemsplit.device.hardware import DeviceMemory, cpu_has_bf16
+from stemsplit.device.names import check_device_name, split_device_names
+from stemsplit.device.queue import DeviceQueue
+from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.errors import DeviceMemoryError, UsageError, check_choice
 from stemsplit.models.fast import Probed, accelerate
 from stemsplit.models.spec import Model
@@ -138,7 +138,7 @@ def choose_runtime(
     """A runtime for `device` (auto, cpu, cuda[:N], mps); `auto` takes CUDA, then MPS, then the CPU.
 
     `batch_size` None means one chunk on a CPU, which loses nothing there, four on MPS, and on CUDA
-    as many as fit (`engine.batches`).
+    as many as fit (`device.batches`).
 
     Raises:
         UsageError: the device is not on this machine, or cannot compute in that precision.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from stemsplit.engine.batches import BatchLimit
-from stemsplit.engine.call import Call
-from stemsplit.engine.rescue import CpuRescue
-from stemsplit.engine.transfers import choose_transfers
+from stemsplit.device.batches import BatchLimit
+from stemsplit.device.call import Call
+from stemsplit.device.fallback import CpuFallback
+from stemsplit.device.transfers import choose_transfers
 from stemsplit.errors import DeviceMemoryError
 
 
@@ -50,7 +50,7 @@ class DeviceQueue:
         self._threaded = device.type != "cpu" if threaded is None else threaded
         self._limit = limit
         self._transfers = choose_transfers(device)
-        self._rescue = CpuRescue(device)
+        self._fallback = CpuFallback(device)
         self._turns = itertools.count()
         self._lock = threading.Lock()
         self._waiting: list[_Request] = []
@@ -143,8 +143,8 @@ class DeviceQueue:
             except DeviceMemoryError:
                 if self.device.type == "cpu":
                     raise
-            rescued = self._rescue(call, mixture[: len(chunks)])  # not the silence
-            return lambda: rescued
+            computed = self._fallback(call, mixture[: len(chunks)])  # not the silence
+            return lambda: computed
 
 
 class _Here:

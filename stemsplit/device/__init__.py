@@ -1,0 +1,1 @@
+"""Where networks are called: devices, their memory, batches and queues. Knows nothing of songs."""
