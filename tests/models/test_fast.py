@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from stemsplit.models.blocks.dconv import DConv, DConvConfig
 from stemsplit.models.fast import accelerate, attention, convolutions, products
 from stemsplit.models.fast.attention import SCORE_SCALE, attend
 from stemsplit.models.fast.convolutions import TransposedConvolution
@@ -192,3 +193,34 @@ def test_normalisation_is_exact_far_from_zero() -> None:
     expected = norm.double()(x.double().permute(0, 2, 3, 1).flatten(0, 1))  # [B * F, H, N]
     ours = normalize(x, norm.float(), dims=(1, 3)).permute(0, 2, 3, 1).flatten(0, 1)
     assert agreement_db(expected, ours) > 70  # the input's own rounding
+
+
+def after_silence(num_rows: int, num_bins: int, num_features: int) -> Tensor:
+    """Hidden features [1, N, F, H] of which nearly all rows are alike, as silence leaves them."""
+    rows = noise(1, 1, num_bins, num_features).repeat(1, num_rows, 1, 1)
+    sound = rows[:, num_rows // 2 :][:, :500]
+    sound += noise(*sound.shape, seed=1)
+    return rows
+
+
+@pytest.mark.parametrize(("num_rows", "num_bins"), [(85_995, 1), (20_000, 5), (1, 2)])
+def test_statistics_are_exact_where_nearly_all_rows_are_alike(num_rows: int, num_bins: int) -> None:
+    """In float32, 1 / std was off by up to 8e-5: the rows were all rounded the same way."""
+    torch.manual_seed(0)
+    dconv = DConv(48, DConvConfig(depth=1, compress=8)).requires_grad_(False)
+    hidden = after_silence(num_rows, num_bins, 6)
+    (layer,) = FastDConv(dconv)._layers
+    mean, std_inverse = layer._statistics(hidden)
+    widen = cast(nn.Conv1d, cast(nn.Sequential, dconv.layers[0])[3])
+    wide = nn.functional.linear(hidden.double(), widen.weight[..., 0].double(), widen.bias.double())
+    variance, expected_mean = torch.var_mean(wide, dim=(1, 3), correction=0, keepdim=True)
+    assert torch.allclose(mean, expected_mean, rtol=0, atol=1e-12)
+    assert torch.allclose(std_inverse, torch.rsqrt(variance + 1e-5), rtol=1e-10, atol=0)
+
+
+def test_normalisation_is_exact_where_nearly_all_rows_are_alike() -> None:
+    norm = nn.GroupNorm(1, 6).requires_grad_(False)
+    hidden = after_silence(85_995, 1, 6)
+    expected = norm.double()(hidden[:, :, 0].transpose(1, 2).double())  # [B, H, N]
+    ours = normalize(hidden, norm.float(), dims=(1, 3))[:, :, 0].transpose(1, 2)
+    assert agreement_db(expected, ours) > 135  # what is left is the rounding of the result

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from stemsplit.models.blocks.dconv import DConv, LayerScale
 from stemsplit.models.fast.convolutions import Convolution
-from stemsplit.models.fast.normalization import normalize
+from stemsplit.models.fast.normalization import in_float64, normalize
 from stemsplit.models.fast.products import Product, tiles
 
 
@@ -53,8 +53,8 @@ class _Layer:
         self._norm, self._epsilon = norm, wide_norm.eps
 
         weight, bias = widen.weight.detach()[..., 0], cast(Tensor, widen.bias).detach()
-        self._weight, self._bias = weight, bias
-        self._gram = weight.double().t() @ weight.double() / len(weight)  # [H, H]
+        self._exact_weight, self._exact_bias = weight.double(), bias.double()
+        self._gram = self._exact_weight.t() @ self._exact_weight / len(weight)  # [H, H]
         gain = wide_norm.weight.detach()[:, None]
         # Applied to (h / std, 1 / std, mean / std), for a mean and std per bin.
         folded = gain * torch.cat([weight, bias[:, None], -torch.ones_like(gain)], dim=1)
@@ -69,7 +69,7 @@ class _Layer:
         mean, std_inverse = self._statistics(hidden)  # [B, 1, F, 1]
         width = hidden.shape[-1]
         features = hidden.new_empty(*hidden.shape[:-1], width + 2)
-        torch.mul(hidden, std_inverse, out=features[..., :width])
+        torch.mul(hidden, std_inverse.float(), out=features[..., :width])
         features[..., width : width + 1] = std_inverse
         features[..., width + 1 :] = mean * std_inverse
         for rows, inputs in zip(tiles(grid), tiles(features, width=grid.shape[-1]), strict=True):
@@ -93,16 +93,22 @@ class _Layer:
         return apart.permute(0, 3, 1, 2).contiguous()
 
     def _statistics(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and inverse deviation [B, 1, F, 1] of `weight @ h + bias` over N and features.
+        """Mean and inverse deviation [B, 1, F, 1], float64, of `weight @ h + bias` over N and D.
 
         The variance is the sum of what varies within the features and what varies between them,
-        both of which are positive: nothing cancels.
+        both of which are positive. See `normalization` for why the sums are in float64.
         """
-        center = hidden.mean(dim=1, keepdim=True)  # [B, 1, F, H]
-        rows = (hidden - center).transpose(1, 2)  # [B, F, N, H]
-        covariance = (rows.transpose(2, 3) @ rows).double() / rows.shape[2]  # [B, F, H, H]
-        expected = F.linear(center, self._weight, self._bias)  # [B, 1, F, 2D]
-        between, mean = torch.var_mean(expected.double(), dim=-1, correction=0, keepdim=True)
-        within = (covariance * self._gram).sum(dim=(2, 3))[:, None, :, None]  # [B, 1, F, 1]
-        std_inverse = torch.rsqrt(within + between + self._epsilon)
-        return mean.float(), std_inverse.float()
+        num_items, num_rows, num_bins, width = hidden.shape
+        total = hidden.new_zeros(num_items, num_bins, 1, width, dtype=torch.float64)
+        products = hidden.new_zeros(num_items, num_bins, width, width, dtype=torch.float64)
+        for piece in in_float64(hidden):
+            rows = piece.transpose(1, 2)  # [B, F, n, H]
+            total += rows.sum(dim=2, keepdim=True)
+            products += rows.transpose(2, 3) @ rows
+        center = total / num_rows  # [B, F, 1, H]
+        covariance = products / num_rows - center.transpose(2, 3) @ center  # [B, F, H, H]
+        expected = F.linear(center, self._exact_weight, self._exact_bias)  # [B, F, 1, 2D]
+        between, mean = torch.var_mean(expected, dim=-1, correction=0, keepdim=True)
+        within = (covariance * self._gram).sum(dim=(2, 3), keepdim=True).clamp_(min=0)
+        std_inverse = torch.rsqrt(within + between + self._epsilon)  # [B, F, 1, 1]
+        return mean.transpose(1, 2), std_inverse.transpose(1, 2)
