@@ -18,7 +18,8 @@ LEVELS = {
     "report": 5,
     "engine": 4,
     "device": 3,
-    "hub": 2,
+    "hub": 3,
+    "checkpoints": 2,
     "models": 2,
     "audio": 2,
     "dsp": 1,
@@ -75,3 +76,21 @@ def test_torchaudio_is_imported_in_one_module() -> None:
         }
     ]
     assert users == ["audio/resample.py"]
+
+
+NETWORK = {"socket", "ssl", "http", "urllib.request", "requests", "httpx", "huggingface_hub"}
+TALKS = {"hub", "cli"}
+"""Who may: the Hub's own folder, and `doctor`, which asks a server of its own on this machine."""
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_hub_s_folder_can_reach_the_network(path: Path) -> None:
+    if path.relative_to(PACKAGE).parts[0] in TALKS:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parents = {name[:end] for end, letter in enumerate(name) if letter == "."} | {name}
+            assert not parents & NETWORK, f"{name} talks to the network"

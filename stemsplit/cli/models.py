@@ -20,8 +20,8 @@ from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelE
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE
 from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.presence import files_of, presence
-from stemsplit.hub.source import ModelSource
 from stemsplit.quoting import counted
 
 _USUAL_STEMS = {"drums", "bass", "other", "vocals"}

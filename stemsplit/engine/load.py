@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
+from stemsplit.checkpoints.contents import Weights, read_tensors
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend, Part, coarsest
 from stemsplit.engine.chain import Chain, Step
@@ -16,8 +17,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.expression import resolve_blend
 from stemsplit.hub.member_weights import GraphWeights, read_member
-from stemsplit.hub.source import Member, ModelSource
-from stemsplit.hub.weights import Weights, read_tensors
+from stemsplit.hub.model_files import Member, ModelSource
 from stemsplit.models.mdxnet.mixer import mix, read_mixer
 from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model

@@ -6,7 +6,7 @@ from stemsplit.errors import UsageError
 from stemsplit.evaluate.discover import Dataset
 from stemsplit.evaluate.layouts import MUSDB_FAMILY
 from stemsplit.hub.catalog import find_entry, load_catalog
-from stemsplit.hub.source import ModelSource
+from stemsplit.hub.model_files import ModelSource
 
 
 def check_unheard(reference: str, dataset: Dataset) -> None:

@@ -24,10 +24,10 @@ from typing import Any, Literal
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.stem_layout import MASTER, STEMS
+from stemsplit.checkpoints.plain_data import parse_json, parse_yaml
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track
 from stemsplit.files import read_regular
-from stemsplit.hub.plain_data import parse_json, parse_yaml
 
 Layout = Literal["musdb18", "musdb18-hq", "dsd100", "slakh2100", "moisesdb", "folder"]
 Subset = Literal["test", "train", "all"]

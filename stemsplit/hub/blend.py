@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stemsplit.errors import UnknownStemError, UsageError
-from stemsplit.hub.source import ModelSource
+from stemsplit.hub.model_files import ModelSource
 from stemsplit.quoting import listed, quoted
 
 REST = "*"

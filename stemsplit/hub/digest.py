@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
 
@@ -69,15 +68,6 @@ def verify_local(path: Path) -> VerifiedFile:
             hint="Download it again.",
         )
     return VerifiedFile(path=path, sha256=sha256)
-
-
-@contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """A context in which a failure to read `path` is a CheckpointError."""
-    try:
-        yield
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _hash(path: Path, digest: hashlib._Hash) -> str:

@@ -31,7 +31,7 @@ from stemsplit.hub.cache import (
     write_ref,
 )
 from stemsplit.hub.digest import VerifiedFile, matches_etag, promised_prefix, sha256_of
-from stemsplit.hub.layout import is_weights
+from stemsplit.hub.folders import is_weights
 from stemsplit.hub.remote import RemoteFile, describe
 from stemsplit.hub.talk import Question
 from stemsplit.hub.transport import Answer, asked

@@ -21,8 +21,8 @@ from stemsplit.errors import UsageError
 from stemsplit.hub.blend import REST, BlendSource, Weights, recipe_shares
 from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.kuielab import kuielab_system
+from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.resolve import check_reference, resolve
-from stemsplit.hub.source import ModelSource
 from stemsplit.quoting import quoted
 from stemsplit.stages import StageCallback, unheard
 

@@ -13,10 +13,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.blend import BlendSource
-from stemsplit.hub.digest import readable
-from stemsplit.hub.source import Member, ModelFile, ModelSource
+from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.quoting import listed
 
 _FFT = {"bass": 16384, "drums": 4096, "other": 8192, "vocals": 6144}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from stemsplit.checkpoints.config_file import read_configuration
+from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
+from stemsplit.checkpoints.onnx_file import OnnxGraph, fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.configuration import read_configuration
-from stemsplit.hub.layout import SPECTROGRAM_FILE
-from stemsplit.hub.onnx_weights import OnnxGraph, fingerprint, read_onnx
-from stemsplit.hub.source import Member
-from stemsplit.hub.weights import Weights, read_file, read_tensors
+from stemsplit.hub.folders import SPECTROGRAM_FILE
+from stemsplit.hub.model_files import Member
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from stemsplit.errors import ModelError
+from stemsplit.hub.model_files import ModelFile, ModelSource
 from stemsplit.hub.resolve import resolve
-from stemsplit.hub.source import ModelFile, ModelSource
 
 Presence = Literal["built in", "yes", "partly", "no"]
 

@@ -10,8 +10,8 @@ from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.hub.remote import list_files
-from stemsplit.hub.source import Member, ModelFile, ModelSource
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
+from stemsplit.checkpoints.plain_data import parse_json
 from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import HubRepo, is_safe_name
 from stemsplit.hub.digest import is_digest
-from stemsplit.hub.plain_data import parse_json
 from stemsplit.hub.talk import Question
 from stemsplit.hub.transport import Answer, asked
 from stemsplit.quoting import quoted, reason

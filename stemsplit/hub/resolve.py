@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from stemsplit.checkpoints.bag_file import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
+from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
 from stemsplit.files import open_regular
-from stemsplit.hub.bag import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot, offline_by_environment
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
-from stemsplit.hub.digest import readable
 from stemsplit.hub.download import Connection, fetch_file
-from stemsplit.hub.hub_errors import OFFLINE_HINT
-from stemsplit.hub.layout import (
+from stemsplit.hub.folders import (
     MODEL_SUFFIXES,
     SPECTROGRAM_FILE,
     bag_file_of_repo,
@@ -28,9 +27,10 @@ from stemsplit.hub.layout import (
     signature_of,
     weights_beside,
 )
+from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.hub.published import published_source
 from stemsplit.hub.remote import list_files
-from stemsplit.hub.source import Member, ModelFile, ModelSource
 from stemsplit.quoting import counted, listed, quoted
 from stemsplit.stages import StageCallback, unheard
 

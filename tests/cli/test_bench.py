@@ -32,7 +32,7 @@ from stemsplit.cli.bench_worker import Request
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.catalog import list_models, load_catalog
-from stemsplit.hub.source import ModelSource
+from stemsplit.hub.model_files import ModelSource
 from stemsplit.version import __version__
 from tests.cli.conftest import Stemsplit
 from tests.models.random_models import htdemucs, write_safetensors

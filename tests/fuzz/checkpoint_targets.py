@@ -15,9 +15,9 @@ from random import Random
 import safetensors.torch
 import torch
 
-from stemsplit.hub.onnx_weights import fingerprint, read_onnx
-from stemsplit.hub.protobuf import Message, nested
-from stemsplit.hub.weights import read_tensors, read_weights
+from stemsplit.checkpoints.contents import read_tensors, read_weights
+from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
+from stemsplit.checkpoints.protobuf import Message, nested
 from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
 from tests.fuzz import onnx_files

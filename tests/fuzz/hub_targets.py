@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from stemsplit.checkpoints.bag_file import describes_bag
+from stemsplit.checkpoints.config_file import parse_configuration
 from stemsplit.errors import CheckpointError, StemsplitError
 from stemsplit.hub import cache, remote, transport
-from stemsplit.hub.bag import describes_bag
 from stemsplit.hub.cache import HubRepo
-from stemsplit.hub.configuration import parse_configuration
 from stemsplit.hub.talk import Question
 from stemsplit.hub.transport import Answer
 from stemsplit.models.recognize import Recognized, recognize

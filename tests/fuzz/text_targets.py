@@ -17,8 +17,8 @@ from stemsplit.batch.template import (
     output_path,
     record_path,
 )
+from stemsplit.checkpoints.bag_file import parse_bag
 from stemsplit.errors import StemsplitError
-from stemsplit.hub.bag import parse_bag
 from tests.fuzz.target import Target
 
 JSON_WORDS = (

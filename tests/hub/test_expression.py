@@ -14,7 +14,7 @@ from stemsplit.hub.expression import (
     parse_expression,
     resolve_blend,
 )
-from stemsplit.hub.source import ModelSource
+from stemsplit.hub.model_files import ModelSource
 
 FOUR = ("drums", "bass", "other", "vocals")
 

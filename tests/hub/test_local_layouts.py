@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 
 from stemsplit import Separator
+from stemsplit.checkpoints.config_file import parse_configuration
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.configuration import parse_configuration
 from stemsplit.hub.resolve import resolve
 from stemsplit.models.families import FAMILIES, Arguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config

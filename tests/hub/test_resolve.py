@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.checkpoints.bag_file import parse_bag
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
-from stemsplit.hub.bag import parse_bag
-from stemsplit.hub.layout import bag_file_of_repo
+from stemsplit.hub.folders import bag_file_of_repo
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub
 from tests.models import random_models

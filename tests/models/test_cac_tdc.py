@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
 from stemsplit.evaluate.metrics import sdr
-from stemsplit.hub.weights import read_tensors
 from stemsplit.models.cac_tdc.adapter import adapt_cac_tdc
 from stemsplit.models.cac_tdc.config import read_cac_tdc_config
 from stemsplit.models.cac_tdc.model import CacTdc

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.onnx_file import OnnxGraph, OnnxNode, fingerprint, read_onnx
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.onnx_weights import OnnxGraph, OnnxNode, fingerprint, read_onnx
 from stemsplit.models.mdxnet.adapter import adapt_mdxnet
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.mdxnet.graph import read_graph

@@ -25,13 +25,13 @@ from stemsplit.audio.source import read_blocks
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_writer import write_tags
 from stemsplit.audio.tags import make_tags
+from stemsplit.checkpoints.contents import read_tensors
+from stemsplit.checkpoints.plain_data import parse_yaml
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.doctor_checks.hub_trial import fetched_from_loopback
 from stemsplit.cli.doctor_checks.tone import SAMPLE_RATE, TrialError, check_tone, tone, write_tone
 from stemsplit.cli.doctor_checks.versions import declared_requirements
 from stemsplit.errors import StemsplitError
-from stemsplit.hub.plain_data import parse_yaml
-from stemsplit.hub.weights import read_tensors
 from stemsplit.quoting import reason
 
 TOPIC = "libraries"

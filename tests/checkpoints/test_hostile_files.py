@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.checkpoints.contents import read_file, read_tensors, read_weights
+from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
+from stemsplit.checkpoints.torch_file import read_checkpoint
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.member_weights import read_member
-from stemsplit.hub.onnx_weights import fingerprint, read_onnx
 from stemsplit.hub.resolve import resolve
-from stemsplit.hub.unpickle import read_checkpoint
-from stemsplit.hub.weights import read_file, read_tensors, read_weights
 from stemsplit.models.registry import build_model
 
 MAX_GROWTH_BYTES = 1 << 30
@@ -189,7 +189,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("hostile")
     for name, (suffix, make, _) in HOSTILE.items():
         (folder / f"{name}{suffix}").write_bytes(make())
-    code = "import sys, pathlib; from tests.hub.test_hostile_checkpoints import read_all\n"
+    code = "import sys, pathlib; from tests.checkpoints.test_hostile_files import read_all\n"
     result = subprocess.run(
         [sys.executable, "-c", f"{code}read_all(pathlib.Path(sys.argv[1]))", str(folder)],
         cwd=Path(__file__).parents[2],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stemsplit.checkpoints.file_errors import readable
+from stemsplit.checkpoints.plain_data import parse_json, parse_yaml
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
-from stemsplit.hub.digest import readable
-from stemsplit.hub.plain_data import parse_json, parse_yaml
 from stemsplit.quoting import reason
 
 MAX_CONFIGURATION_BYTES = 1 << 18

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from stemsplit.checkpoints import onnx_file as onnx_weights
+from stemsplit.checkpoints import protobuf
+from stemsplit.checkpoints.onnx_file import OnnxGraph, fingerprint, read_onnx
+from stemsplit.checkpoints.protobuf import DamagedMessageError, Message, integers
 from stemsplit.errors import CheckpointError
-from stemsplit.hub import onnx_weights, protobuf
-from stemsplit.hub.onnx_weights import OnnxGraph, fingerprint, read_onnx
-from stemsplit.hub.protobuf import DamagedMessageError, Message, integers
 from tests.references import reference_module
 
 onnx = reference_module("onnx")

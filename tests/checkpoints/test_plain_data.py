@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.checkpoints.bag_file import describes_bag, parse_bag
+from stemsplit.checkpoints.config_file import parse_configuration, read_configuration
+from stemsplit.checkpoints.plain_data import MAX_VALUES, check_extent, parse_json, parse_yaml
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.bag import describes_bag, parse_bag
-from stemsplit.hub.configuration import parse_configuration, read_configuration
-from stemsplit.hub.plain_data import MAX_VALUES, check_extent, parse_json, parse_yaml
 from stemsplit.hub.resolve import resolve
 
 # The billion laughs in 426 bytes: nine levels of nine aliases each.

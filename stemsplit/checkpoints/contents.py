@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stemsplit.checkpoints.pickle_values import Opaque
+from stemsplit.checkpoints.plain_data import check_extent, parts_of_value
+from stemsplit.checkpoints.torch_file import read_checkpoint
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
-from stemsplit.hub.pickle_values import Opaque
-from stemsplit.hub.plain_data import check_extent, parts_of_value
-from stemsplit.hub.unpickle import read_checkpoint
 from stemsplit.quoting import quoted, reason
 
 MAX_METADATA_CHARACTERS = 1 << 20

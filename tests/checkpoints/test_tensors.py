@@ -9,8 +9,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.weights import read_tensors
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "bn.num_batches_tracked": torch.tensor(4)}
 

@@ -18,10 +18,10 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.pickle_data import MAX_TENSOR_DIMENSIONS, read_pickle
+from stemsplit.checkpoints.pickle_values import Opaque
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
-from stemsplit.hub.opcodes import MAX_TENSOR_DIMENSIONS, read_pickle
-from stemsplit.hub.pickle_values import Opaque
 from stemsplit.quoting import quoted, reason
 
 MAX_PICKLE_BYTES = 32 << 20

@@ -17,11 +17,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.contents import read_weights
+from stemsplit.checkpoints.pickle_data import read_pickle
+from stemsplit.checkpoints.pickle_values import Opaque
+from stemsplit.checkpoints.torch_file import _Storages, read_checkpoint
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.opcodes import read_pickle
-from stemsplit.hub.pickle_values import Opaque
-from stemsplit.hub.unpickle import _Storages, read_checkpoint
-from stemsplit.hub.weights import read_weights
 from tests.models import random_models
 from tests.references import reference_module
 

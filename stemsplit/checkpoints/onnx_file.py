@@ -18,9 +18,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.protobuf import DamagedMessageError, Message, float32, integers, nested
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular, read_regular
-from stemsplit.hub.protobuf import DamagedMessageError, Message, float32, integers, nested
 from stemsplit.quoting import reason
 
 MAX_FILE_BYTES = 1 << 30

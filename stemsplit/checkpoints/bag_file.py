@@ -6,9 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
+from stemsplit.checkpoints.plain_data import parse_yaml
 from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.plain_data import parse_yaml
 from stemsplit.quoting import listed, quoted, reason
 
 MAX_BAG_BYTES = 64 * 1024

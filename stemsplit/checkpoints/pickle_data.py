@@ -15,8 +15,8 @@ import pickletools
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
+from stemsplit.checkpoints.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
 from stemsplit.quoting import reason
 
 MAX_TENSOR_DIMENSIONS = 8
