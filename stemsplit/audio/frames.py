@@ -14,6 +14,7 @@ from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stemsplit.audio.damage import Damage
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError
 
@@ -107,10 +108,12 @@ class _Reading:
         return frame
 
 
-def decoded_frames(path: Path, container: Any, stream: Any) -> Iterator[tuple[Any, Frame]]:
+def decoded_frames(
+    path: Path, container: Any, stream: Any, damage: Damage
+) -> Iterator[tuple[Any, Frame]]:
     """ffmpeg's frames and ours. A packet that cannot be decoded is skipped, as every player does.
 
-    A cut-off file ends where its last whole packet ends.
+    A cut-off file ends where its last whole packet ends; `damage` is told if the last one is not.
 
     Raises:
         AudioReadError: there are packets, and none of them can be decoded, or none is audio.
@@ -118,6 +121,7 @@ def decoded_frames(path: Path, container: Any, stream: Any) -> Iterator[tuple[An
     if stream.codec_context.codec.canonical_name in _CHECKED:
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
     reading = _Reading()
+    last = None
     num_frames = num_bad = 0
     packets = container.demux(stream)
     while True:
@@ -129,6 +133,7 @@ def decoded_frames(path: Path, container: Any, stream: Any) -> Iterator[tuple[An
         if packet is None:
             break
         reading.pass_to(packet)
+        last = packet if packet.size else last
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -140,11 +145,20 @@ def decoded_frames(path: Path, container: Any, stream: Any) -> Iterator[tuple[An
             yield frame, reading.frame(_samples(path, frame), _time(container, packet, frame))
         num_samples = sum(frame.samples for frame in frames)
         reading.miss(packet, stream.codec_context.sample_rate, num_samples)
+    if last is not None and container.format.name == "aac":
+        damage.ends_unmarked |= _is_cut_adts(bytes(last))
     if num_bad and not num_frames:
         raise AudioReadError(
             f"{display_path(path)} cannot be decoded: all of its packets are damaged.",
             hint="Check that it plays, or download it again.",
         )
+
+
+def _is_cut_adts(packet: bytes) -> bool:
+    """Whether there should be more of a frame of AAC (ISO/IEC 13818-7, section 6.2)."""
+    if len(packet) < 6 or packet[0] != 0xFF or packet[1] & 0xF6 != 0xF0:
+        return False
+    return int.from_bytes(packet[3:6], "big") >> 5 & 0x1FFF > len(packet)
 
 
 def is_without_times(container: Any) -> bool:

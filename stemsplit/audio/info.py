@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 class AudioInfo:
     """What the header claims.
 
-    `num_samples` is None where the header does not say or only guesses (MP3 without a LAME tag,
-    Matroska, ASF, raw AAC). The figure may be off by `tolerance_samples` in an intact file: 0 for
-    formats that count samples, a few frames for AAC in MP4. `channels` are named as in
-    `stemsplit.audio.channels`, with the usual names where the file does not say. `notes` are what
-    is odd about the file, as ends of sentences that begin with its name.
+    `num_samples` is None where the header does not say or only guesses (MP3 without a LAME tag, raw
+    AAC, a live stream). The figure may be off by `tolerance_samples` in an intact file: 0 for
+    formats that count samples, a few frames for AAC in MP4, half a second or a hundredth for those
+    that count seconds. `ends_early`: the file was cut off, by what it says of its end in other
+    ways. `channels` are named as in `stemsplit.audio.channels`, with the usual names where the file
+    does not say. `notes` are what is odd about the file, as ends of sentences that begin with its
+    name.
     """
 
     path: Path
@@ -31,6 +33,7 @@ class AudioInfo:
     num_samples: int | None
     bits_per_sample: int | None
     tolerance_samples: int = 0
+    ends_early: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -17,6 +17,7 @@ HEADER_BYTES = 27
 CHECKSUM_AT = 22
 _SERIAL_AT = 14
 _MAGIC = b"OggS"
+_FIRST, _LAST = 2, 4
 _READ_BYTES = 1 << 20
 _MAX_PAGE_BYTES = HEADER_BYTES + 255 + 255 * 255
 _MAX_REMEMBERED = 64
@@ -37,20 +38,42 @@ class Page:
 
 def has_holes(path: Path) -> bool:
     """Whether there is something between the pages of the file that is no whole page."""
+    return _survey(path).has_holes
+
+
+def ends_marked(path: Path) -> bool:
+    """Whether the streams at the end of the file have a last page that says so."""
+    return _survey(path).ends_marked
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    has_holes: bool
+    ends_marked: bool
+
+
+def _survey(path: Path) -> _Survey:
     status = path.stat()
-    return _has_holes(os.fspath(path), status.st_size, status.st_mtime_ns)
+    return _survey_once(os.fspath(path), status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(_MAX_REMEMBERED)
-def _has_holes(path: str, num_bytes: int, modified_ns: int) -> bool:
+def _survey_once(path: str, num_bytes: int, modified_ns: int) -> _Survey:
     del num_bytes, modified_ns  # another state of the file is another file
-    end = None
+    holes = False
+    last: Page | None = None
+    unfinished: set[int] = set()
     with open_regular(path) as file:
         for page in pages(file):
-            if end is not None and page.position > end:
-                return True
-            end = page.position + page.num_bytes
-    return False
+            if page.flags & _FIRST and not (last and last.flags & _FIRST):
+                unfinished.clear()  # other streams begin
+            if page.flags & _LAST:
+                unfinished.discard(page.serial)
+            elif page.flags & _FIRST:
+                unfinished.add(page.serial)
+            holes |= last is not None and page.position > last.position + last.num_bytes
+            last = page
+    return _Survey(holes, not unfinished)
 
 
 def pages(file: BinaryIO) -> Iterator[Page]:

@@ -28,11 +28,9 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.audio.frames import Frame, decoded_frames, is_without_times
 from stemsplit.audio.gaps import MAX_PADDING_SAMPLES, CountedGaps, Gaps, TimedGaps, on_time
 from stemsplit.audio.info import AudioInfo
-from stemsplit.audio.mp4_boxes import read_movie_timescale
+from stemsplit.audio.promises import read_promise
 from stemsplit.errors import AudioReadError
 
-# AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
-_MP4_TOLERANCE_SAMPLES = 4096
 _PEEKED_BYTES = 16
 
 
@@ -67,7 +65,7 @@ def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
             f"{display_path(path)} has audio in a codec that ffmpeg cannot decode.",
             hint="Convert it to wav or flac.",
         )
-    frames = decoded_frames(path, container, stream)
+    frames = decoded_frames(path, container, stream, damage)
     # The header may be wrong (HE-AAC states half its rate): the first decoded frame knows.
     first = next(frames, None)
     origin = stream.codec_context if first is None else first[0]
@@ -76,52 +74,28 @@ def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
             f"{display_path(path)} does not state a sample rate, and holds no samples.",
             hint="The file is probably damaged; convert or download it again.",
         )
-    num_samples, tolerance_samples = _promised_samples(path, container, stream, origin.sample_rate)
+    promise = read_promise(path, container, stream, origin.sample_rate)
     info = AudioInfo(
         path=path,
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
         sample_rate=origin.sample_rate,
         channels=_channel_names(origin.layout),
-        num_samples=num_samples,
+        num_samples=promise.num_samples,
         bits_per_sample=_bits_per_sample(path, stream),
-        tolerance_samples=tolerance_samples,
+        tolerance_samples=promise.tolerance_samples,
+        ends_early=promise.ends_early,
     )
     source = _Source(path, index, container, stream)
     blocks = source.blocks(info, chain([] if first is None else [first], frames), damage)
-    if num_samples is not None and not tolerance_samples:
-        blocks = _without_padding(blocks, num_samples)
+    if promise.num_samples is not None and not promise.tolerance_samples:
+        blocks = _without_padding(blocks, promise.num_samples)
     return Decoded(info=info, blocks=blocks)
 
 
 def _channel_names(layout: Any) -> tuple[str, ...]:
     names = tuple(channel.name for channel in layout.channels)
     return default_channels(len(names)) if "NONE" in names else names
-
-
-def _promised_samples(
-    path: Path, container: Any, stream: Any, sample_rate: int
-) -> tuple[int | None, int]:
-    """Length by the header and how far off it may be; (None, 0) where ffmpeg only estimates."""
-    names = set(container.format.name.split(","))
-    if stream.duration is None or not names & {"flac", "mp3", "mov"}:
-        return None, 0
-    num_samples = stream.duration * stream.time_base * sample_rate
-    if "mov" in names:
-        is_exact = stream.codec_context.codec.canonical_name == "alac" or (
-            num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
-        )
-        return round(num_samples), 0 if is_exact else _MP4_TOLERANCE_SAMPLES
-    # MP3: without a LAME tag there is no start offset and the duration is a guess from the bitrate;
-    # for joined files it is a guess in spite of the tag, and then rarely a whole number of samples.
-    is_guess = "mp3" in names and not (stream.start_time and num_samples.denominator == 1)
-    return (None, 0) if is_guess else (round(num_samples), 0)
-
-
-def _edits_count_samples(path: Path, sample_rate: int) -> bool:
-    """Whether the edit list of an MP4 file, which says how much to play, is exact to the sample."""
-    timescale = read_movie_timescale(path)
-    return timescale > 0 and timescale % sample_rate == 0
 
 
 def _bits_per_sample(path: Path, stream: Any) -> int | None:
@@ -188,7 +162,7 @@ class _Source:
     def _survey(self) -> Iterator[Frame]:
         with open_container(self.path) as container:
             stream = container.streams.audio[self.index]
-            for _, frame in decoded_frames(self.path, container, stream):
+            for _, frame in decoded_frames(self.path, container, stream, Damage()):
                 yield frame
 
 

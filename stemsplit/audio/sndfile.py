@@ -19,7 +19,7 @@ from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.linear import is_placeholder
-from stemsplit.audio.ogg import has_holes
+from stemsplit.audio.ogg import ends_marked, has_holes
 from stemsplit.errors import AudioReadError
 
 _READ_SAMPLES = 1 << 16
@@ -64,6 +64,7 @@ def _info(path: Path, file: Any) -> AudioInfo:
         channels=default_channels(file.channels),
         num_samples=_promised_samples(file),
         bits_per_sample=_LOSSLESS_BITS.get(file.subtype),
+        ends_early=file.format == "OGG" and not ends_marked(path),
     )
 
 
@@ -71,10 +72,12 @@ def _promised_samples(file: Any) -> int | None:
     """Length by the header.
 
     For a file cut short, libsndfile's own figure is what is left of it; what the header said is
-    found only in its log: "data : 400000 (should be 199979)" or, for AIFF, "Frames : 100000".
+    found only in its log: "data : 400000 (should be 199979)", for W64 the same of the whole file,
+    or for AIFF "Frames : 100000".
     """
     log: str = file.extra_info
-    cut = re.search(r"^ *(?:data|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    names = "riff" if file.format == "W64" else "data|Data Size"
+    cut = re.search(rf"^ *(?:{names}) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
     if cut:
         promised_bytes, present_bytes = int(cut[1]), int(cut[2])
         if is_placeholder(promised_bytes) or not present_bytes:

@@ -117,6 +117,7 @@ def read_blocks(
             damage.num_samples += block.shape[-1]
             yield block
         damage.missing_samples = info.missing_samples(damage.num_samples)
+        damage.ends_unmarked |= info.ends_early
         if not damage.num_samples:
             _check_empty(info, damage)
 

@@ -253,8 +253,8 @@ def _ogg_comments(song: bytes) -> bytes:
     return b"".join([first, *pages, *sound])
 
 
-def _ape(count: int = 3000) -> bytes:
-    items = b"".join(struct.pack("<II", 1, 0) + b"key%d\0v" % number for number in range(count))
+def _ape(count: int = 3000, size: int = 1) -> bytes:
+    items = b"".join(struct.pack("<II", size, 0) + b"key%d\0v" % number for number in range(count))
 
     def mark(flags: int) -> bytes:
         return b"APETAGEX" + struct.pack("<IIII", 2000, len(items) + 32, count, flags) + bytes(8)
@@ -496,6 +496,7 @@ def _files() -> Mapping[str, Hostile]:
         "six.ogg": Hostile("six.ogg", _ogg_comments, _COMMENT + "25000"),
         "chained.ogg": Hostile("six.ogg", lambda s: s + _ogg_comments(s), _COMMENT + "25000"),
         "tag.wv": Hostile("wv", lambda s: s + _ape(), f"The APE tag .*{many}"),
+        "size.wv": Hostile("wv", lambda s: s + _ape(1, 2**31 - 100), "an entry claims 2147483548"),
         "tag.tta": Hostile("tta", lambda s: s + _ape(), f"The APE tag .*{many}"),
         "tag.mp3": Hostile("mp3", lambda s: s + _ape() + b"TAG" + bytes(125), f"APE tag .*{many}"),
         "sizes.m4a": Hostile("m4a", _equal_sizes, "claims to have 80000000 packets", True),

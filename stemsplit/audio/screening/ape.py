@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from stemsplit.audio.screening.headers import Headers
+from stemsplit.audio.screening.headers import Allowance, Headers, TagCostError
 
 _MAGIC = b"APETAGEX"
 _FOOTER_BYTES = 32
 _ID3V1_BYTES = 128
+# Of an item, its size and flags come first, then its key.
+_ITEM_BYTES, _MAX_KEY_BYTES = 8, 256
 # Lyrics3v2 ends with its length in six digits and this mark.
 _LYRICS_MARK = b"LYRICS200"
 _LYRICS_TAIL_BYTES = 6 + len(_LYRICS_MARK)
@@ -30,8 +32,22 @@ def check_ape(headers: Headers) -> None:
 def _check_footer(headers: Headers, start: int) -> None:
     head = headers.at(start, _FOOTER_BYTES)
     num_bytes, num_entries = (int.from_bytes(head[n : n + 4], "little") for n in (12, 16))
-    headers.tag(
-        "The APE tag",
-        [(start, bytes(len(_MAGIC)))],
-        lambda left: left.entries(num_entries, num_bytes),
-    )
+
+    def check(left: Allowance) -> None:
+        left.entries(num_entries, num_bytes)
+        _check_items(headers, start + _FOOTER_BYTES - num_bytes, start, num_entries)
+
+    headers.tag("The APE tag", [(start, bytes(len(_MAGIC)))], check)
+
+
+def _check_items(headers: Headers, position: int, end: int, num_entries: int) -> None:
+    """ffmpeg sets memory aside for what an item is said to have, whatever the tag has."""
+    for _ in range(num_entries):
+        head = headers.at(position, min(_ITEM_BYTES + _MAX_KEY_BYTES, max(0, end - position)))
+        size = int.from_bytes(head[:4], "little")
+        key = head.find(b"\0", _ITEM_BYTES)
+        if key < 0:
+            return
+        position += key + 1 + size
+        if position > end:
+            raise TagCostError(f"an entry claims {size} bytes")

@@ -29,6 +29,7 @@ from stemsplit.audio.screening.others import (
     check_oma,
     check_raw,
     check_real,
+    check_true_audio,
 )
 from stemsplit.audio.screening.vorbis import check_flac
 from stemsplit.audio.screening.wavpack import check_wavpack
@@ -59,6 +60,7 @@ _KINDS = {
     b"MAC ": Kind("ape", "ape", check_monkeys_audio),
     b"ea3": Kind("oma", "oma", check_oma),
     b"EA3": Kind("oma", "oma", check_oma),
+    b"TTA1": Kind("other", "tta", check_true_audio),
     b"wvpk": Kind("wavpack", "wv", check_wavpack),
     b".snd": Kind("au", "au"),
     b".RMF": Kind("rm", "rm", check_real),
@@ -89,7 +91,7 @@ _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 OTHER = Kind(
     "other",
     "mp3,aac,ac3,ac4,eac3,dts,dtshd,truehd,mlp,loas,mpeg,mpegts,dv,amr,amrnb,amrwb,sbc,"
-    "tta,mpc,mpc8,tak,shn,voc,ircam,nistsphere,sox,pvf,avr,paf,dss,adx,aea,hca,qoa,"
+    "mpc,mpc8,tak,shn,voc,ircam,nistsphere,sox,pvf,avr,paf,dss,adx,aea,hca,qoa,"
     "ast,brstm,bfstm,hcom,sds,gsm,g729",
     check_raw,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.screening.headers import HeaderClaimError, Headers
 from stemsplit.audio.screening.id3 import check_id3
 
@@ -63,6 +64,17 @@ def check_monkeys_audio(headers: Headers) -> None:
     num_frames = int.from_bytes(headers.at(headers.start + count_at, 4), "little")
     if num_frames > _MAX_APE_FRAMES:
         raise HeaderClaimError(f"claims to have {num_frames} frames, more than {_MAX_APE_FRAMES}")
+
+
+def check_true_audio(headers: Headers) -> None:
+    """Checks the sample rate of True Audio: a frame is a second long, and ffmpeg makes room for it.
+
+    Raises:
+        HeaderClaimError: it is absurd.
+    """
+    sample_rate = int.from_bytes(headers.at(headers.start + 10, 4), "little")
+    if sample_rate > MAX_SAMPLE_RATE:
+        raise HeaderClaimError(f"claims to have {sample_rate} Hz")
 
 
 def check_raw(headers: Headers) -> None:

@@ -18,6 +18,8 @@ _HEADER_BYTES = 32
 _BEFORE_SIZE = 8
 _MAX_BLOCK_BYTES = 1 << 20
 _VERSIONS = range(0x402, 0x411)
+# Half a second is usual. ffmpeg sets memory aside for as many as there are said to be.
+_MAX_BLOCK_SAMPLES = 1 << 20
 
 
 class _Block(NamedTuple):
@@ -51,6 +53,7 @@ def _block(headers: Headers, position: int) -> _Block | None:
         magic == b"wvpk"
         and version in _VERSIONS
         and _HEADER_BYTES - _BEFORE_SIZE <= num_bytes <= _MAX_BLOCK_BYTES
+        and int.from_bytes(header[20:24], "little") <= _MAX_BLOCK_SAMPLES
     )
     return _Block(position, position + _BEFORE_SIZE + num_bytes, header) if is_block else None
 

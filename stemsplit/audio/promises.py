@@ -1,0 +1,124 @@
+"""How much sound a file that ffmpeg reads should have, if it is whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.stream import Disposition
+
+from stemsplit.audio.claims import read_claim
+from stemsplit.audio.mp4_boxes import read_movie_timescale
+from stemsplit.audio.ogg import ends_marked
+
+# AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
+_MP4_TOLERANCE_SAMPLES = 4096
+# Elsewhere lengths are rounded, count what a decoder drops, or are those of the longest stream.
+_TOLERANCE_SECONDS = 0.5
+_TOLERANCE_SHARE = 0.01
+
+# What ffmpeg says of the length of a stream is in the headers of these.
+_STATED = {"wv", "tta", "ape", "mpc", "mpc8", "tak", "rm", "caf"}
+_CLOCK = re.compile(r"(\d{1,3}):(\d\d):(\d\d(?:\.\d+)?)")
+
+_STREAMINFO_BYTES = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What an intact file has: `num_samples`, give or take a few; None if it does not say.
+
+    `ends_early`: it was cut off, by what it says in other ways.
+    """
+
+    num_samples: int | None = None
+    tolerance_samples: int = 0
+    ends_early: bool = False
+
+
+def read_promise(path: Path, container: Any, stream: Any, sample_rate: int) -> Promise:
+    """What the file promises of one of its audio streams."""
+    names = set(container.format.name.split(","))
+    if names & {"flac", "mp3", "mov"}:
+        is_cut = "mov" in names and read_claim(path, container.format.name).is_cut
+        return replace(_counted(path, names, stream, sample_rate), ends_early=is_cut)
+    if "ogg" in names:
+        is_cut = not ends_marked(path)
+        seconds = _flac_seconds(stream, sample_rate) if is_cut else None
+        return _about(seconds, sample_rate, ends_early=is_cut)
+    if names & _STATED:
+        stated = stream.duration
+        seconds = None if stated is None else float(stated * stream.time_base)
+        is_cut = read_claim(path, container.format.name).is_cut
+        return _about(seconds, sample_rate, ends_early=is_cut)
+    return _claimed(path, container, stream, sample_rate)
+
+
+def _claimed(path: Path, container: Any, stream: Any, sample_rate: int) -> Promise:
+    claim = read_claim(path, container.format.name)
+    index = container.streams.audio.index(stream)
+    seconds = claim.audio_seconds[index] if index < len(claim.audio_seconds) else None
+    if seconds is None and "matroska" in container.format.name:
+        seconds = _clock_seconds(stream.metadata.get("DURATION", ""))
+    if seconds is None and (claim.is_cut or _is_alone(container, stream)):
+        # Of several streams, the longest may be another one.
+        seconds = claim.seconds
+    return _about(seconds, sample_rate, ends_early=claim.is_cut and seconds is None)
+
+
+def _about(seconds: float | None, sample_rate: int, *, ends_early: bool = False) -> Promise:
+    if seconds is None or seconds <= 0:
+        return Promise(ends_early=ends_early)
+    tolerance = max(_TOLERANCE_SECONDS, _TOLERANCE_SHARE * seconds)
+    return Promise(round(seconds * sample_rate), round(tolerance * sample_rate), ends_early)
+
+
+def _counted(path: Path, names: set[str], stream: Any, sample_rate: int) -> Promise:
+    """Length by headers that count samples; nothing where ffmpeg only estimates."""
+    if stream.duration is None:
+        return Promise()
+    num_samples: Fraction = stream.duration * stream.time_base * sample_rate
+    if "mov" in names:
+        is_exact = stream.codec_context.codec.canonical_name == "alac" or (
+            num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
+        )
+        return Promise(round(num_samples), 0 if is_exact else _MP4_TOLERANCE_SAMPLES)
+    # MP3: without a LAME tag there is no start offset and the duration is a guess from the bitrate;
+    # for joined files it is a guess in spite of the tag, and then rarely a whole number of samples.
+    is_guess = "mp3" in names and not (stream.start_time and num_samples.denominator == 1)
+    return Promise() if is_guess else Promise(round(num_samples))
+
+
+def _edits_count_samples(path: Path, sample_rate: int) -> bool:
+    """Whether the edit list of an MP4 file, which says how much to play, is exact to the sample."""
+    timescale = read_movie_timescale(path)
+    return timescale > 0 and timescale % sample_rate == 0
+
+
+def _is_alone(container: Any, stream: Any) -> bool:
+    """Whether there is no other stream that takes time; pictures do not."""
+    others = [*container.streams.audio, *container.streams.video]
+    return all(
+        other.index == stream.index or other.disposition & Disposition.attached_pic
+        for other in others
+    )
+
+
+def _clock_seconds(text: str) -> float | None:
+    """The seconds in "00:03:10.5", as Matroska has them in its tags."""
+    found = _CLOCK.match(text)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _flac_seconds(stream: Any, sample_rate: int) -> float | None:
+    """The length in STREAMINFO (RFC 9639, section 8.2), which stays if a stream is shortened."""
+    info = stream.codec_context.extradata or b""
+    if stream.codec_context.codec.canonical_name != "flac" or len(info) < _STREAMINFO_BYTES:
+        return None
+    return (int.from_bytes(info[13:18], "big") & (1 << 36) - 1) / sample_rate
