@@ -58,6 +58,12 @@ def write_sndfile(
     return path
 
 
+def write_long(path: Path, num_seconds: int) -> Path:
+    """The path of a stereo wav of 16 bits, the same second again and again: made in no time."""
+    second = (32_767 * tone(44_100)).astype(np.int16)  # [C, T]
+    return write_sndfile(path, np.tile(second, num_seconds), subtype="PCM_16")
+
+
 def write_pyav(
     path: Path,
     samples: Samples,

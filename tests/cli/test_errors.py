@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.songs import SHARED_AUDIO, tone, write_pyav, write_sndfile, write_video
+from tests.audio.songs import (
+    SHARED_AUDIO,
+    tone,
+    write_long,
+    write_pyav,
+    write_sndfile,
+    write_video,
+)
 from tests.cli.conftest import Stemsplit
 from tests.hub.loopback import Hub
 
@@ -245,7 +252,7 @@ def test_streams_that_were_closed_before_the_start_are_no_error(workplace: Path)
 @pytest.mark.usefixtures("usual_signals")
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_ctrl_c_is_exit_code_130_and_leaves_nothing(workplace: Path) -> None:
-    write_sndfile(workplace / "long.wav", tone(44_100 * 600), subtype="PCM_16")
+    write_long(workplace / "long.wav", 300)
     process = run_process("long.wav", "-m", "spectral")
     deadline = time.monotonic() + 300
     while not list(workplace.rglob(".stemsplit-*.part")) and time.monotonic() < deadline:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stemsplit.cli.stop import Stopped, stoppable
-from tests.audio.songs import tone, write_sndfile
+from tests.audio.songs import tone, write_long, write_sndfile
 from tests.cli.test_errors import nothing_left, run_process
 
 pytestmark = [
@@ -68,7 +68,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_sigterm_is_exit_code_143_and_leaves_nothing(workplace: Path) -> None:
-    write_sndfile(workplace / "long.wav", tone(44_100 * 300), subtype="PCM_16")
+    write_long(workplace / "long.wav", 120)
     process = run_process("long.wav", "-m", "spectral")
     wait_for_parts(workplace, process)
     process.send_signal(signal.SIGTERM)
@@ -108,13 +108,17 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+    ("number", "exit_code"),
+    [
+        pytest.param(signal.SIGINT, 130, id="int"),
+        pytest.param(signal.SIGTERM, 143, id="term", marks=pytest.mark.slow),
+    ],
 )
 def test_with_two_songs_under_way_both_are_cleaned_up(
     workplace: Path, number: signal.Signals, exit_code: int
 ) -> None:
     for name in ("a.wav", "b.wav", "c.wav"):
-        write_sndfile(workplace / name, tone(44_100 * 300), subtype="PCM_16")
+        write_long(workplace / name, 120)
     process = run_process(
         *("a.wav", "b.wav", "c.wav", "-m", "spectral", "--json"), program=("-c", SIDE_BY_SIDE)
     )
