@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from typing import BinaryIO
 
 # Windows has neither: there a name cannot stand for a pipe, and links take a privilege.
@@ -17,6 +18,40 @@ _KINDS = (
     (stat.S_ISFIFO, "it is a pipe"),
     (stat.S_ISSOCK, "it is a socket"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """By what a file is known to be as it was: nobody wrote to it, or put another in its place."""
+
+    num_bytes: int
+    modified_ns: int
+    inode: int
+    status_ns: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> FileState:
+        """That of a file now.
+
+        Raises:
+            OSError: there is none, or it cannot be reached.
+        """
+        status = os.stat(path)  # noqa: PTH116
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+    def is_that_of(self, path: str | os.PathLike[str]) -> bool:
+        """Whether the file is still in that state.
+
+        Some network drives number their files anew, and links and permissions may change while
+        somebody reads: a number counts only where the status has changed too.
+        """
+        try:
+            now = FileState.of(path)
+        except OSError:
+            return False
+        if (now.num_bytes, now.modified_ns) != (self.num_bytes, self.modified_ns):
+            return False
+        return now.inode == self.inode or now.status_ns == self.status_ns
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError
-from stemsplit.files import open_regular
+from stemsplit.files import FileState, open_regular
 
 
 def check_readable(path: str | os.PathLike[str]) -> None:
@@ -63,6 +63,38 @@ def reading_errors(path: Path) -> Iterator[None]:
             f"{display_path(path)} cannot be read: {error.strerror or error}.",
             hint="Check the path and the disk it is on.",
         ) from error
+
+
+def changed(path: Path) -> AudioReadError:
+    """The error for a file that was written to, cut or replaced by somebody else meanwhile."""
+    return AudioReadError(
+        f"{display_path(path)} changed while it was being separated.",
+        hint="Run the same command again when it is complete.",
+    )
+
+
+@contextmanager
+def unchanged(path: Path, state: FileState) -> Iterator[Callable[[], None]]:
+    """A context in which a file is read that must stay in that state; it gives a check.
+
+    Whatever goes wrong in it goes wrong because the file has changed, if it has.
+
+    Raises:
+        AudioReadError: it has changed; also by the check.
+    """
+
+    def check() -> None:
+        if not state.is_that_of(path):
+            raise changed(path)
+
+    check()
+    try:
+        yield check
+    except Exception as error:
+        if state.is_that_of(path):
+            raise
+        raise changed(path) from error
+    check()
 
 
 def _missing(path: Path) -> AudioReadError:

@@ -23,13 +23,13 @@ from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats
 from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
-from stemsplit.audio.readable import check_regular, reading_errors
+from stemsplit.audio.readable import check_regular, reading_errors, unchanged
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.screening import screen
 from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.errors import AudioReadError
-from stemsplit.files import open_regular
+from stemsplit.files import FileState, open_regular
 
 __all__ = [
     "AudioInfo",
@@ -59,14 +59,11 @@ class Look:
     """What the header of a file claimed when it was looked at, and the file's `state` then."""
 
     info: AudioInfo
-    state: tuple[int, int]
+    state: FileState
 
     def is_current(self) -> bool:
         """Whether the file is still in that state."""
-        try:
-            return _state(self.info.path) == self.state
-        except OSError:
-            return False
+        return self.state.is_that_of(self.info.path)
 
 
 def look(path: str | os.PathLike[str]) -> Look:
@@ -77,7 +74,7 @@ def look(path: str | os.PathLike[str]) -> Look:
     """
     path = Path(path)
     with reading_errors(path):
-        state = _state(path)
+        state = FileState.of(path)
         with _open(path, 0, Damage()) as decoded:
             return Look(decoded.info, state)
 
@@ -93,6 +90,7 @@ def read_blocks(
     block_samples: int = BLOCK_SAMPLES,
     stream: int = 0,
     damage: Damage | None = None,
+    state: FileState | None = None,
 ) -> Iterator[Tensor]:
     """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
 
@@ -100,22 +98,30 @@ def read_blocks(
 
     float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
     too. Every pass gives the same samples. What a damaged file still holds is given, and `damage`
-    is filled with what it does not. The file is closed with the generator.
+    is filled with what it does not. The file is closed with the generator. It must stay as it is
+    meanwhile, and be in `state`, if that is given.
 
     Raises:
         AudioReadError: on the first block, what `probe` raises, or that there is no such stream;
             later, NaN or infinite samples, or a change of rate or channels in mid-stream; at the
-            end, that there was no sound, though the file is not an empty one.
+            end, that there was no sound, though the file is not an empty one; at any time, that
+            somebody else writes to the file, cuts or replaces it.
     """
     path = Path(path)
     damage = Damage() if damage is None else damage
     damage.begin()
-    with reading_errors(path), _open(path, stream, damage) as decoded:
+    with (
+        reading_errors(path),
+        unchanged(path, state or FileState.of(path)) as check,
+        _open(path, stream, damage) as decoded,
+    ):
         info = decoded.info
         for block in regroup(decoded.blocks, block_samples=block_samples):
+            check()
             _check_finite(block, damage.num_samples, info)
             damage.num_samples += block.shape[-1]
             yield block
+        check()
         damage.missing_samples = info.missing_samples(damage.num_samples)
         damage.ends_unmarked |= info.ends_early
         if not damage.num_samples:
@@ -170,12 +176,6 @@ def _with_layout(info: AudioInfo) -> AudioInfo:
     except AudioReadError:
         return info
     return replace(info, channels=channels) if len(channels) == info.num_channels else info
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Size and time of change, by which a file is known to be as it was."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from stemsplit.audio.encode import Encoding
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import track_key
+from stemsplit.audio.readable import changed
 from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import Look, hash_file, look
 from stemsplit.audio.stem_layout import STEM_FILE
@@ -27,7 +28,7 @@ from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.errors import AudioReadError, OutputExistsError
+from stemsplit.errors import OutputExistsError
 
 Action = Literal["new", "redo", "skip"]
 
@@ -140,7 +141,7 @@ class TrackPlan:
             seen = look(path)
         return cls(
             job=job,
-            mixture=Mixture.from_file(path, seen.info),
+            mixture=Mixture.from_file(path, seen),
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
@@ -216,7 +217,4 @@ class TrackPlan:
             AudioReadError: it was.
         """
         if not self.look.is_current():
-            raise AudioReadError(
-                f"{display_path(self.job.song.path)} changed while it was being separated.",
-                hint="Run the same command again when it is complete.",
-            )
+            raise changed(self.job.song.path)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.damage import Damage
-from stemsplit.audio.source import AudioInfo, probe, read_blocks
+from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
 from stemsplit.device.cancel import Check
 from stemsplit.errors import AudioReadError
 
@@ -57,19 +57,20 @@ class Mixture:
         return replace(self, open_blocks=open_blocks)
 
     @classmethod
-    def from_file(cls, path: Path, info: AudioInfo | None = None) -> Mixture:
-        """The first audio stream of a file; `info` is what its header claims, if that is known.
+    def from_file(cls, path: Path, seen: Look | None = None) -> Mixture:
+        """The first audio stream of a file, which must stay as it was `seen`, or else is now.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
         """
-        info = probe(path) if info is None else info
+        seen = look(path) if seen is None else seen
+        info = seen.info
         damage = Damage()
         return cls(
             name=path.name,
             sample_rate=info.sample_rate,
             channels=info.channels,
-            open_blocks=lambda: read_blocks(path, damage=damage),
+            open_blocks=lambda: read_blocks(path, damage=damage, state=seen.state),
             info=info,
             damage=damage,
         )

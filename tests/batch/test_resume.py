@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,13 +158,31 @@ def test_a_failure_at_the_last_moment_keeps_what_was_there(
     assert record_of(folder)["earlier"] == []
 
 
-def test_an_input_that_grows_meanwhile_is_not_recorded(job: Job, session: Session) -> None:
-    def append(_: object) -> None:
-        with job.song.path.open("ab") as file:
-            file.write(b"more")
+@pytest.mark.parametrize("change", ["grows", "is cut", "is emptied", "is replaced", "is gone"])
+@pytest.mark.parametrize("when", ["in the scan", "later"])
+def test_an_input_that_changes_meanwhile_is_not_recorded(
+    job: Job, session: Session, change: str, when: str
+) -> None:
+    path = job.song.path
+    content = path.read_bytes()
 
+    def meddle(*_: object) -> None:
+        if change == "is gone":
+            path.unlink(missing_ok=True)
+        elif change == "is replaced":
+            other = path.with_name("other")
+            other.write_bytes(content[: len(content) // 3])
+            other.replace(path)
+        else:
+            kept = {"grows": len(content) + 4, "is cut": len(content) // 3, "is emptied": 0}[change]
+            with path.open("r+b") as file:
+                file.truncate(kept)
+
+    options: dict[str, Any] = (
+        {"on_stage": meddle} if when == "in the scan" else {"on_progress": meddle}
+    )
     with pytest.raises(AudioReadError, match="changed while it was being separated"):
-        run_job(job, session, on_progress=append)
+        run_job(job, session, **options)
     assert not job.output_dir.exists()
 
 
