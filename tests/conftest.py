@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
-# Commands that run in this process freeze all objects (`stemsplit.cli.imports`), among which
+# Commands that run in this process freeze all objects (`stemsplit.cli.process`), among which
 # Hypothesis then does not find its own with the garbage collector. It comes first, therefore.
 import hypothesis
 import pytest

@@ -48,7 +48,7 @@ def test_what_only_some_songs_need_is_not_imported_for_all() -> None:
 def test_imports_are_not_searched_for_garbage() -> None:
     outcome = run_python(
         "import gc\n"
-        "from stemsplit.cli.imports import importing\n"
+        "from stemsplit.cli.process import importing\n"
         "try:\n"
         "    with importing():\n"
         "        assert not gc.isenabled()\n"
@@ -102,3 +102,28 @@ def test_memory_does_not_grow_with_the_song() -> None:
     # 19 minutes of stereo are 417 MiB in float32, and so is each of the three outputs. What is seen
     # is the allocator's own unrest: 30 to 80 MiB, the same for 5 minutes and for 90.
     assert long - short < 100 * 1024, f"{short} KiB for 1 minute, {long} KiB for 20"
+
+
+def test_the_library_changes_nothing_in_its_host() -> None:
+    """What does is in one module, which belongs to the program."""
+    import ast
+
+    import stemsplit
+
+    package = Path(stemsplit.__file__).parent
+    changes = {
+        *("set_num_threads", "set_num_interop_threads", "mallopt", "_exit", "freeze"),
+        *(
+            "PyThreadState_SetAsyncExc",
+            "set_float32_matmul_precision",
+            "use_deterministic_algorithms",
+        ),
+    }
+    found = {
+        (path.relative_to(package).as_posix(), node.attr)
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in changes
+    }
+    # The queue's own thread has as many as who submits: no other thread is changed by it.
+    assert {file for file, _ in found} <= {"cli/process.py", "device/queue.py"}

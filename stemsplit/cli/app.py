@@ -13,7 +13,7 @@ from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separat
 from stemsplit.cli.console import escaped, plain, say
 from stemsplit.cli.guess import check_first_word, closest_options
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
-from stemsplit.cli.stop import Stopped, stoppable
+from stemsplit.cli.process import Stopped, stoppable
 from stemsplit.errors import StemsplitError, one_line
 from stemsplit.quoting import reason
 from stemsplit.version import __version__

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemsplit.cli.bench_results import Measurement
-from stemsplit.cli.imports import importing
+from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.streams import guard_streams
 from stemsplit.errors import StemsplitError
 from stemsplit.quoting import reason
@@ -110,8 +110,7 @@ def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
         from stemsplit.device.runtime import choose_runtime
         from stemsplit.engine.separator import Separator
 
-    if request.num_threads is not None:
-        torch.set_num_threads(request.num_threads)
+    prepare_to_compute(request.num_threads)
     imported = time.time()
     runtime = choose_runtime(device=request.device, precision=request.precision)
     separator = Separator(

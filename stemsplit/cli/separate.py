@@ -19,8 +19,8 @@ from stemsplit.cli import options as opt
 from stemsplit.cli.checks import check_device, check_models, check_output, check_preview, hopeless
 from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
-from stemsplit.cli.imports import importing
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
+from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.streams import note_lost_list
@@ -364,14 +364,11 @@ def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
 def make_runtimes(
     devices: str, precision: opt.PrecisionName, batch_size: str, threads: int | None
 ) -> tuple[Runtime, ...]:
-    """The runtimes that the shared options ask for; sets torch's thread count if one is given."""
+    """The runtimes that the shared options ask for, in a process that is ready for them."""
     check_device(devices, batch_size)
-    import torch
-
     from stemsplit.device.runtime import choose_runtimes
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    prepare_to_compute(threads)
     return choose_runtimes(
         devices=devices.lower(),
         precision=precision.value,

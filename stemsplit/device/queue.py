@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stemsplit.device.batches import BatchLimit
 from stemsplit.device.call import Call
+from stemsplit.device.convolutions import exact_convolutions
 from stemsplit.device.fallback import CpuFallback
 from stemsplit.device.transfers import choose_transfers
 from stemsplit.errors import DeviceMemoryError
@@ -135,7 +136,7 @@ class DeviceQueue:
             torch.set_num_threads(self._num_threads)
         call = batch.requests[0].call
         chunks = [request.chunk for request in batch.requests]
-        with torch.inference_mode():
+        with torch.inference_mode(), exact_convolutions(self.device):
             mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
             try:
                 estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)

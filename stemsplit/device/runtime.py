@@ -19,6 +19,7 @@ from stemsplit.device.batches import (
 )
 from stemsplit.device.call import Call
 from stemsplit.device.chunk_memory import ChunkMemory
+from stemsplit.device.convolutions import exact_convolutions
 from stemsplit.device.hardware import DeviceMemory, cpu_has_bf16
 from stemsplit.device.names import check_device_name, split_device_names
 from stemsplit.device.queue import DeviceQueue
@@ -119,7 +120,8 @@ class Runtime:
         chunk = torch.zeros(1, spec.num_channels, num_samples, device=self.device)
         rows = tuple(range(len(spec.stems)))
         call = Call(network=model, rows=rows, batch_size=1, dtype=dtype)
-        batch_size = batch_that_fits(lambda: call(chunk), DeviceMemory(self.device))
+        with exact_convolutions(self.device):
+            batch_size = batch_that_fits(lambda: call(chunk), DeviceMemory(self.device))
         _log.info("%d chunks at once on %s", batch_size, self.device)
         return batch_size
 
@@ -181,11 +183,6 @@ def _new_runtime(device: torch.device, precision: Precision, batch_size: int | N
         )
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"`batch_size` must be at least 1, got {batch_size}.")
-    if device.type == "cuda":
-        # cuDNN would round what goes into convolutions to 10 bits, and call that fp32; and without
-        # the second line it may sum in an order that changes from call to call.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
     return Runtime(
         device=device,
         precision=precision,
@@ -199,7 +196,7 @@ def _bears_fp16(network: nn.Module, device: torch.device) -> bool:
     """Whether the network, tried on the device, agrees in fp16 with itself in fp32."""
     if not isinstance(network, Probed):
         return False
-    with torch.inference_mode():
+    with torch.inference_mode(), exact_convolutions(device):
         expected = network.probe(device)
         with torch.autocast(device.type, dtype=torch.float16):
             found = network.probe(device)

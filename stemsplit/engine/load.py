@@ -10,7 +10,6 @@ from stemsplit.device.runtime import Runtime
 from stemsplit.engine.blend import Blend, Part, coarsest
 from stemsplit.engine.chain import Chain, Step
 from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
-from stemsplit.engine.memory import keep_freed_memory
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
@@ -40,15 +39,13 @@ def load_blend(
 ) -> Blend:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
 
-    `parents`: outputs or stems that something else will be made of. The process's allocator is told
-    what to do with memory that is freed (`engine.memory`).
+    `parents`: outputs or stems that something else will be made of.
 
     Raises:
         ModelError: a file could not be had, is damaged, or is not a network of a known family.
         UnknownStemError: `options` name a stem that the model does not have.
         UsageError: the models do not go together.
     """
-    keep_freed_memory()
     loaders = [_Loader(model, on_stage) for model in source.models]
     shares = source.shares([loader.stems for loader in loaders])
     stems = tuple(shares)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stemsplit.cli.stop import Stopped, stoppable
+from stemsplit.cli.process import Stopped, stoppable
 from tests.audio.songs import tone, write_long, write_sndfile
 from tests.cli.test_errors import nothing_left, run_process
 

@@ -19,6 +19,7 @@ from stemsplit.device.batches import (
     next_power_of_two,
 )
 from stemsplit.device.call import Call
+from stemsplit.device.convolutions import exact_convolutions
 from stemsplit.device.queue import DeviceQueue
 from stemsplit.device.runtime import choose_runtime, choose_runtimes
 from stemsplit.device.transfers import CudaTransfers
@@ -204,8 +205,6 @@ def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices that can be named, and no more."""
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     monkeypatch.setattr("stemsplit.device.queue.choose_transfers", lambda _: None)
-    for name in ("allow_tf32", "deterministic"):
-        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
 
 
 @pytest.mark.usefixtures("four_gpus")
@@ -213,8 +212,37 @@ def test_several_devices() -> None:
     runtimes = choose_runtimes(devices="cuda:0, cuda:3", precision="fp32")
     assert [str(runtime.device) for runtime in runtimes] == ["cuda:0", "cuda:3"]
     assert runtimes[0].queue is not runtimes[1].queue
-    assert not torch.backends.cudnn.allow_tf32
-    assert torch.backends.cudnn.deterministic
+
+
+def cudnn_flags() -> tuple[bool, bool]:
+    return torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+
+
+def test_fp32_is_fp32_while_a_network_is_called_and_then_what_the_host_wants(
+    gpu_queue: DeviceQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("allow_tf32", "deterministic"):
+        monkeypatch.setattr(torch.backends.cudnn, name, name == "allow_tf32")
+    seen: list[tuple[bool, bool]] = []
+
+    class Looks(GainModel):
+        def __call__(self, mixture: Tensor) -> Tensor:
+            seen.append(cudnn_flags())
+            return super().__call__(mixture)
+
+    call = Call(network=Looks(), rows=(0,), batch_size=1)
+    gpu_queue.submit(call, [torch.ones(2, 3)], turn=0)[0].result(60)
+    assert seen == [(False, True)]
+    assert cudnn_flags() == (True, False)
+    with exact_convolutions(torch.device("cpu")):
+        assert cudnn_flags() == (True, False)
+    one, two = torch.device("cuda:0"), torch.device("cuda:1")
+    with exact_convolutions(one):  # what two threads do, in the order that matters
+        second = exact_convolutions(two)
+        second.__enter__()
+    assert cudnn_flags() == (False, True)
+    second.__exit__(None, None, None)
+    assert cudnn_flags() == (True, False)
 
 
 @pytest.mark.usefixtures("four_gpus")
