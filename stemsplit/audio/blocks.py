@@ -18,6 +18,15 @@ def skip(blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
             yield kept
 
 
+def take(blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
+    """The first `num_samples` of the audio; no more blocks than that takes."""
+    for block in blocks:
+        yield block[:, :num_samples]
+        num_samples -= block.shape[-1]
+        if num_samples <= 0:
+            return
+
+
 def fan_out(blocks: Iterable[Tensor], num_branches: int) -> list[Iterator[Tensor]]:
     """The same stream several times over; a block is kept until every branch has had it.
 

@@ -40,6 +40,18 @@ class Damage:
         """Notes that from sample `start` on `num_samples` are silent, because they are lost."""
         self.losses.append(Loss(start, num_samples))
 
+    def cut(self, start: int, num_samples: int) -> None:
+        """Keeps what concerns a part of the file, and counts from its first sample."""
+        self.num_samples = num_samples
+        stop = start + num_samples
+        losses, self.losses = self.losses, []
+        for loss in losses:
+            end = loss.start + max(1, loss.num_samples)  # of some it is not known how much they are
+            if loss.start < stop and end > start:
+                first = max(loss.start, start)
+                num_lost = min(loss.start + loss.num_samples, stop) - first
+                self.losses.append(Loss(first - start, max(0, num_lost)))
+
     def warnings(self, name: str, sample_rate: int) -> list[str]:
         """All of that in sentences about a file of that name."""
         found = []

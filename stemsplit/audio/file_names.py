@@ -15,6 +15,16 @@ _WINDOWS_DEVICE = re.compile(
 )
 
 
+_AUDIO_NAME = re.compile(
+    r"\.(aac|aiff?|ape|flac|m4a|mp[23]|og[ag]|opus|tta|wave?|wma|wv)$", re.IGNORECASE
+)
+
+
+def has_audio_name(name: str) -> bool:
+    """Whether the extension says that the file is audio."""
+    return _AUDIO_NAME.search(name) is not None
+
+
 def component(value: str, *, on_windows: bool = os.name == "nt") -> str:
     """`value` as the name of one file or folder.
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from stemsplit.audio.blocks import regroup
+from stemsplit.audio.blocks import regroup, skip, take
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats
 from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
+from stemsplit.audio.part import Part
 from stemsplit.audio.readable import check_regular, reading_errors, unchanged
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
@@ -38,6 +39,7 @@ __all__ = [
     "TrackStats",
     "hash_file",
     "look",
+    "no_such_part",
     "probe",
     "read_blocks",
 ]
@@ -91,6 +93,7 @@ def read_blocks(
     stream: int = 0,
     damage: Damage | None = None,
     state: FileState | None = None,
+    part: Part | None = None,
 ) -> Iterator[Tensor]:
     """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
 
@@ -98,14 +101,14 @@ def read_blocks(
 
     float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
     too. Every pass gives the same samples. What a damaged file still holds is given, and `damage`
-    is filled with what it does not. The file is closed with the generator. It must stay as it is
-    meanwhile, and be in `state`, if that is given.
+    is filled with what it does not. Of a `part`, nothing else counts. The file is closed with the
+    generator. It must stay as it is meanwhile, and be in `state`, if that is given.
 
     Raises:
         AudioReadError: on the first block, what `probe` raises, or that there is no such stream;
             later, NaN or infinite samples, or a change of rate or channels in mid-stream; at the
-            end, that there was no sound, though the file is not an empty one; at any time, that
-            somebody else writes to the file, cuts or replaces it.
+            end, that there was no sound, though the file is not an empty one, or no such part; at
+            any time, that somebody else writes to the file, cuts or replaces it.
     """
     path = Path(path)
     damage = Damage() if damage is None else damage
@@ -116,15 +119,25 @@ def read_blocks(
         _open(path, stream, damage) as decoded,
     ):
         info = decoded.info
-        for block in regroup(decoded.blocks, block_samples=block_samples):
+        start, stop = (0, None) if part is None else part.samples(info.sample_rate)
+        blocks = skip(decoded.blocks, start)
+        if stop is not None:
+            blocks = take(blocks, stop - start)
+        position = start
+        for block in regroup(blocks, block_samples=block_samples):
             check()
-            _check_finite(block, damage.num_samples, info)
-            damage.num_samples += block.shape[-1]
+            _check_finite(block, position, info)
+            position += block.shape[-1]
+            damage.num_samples = position - start
             yield block
         check()
-        damage.missing_samples = info.missing_samples(damage.num_samples)
-        damage.ends_unmarked |= info.ends_early
-        if not damage.num_samples:
+        damage.missing_samples = info.missing_samples(position) if stop is None else stop - position
+        if stop is None or position < stop:
+            damage.ends_unmarked |= info.ends_early
+        if part is not None:
+            damage.cut(start, position - start)
+            _check_part(info, start, position)
+        elif not damage.num_samples:
             _check_empty(info, damage)
 
 
@@ -187,6 +200,20 @@ def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:
         f"{display_path(info.path)} has samples that are not finite numbers: at least "
         f"{int(bad.sum())}, the first at {first / info.sample_rate:.3f} seconds.",
         hint="Export it again, or repair it in an audio editor.",
+    )
+
+
+def _check_part(info: AudioInfo, start: int, stop: int) -> None:
+    if stop == start:
+        raise no_such_part(info, start)
+
+
+def no_such_part(info: AudioInfo, start: int) -> AudioReadError:
+    """That a part of the file begins where there is no file any more."""
+    return AudioReadError(
+        f"{display_path(info.path)} ends before {start / info.sample_rate:.2f} s, where this part "
+        "of it should begin.",
+        hint="Check that it is the file that the cue sheet was made for.",
     )
 
 

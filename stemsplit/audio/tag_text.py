@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 # Hiragana and katakana. Those of half width are left out: in Latin-1 their bytes are letters.
@@ -20,14 +21,14 @@ def decode_text(content: bytes) -> str:
     """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace").rstrip("\0")
-    content = content.rstrip(b"\0")
+    content = content.removeprefix(codecs.BOM_UTF8).rstrip(b"\0")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         before = content[: error.start]
         # Cut off within a letter, as fields of a fixed length are.
         if error.reason == "unexpected end of data" and not before.isascii():
-            return before.decode("utf-8-sig")
+            return before.decode()
     try:
         japanese = content.decode("cp932")
     except UnicodeDecodeError:

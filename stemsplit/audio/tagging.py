@@ -7,16 +7,19 @@ from pathlib import Path
 from stemsplit.audio.encode import Encoding
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.stem_layout import STEM_FILE
-from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tag_writer import write_tags
+from stemsplit.audio.tags import Tags
 
 
 class Tagger:
-    """Writes the tags of a song into its outputs. `warnings` tell what did not work."""
+    """Writes the tags of a song into its outputs. `warnings` tell what did not work.
 
-    def __init__(self, song: Path, encoding: Encoding) -> None:
-        self._tags = read_tags(song)
-        self._track = song.stem
+    `track`: its name, which is the title if it has none.
+    """
+
+    def __init__(self, tags: Tags, track: str, encoding: Encoding) -> None:
+        self._tags = tags
+        self._track = track
         self._container = encoding.container
         self._too_large: list[str] = []
 

@@ -130,6 +130,11 @@ _MANY_LINES = ("comment", "lyrics")
 NUMBERED: Mapping[str, str] = {"tracknumber": "tracktotal", "discnumber": "disctotal"}
 """Fields that are a number of a total, which some formats keep in one field: "3/12"."""
 
+_OF_ALBUM = {
+    *("artist", "albumartist", "album", "date", "genre", "discnumber", "disctotal"),
+    *("copyright", "publisher"),
+}
+
 # C0 without tab and line feed, DEL, C1: they end strings early, or drive terminals.
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 _LINE_BREAKS = re.compile(r"\s*[\r\n]+\s*")
@@ -170,6 +175,16 @@ class Tags:
         if stem is not None:
             title = (f"{title[0]} ({stem})",)
         return replace(self, text={**self.text, "title": title})
+
+    def of_track(self, text: Mapping[str, Iterable[str]], *, is_whole: bool) -> Tags:
+        """The tags of a track of which a cue sheet says `text`; these are its file's.
+
+        `is_whole`: the file holds nothing else. Else its title and the like are the album's.
+        """
+        own = make_tags(text, ())
+        kept = {name: texts for name, texts in self.text.items() if is_whole or name in _OF_ALBUM}
+        warnings = (*self.warnings, *own.warnings)
+        return replace(self, text={**kept, **own.text}, warnings=warnings)
 
     def number(self, name: str) -> tuple[int, int]:
         """A field's number and total (track 3 of 12); 0 for what is not known."""

@@ -54,7 +54,8 @@ class _Names:
         self.of_several_songs: dict[tuple[Path, ...], Path] = {}
         """Songs that would write the same files, and the first of these."""
         identify = Identifier()
-        inputs = {identify(path) for job in jobs for path in _both_names(job.song.path)}
+        files = {file for job in jobs for file in (job.song.path, job.song.given)}
+        inputs = {identify(path) for file in files for path in _both_names(file)}
         writers: dict[str, list[tuple[Job, Path]]] = {}
         for job in jobs:
             for path in (*plan_outputs(job, session).values(), plan_record(job, session)):
@@ -72,7 +73,7 @@ class _Names:
 
     def _add(self, uses: Sequence[tuple[Job, Path]]) -> None:
         """Notes that these files are one, or one of them would be a folder of the others."""
-        songs = tuple(dict.fromkeys(job.song.path for job, _ in uses))
+        songs = tuple(dict.fromkeys(job.song.input for job, _ in uses))
         if len(songs) > 1:
             self.of_several_songs.setdefault(songs, uses[0][1])
         else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stemsplit.audio.file_names import display_path
+from stemsplit.audio.file_names import display_path, has_audio_name
 from stemsplit.audio.source import look
+from stemsplit.batch import cue_sheet
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
@@ -18,11 +18,6 @@ from stemsplit.batch.song import Song
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import counted
-
-# A file of such a name that cannot be read is a damaged song, and its owner wants to know.
-_AUDIO_NAME = re.compile(
-    r"\.(aac|aiff?|ape|flac|m4a|mp[23]|og[ag]|opus|wave?|wma|wv)$", re.IGNORECASE
-)
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +27,8 @@ class Discovery:
     """The songs, in order and without repetition, and what was passed over in the folders.
 
     `num_skipped` files are not audio, `num_ours` are outputs of earlier runs, the folders in
-    `unreadable` may not be listed, and the links in `dangling` lead to nothing.
+    `unreadable` may not be listed, the links in `dangling` lead to nothing, and the `sheets` cut
+    files into tracks.
     """
 
     songs: tuple[Song, ...]
@@ -40,6 +36,12 @@ class Discovery:
     num_ours: int = 0
     unreadable: tuple[Path, ...] = ()
     dangling: tuple[Path, ...] = ()
+    sheets: tuple[Path, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about the lists that were named."""
+        return [note for song in self.songs if song.track for note in song.track.notes]
 
 
 def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> Discovery:
@@ -51,12 +53,13 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
     file that the `journal` suspects is tried first.
     """
     songs: dict[str, Song] = {}
+    seen: dict[Path, Song] = {}
     walks = []
     for given in inputs:
         if not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises for names too long
             for song in named_songs(given):
                 if song.place not in songs:
-                    songs[song.place] = _seen(song)
+                    songs[song.place] = _seen(song, seen)
             continue
         walk = _Walk(given, journal)
         walks.append(walk)
@@ -68,13 +71,23 @@ def discover(inputs: Sequence[Path], journal: ReadingJournal | None = None) -> D
         num_ours=sum(walk.num_ours for walk in walks),
         unreadable=tuple(folder for walk in walks for folder in walk.unreadable),
         dangling=tuple(link for walk in walks for link in walk.dangling),
+        sheets=tuple(sheet for walk in walks for sheet in walk.sheets),
     )
 
 
-def _seen(song: Song) -> Song:
-    """The song with what its header claims, or what is wrong with it."""
+def _seen(song: Song, seen: dict[Path, Song]) -> Song:
+    """The song with what its header claims, or what is wrong with it.
+
+    `seen`: files so far, of which one may hold many songs.
+    """
     if song.problem is not None:
         return song
+    if song.path not in seen:
+        seen[song.path] = _looked_at(Song(song.path))
+    return replace(song, look=seen[song.path].look, problem=seen[song.path].problem)
+
+
+def _looked_at(song: Song) -> Song:
     try:
         return replace(song, look=look(song.path))
     except SuspectError:
@@ -94,6 +107,7 @@ class _Walk:
         self.num_ours = 0
         self.unreadable: list[Path] = []
         self.dangling: list[Path] = []
+        self.sheets: list[Path] = []
         ours: set[Path] = set()
         for name, subfolders, files in os.walk(root, onerror=self._note_error):
             folder = Path(name)
@@ -129,6 +143,8 @@ class _Walk:
             self.dangling.append(path)
         elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - as above
             return
+        elif path.suffix.lower() == cue_sheet.SUFFIX and cue_sheet.cuts_a_file(path):
+            self.sheets.append(path)
         elif (song := self._song(path, subfolder)) is not None:
             self.songs.append(song)
         else:
@@ -136,15 +152,16 @@ class _Walk:
             self.num_skipped += 1
 
     def _song(self, path: Path, subfolder: str) -> Song | None:
-        has_audio_name = _AUDIO_NAME.search(path.name) is not None
+        # A damaged song: its owner wants to know.
+        is_named_audio = has_audio_name(path.name)
         try:
             return Song(path, subfolder, look=look(path))
         except SuspectError:
             assert self._journal is not None  # or there were no suspects
-            if not has_audio_name and not self._is_readable(path, self._journal):
+            if not is_named_audio and not self._is_readable(path, self._journal):
                 return None
         except AudioReadError as error:
-            return Song(path, subfolder, _without_frames(error)) if has_audio_name else None
+            return Song(path, subfolder, _without_frames(error)) if is_named_audio else None
         return Song(path, subfolder)
 
     def _is_readable(self, path: Path, journal: ReadingJournal) -> bool:

@@ -48,6 +48,7 @@ _BY_VERSION = re.compile(r"stemsplit [\w.]+")
 
 _WORDS = {
     "input_sha256": "song",
+    "track": "place or text in the cue sheet",
     "subtype": "bit depth",
     "container": "format",
     "start_seconds": "start",
@@ -57,8 +58,13 @@ _WORDS = {
 _NOTHING = {"stems": "all", "two_stems": "none", "then": "none"}
 
 
-def fingerprint(*, input_sha256: str, chain: Chain, encoding: Values) -> dict[str, Any]:
-    """Everything that decides how the outputs sound: equal fingerprints, equal outputs."""
+def fingerprint(
+    *, input_sha256: str, chain: Chain, encoding: Values, track: Values | None = None
+) -> dict[str, Any]:
+    """Everything that decides how the outputs sound: equal fingerprints, equal outputs.
+
+    `track`: which part of the file the song is, if it is not all of it.
+    """
     wanted: dict[str, Any] = {
         "input_sha256": input_sha256,
         "model": _identity(chain.model),
@@ -66,6 +72,8 @@ def fingerprint(*, input_sha256: str, chain: Chain, encoding: Values) -> dict[st
         "precision": chain.precision,
         "encoding": dict(encoding),
     }
+    if track is not None:
+        wanted["track"] = dict(track)
     if chain.steps:
         wanted["then"] = [
             {"parent": step.parent, "children": step.children, **_identity(step.model)}
@@ -125,6 +133,8 @@ def set_of(fingerprint: Values) -> str:
         "song": fingerprint.get("input_sha256"),
         "model": model.get("name") if isinstance(model, dict) else None,
     }
+    if "track" in fingerprint:
+        said["track"] = fingerprint["track"]
     for part in _OPTIONS:
         values = fingerprint.get(part)
         values = values if isinstance(values, dict) else {}

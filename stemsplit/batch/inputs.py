@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemsplit.audio.addresses import local_file
-from stemsplit.batch import playlist
+from stemsplit.batch import cue_sheet, playlist
 from stemsplit.batch.song import Song
 
 
@@ -20,5 +20,7 @@ def named_songs(given: Path) -> Iterator[Song]:
         yield from playlist.playlist_songs(given)
     elif suffix in playlist.OTHER_SUFFIXES:
         yield playlist.other_playlist(given)
+    elif suffix == cue_sheet.SUFFIX:
+        yield from cue_sheet.sheet_songs(given)
     else:
         yield Song.of_file(given)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +16,12 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.audio.place import track_key
 from stemsplit.audio.readable import changed
 from stemsplit.audio.sink import ClipPolicy
-from stemsplit.audio.source import Look, hash_file, look
+from stemsplit.audio.source import Look, hash_file, look, no_such_part
 from stemsplit.audio.stem_layout import STEM_FILE
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.note import Note
-from stemsplit.batch.originals import kinship, recorded_original
+from stemsplit.batch.originals import kinship, recorded_song
 from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
@@ -29,6 +32,7 @@ from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import OutputExistsError
+from stemsplit.files import FileState
 
 Action = Literal["new", "redo", "skip"]
 
@@ -54,7 +58,7 @@ class Job:
             "root": song.root if "{root}" in self.template else "",
             "id": song.id if "{id}" in self.template else "",
             "dir": song.subfolder,
-            "track": song.path.stem,
+            "track": song.name,
             "original_ext": song.path.suffix[1:],
             "stem": stem,
             "ext": self.encoding.extension,
@@ -101,7 +105,7 @@ class Session:
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:
     """The files that a job will write, by the output's name; a stem file has the track's name."""
     if session.options.stem_file:
-        fields = job.fields(session.model.name, job.song.path.stem)
+        fields = job.fields(session.model.name, job.song.name)
         return {STEM_FILE: output_path(job.output_dir, job.template, fields)}
     return {
         name: output_path(job.output_dir, job.template, job.fields(session.model.name, name))
@@ -141,13 +145,14 @@ class TrackPlan:
             seen = look(path)
         return cls(
             job=job,
-            mixture=Mixture.from_file(path, seen),
+            mixture=_mixture(job.song, seen),
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
             look=seen,
             wanted=fingerprint(
-                input_sha256=hash_file(path),
+                input_sha256=_digest(job.song, seen),
+                track=_track(job),
                 chain=session.chain,
                 encoding={
                     **dataclasses.asdict(job.encoding),
@@ -178,10 +183,11 @@ class TrackPlan:
             return "redo"
         if not self.changes(record) and not self.missing(record):
             return "skip"
-        if not kinship(record, self.job.song.path, lambda _: str(self.wanted["input_sha256"])):
+        if not kinship(record, self.job.song, lambda _: str(self.wanted["input_sha256"])):
+            other = recorded_song(record)
             raise OutputExistsError(
-                f"The stems of {display_path(recorded_original(record) or 'another song')} are "
-                f"where those of {display_path(self.job.song.path)} should go.",
+                f"The stems of {'another song' if other is None else display_path(other.input)} "
+                f"are where those of {display_path(self.job.song.input)} should go.",
                 hint="Use `overwrite` to replace them, or a `template` that tells the songs apart, "
                 "by {original_ext} or {root}.",
             )
@@ -218,3 +224,35 @@ class TrackPlan:
         """
         if not self.look.is_current():
             raise changed(self.job.song.path)
+
+
+def _mixture(song: Song, seen: Look) -> Mixture:
+    if song.track is None:
+        return Mixture.from_file(song.path, seen)
+    part = song.track.part
+    if part.of(seen.info).num_samples == 0:
+        raise no_such_part(seen.info, part.samples(seen.info.sample_rate)[0])
+    return Mixture.from_file(song.path, seen, part=part, name=song.track.name)
+
+
+def _digest(song: Song, seen: Look) -> str:
+    # All tracks of a sheet have one file, which may be large.
+    return hash_file(song.path) if song.track is None else _digest_of(song.path, seen.state)
+
+
+@functools.lru_cache(maxsize=16)
+def _digest_of(path: Path, state: FileState) -> str:
+    del state  # another state of the file is another file
+    return hash_file(path)
+
+
+def _track(job: Job) -> dict[str, Any] | None:
+    """What a track of a cue sheet is, for a fingerprint."""
+    track = job.song.track
+    if track is None:
+        return None
+    described: dict[str, Any] = {"start_frame": track.part.start, "stop_frame": track.part.stop}
+    if job.tags:
+        tags = json.dumps(track.tags, sort_keys=True).encode()
+        described["tags"] = hashlib.sha256(tags).hexdigest()[:8]
+    return described

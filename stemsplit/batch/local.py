@@ -305,10 +305,10 @@ def _attempt(
     except TrackBusyError:
         return None
     except StemsplitError as error:
-        _log.debug("%s failed", job.song.path, exc_info=True)
-        return JobResult(input=job.song.path, status="failed", error=str(error))
+        _log.debug("%s failed", job.song.input, exc_info=True)
+        return JobResult(input=job.song.input, status="failed", error=str(error))
     except Exception as error:  # a defect of ours must not take the rest of the night with it
-        _log.debug("%s failed unexpectedly", job.song.path, exc_info=True)
+        _log.debug("%s failed unexpectedly", job.song.input, exc_info=True)
         said = one_line(quoting.reason(error))
         message = f"unexpected {type(error).__name__}: {said} (`debug` shows where)"
-        return JobResult(input=job.song.path, status="failed", error=message)
+        return JobResult(input=job.song.input, status="failed", error=message)

@@ -12,14 +12,12 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import Identifier
 from stemsplit.batch.job import Job, Session, plan_record
-from stemsplit.batch.originals import Kinship, kinship, recorded_original
+from stemsplit.batch.originals import Kinship, kinship, recorded_song
 from stemsplit.batch.record import read_record
-from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE, finer_templates
 
 
@@ -112,11 +110,10 @@ class _Namer:
                 continue
             place = self._identify(file)
             self._occupied.add(place)
-            found = kinship(record, job.song.path, self._digest)
+            found = kinship(record, job.song, self._digest)
             if found:
                 yield _Claim(number, named, place, found)
-            elif original := recorded_original(record):
-                owner = Song(Path(original), job.song.subfolder)
+            elif owner := recorded_song(record, job.song.subfolder):
                 self._owners[place] = replace(job, song=owner)
             if found is Kinship.PATH:
                 return

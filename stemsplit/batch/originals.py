@@ -9,6 +9,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from stemsplit.audio.part import Part
+from stemsplit.batch.song import Song, Track
 from stemsplit.errors import AudioReadError
 
 
@@ -27,28 +29,77 @@ class Kinship(IntEnum):
     """Its original is there where the song is."""
 
 
-def kinship(record: Mapping[str, Any], song: Path, digest: Callable[[Path], str]) -> Kinship:
-    """How the record is related to a song. `digest` is asked only where the path does not tell."""
-    recorded = recorded_original(record)
-    if recorded is not None:
-        if Path(recorded) == song.absolute():
+def kinship(record: Mapping[str, Any], song: Song, digest: Callable[[Path], str]) -> Kinship:
+    """How the record is related to a song. `digest` is asked only where the path does not tell.
+
+    Tracks of cue sheets are those of the same sheet with the same number, or the same part of the
+    same sound.
+    """
+    recorded = recorded_song(record)
+    is_same_track = recorded is None or _number(recorded) == _number(song)
+    if recorded is not None and is_same_track:
+        if recorded.given == song.given.absolute():
             return Kinship.PATH
         with suppress(OSError):
-            if os.path.samefile(recorded, song):  # noqa: PTH121 - Path raises the same
+            if recorded.given.samefile(song.given):
                 return Kinship.FILE
-    with suppress(AudioReadError):
-        if _text(record, "fingerprint", "input_sha256") == digest(song):
-            return Kinship.CONTENT
+    if (None if recorded is None else recorded.part) == song.part:
+        with suppress(AudioReadError):
+            if _text(record, "fingerprint", "input_sha256") == digest(song.path):
+                return Kinship.CONTENT
     if recorded is None:
-        return Kinship.MOVED
-    is_gone = not os.path.lexists(recorded)
-    return Kinship.MOVED if is_gone and Path(recorded).name == song.name else Kinship.NONE
+        return Kinship.MOVED if song.track is None else Kinship.NONE
+    is_gone = not os.path.lexists(recorded.given)
+    is_moved = is_gone and is_same_track and recorded.given.name == song.given.name
+    return Kinship.MOVED if is_moved else Kinship.NONE
 
 
-def recorded_original(record: Mapping[str, Any]) -> str | None:
-    """The path of the song that was separated, as far as the record has one."""
-    path = _text(record, "input", "path")
-    return path if path and "\0" not in path else None
+def recorded_song(record: Mapping[str, Any], subfolder: str = "") -> Song | None:
+    """The song that was separated, as far as the record has one."""
+    values = record.get("input")
+    path = _path(values, "path")
+    if path is None:
+        return None
+    track = values.get("track") if isinstance(values, dict) else None
+    return Song(path, subfolder, track=_track(track))
+
+
+def describe_input(song: Song, sample_rate: int) -> dict[str, Any]:
+    """Which song it was, for a record."""
+    described: dict[str, Any] = {"path": str(song.path.absolute())}
+    if song.track is not None:
+        start, stop = song.track.part.samples(sample_rate)
+        described["track"] = {
+            "sheet": str(song.track.sheet.absolute()),
+            "number": song.track.number,
+            "name": song.track.name,
+            "start_frame": song.track.part.start,
+            "stop_frame": song.track.part.stop,
+            "start_sample": start,
+            "stop_sample": stop,
+        }
+    return described
+
+
+def _track(values: object) -> Track | None:
+    sheet = _path(values, "sheet")
+    if sheet is None or not isinstance(values, dict):
+        return None
+    number, name = values.get("number"), values.get("name")
+    start, stop = values.get("start_frame"), values.get("stop_frame")
+    if not isinstance(number, int) or not isinstance(name, str) or not isinstance(start, int):
+        return None
+    part = Part(start=start, stop=stop if isinstance(stop, int) else None)
+    return Track(sheet=sheet, number=number, name=name, part=part)
+
+
+def _number(song: Song) -> int | None:
+    return None if song.track is None else song.track.number
+
+
+def _path(values: object, key: str) -> Path | None:
+    text = values.get(key) if isinstance(values, dict) else None
+    return Path(text) if isinstance(text, str) and text and "\0" not in text else None
 
 
 def _text(record: Mapping[str, Any], part: str, key: str) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from stemsplit.audio.addresses import as_address, local_file
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.readable import elsewhere
+from stemsplit.batch import cue_sheet
 from stemsplit.batch.list_text import find_named, read_lines
 from stemsplit.batch.song import Song
 from stemsplit.errors import AudioReadError
@@ -22,7 +23,7 @@ SUFFIXES = (".m3u", ".m3u8")
 OTHER_SUFFIXES = (".asx", ".b4s", ".jspf", ".pls", ".wax", ".wpl", ".wvx", ".xspf", ".zpl")
 """Of playlists that are not read."""
 
-_LISTS = (*SUFFIXES, *OTHER_SUFFIXES, ".cue")
+_LISTS = (*SUFFIXES, *OTHER_SUFFIXES, cue_sheet.SUFFIX)
 _MAX_BYTES = 8 << 20
 _MAX_ENTRIES = 20_000
 _MAX_ADDRESS = 2000

@@ -31,7 +31,7 @@ def preview_jobs(jobs: Sequence[Job], session: Session) -> Iterator[Preview]:
             yield _preview(TrackPlan.of(job, session), session)
         except StemsplitError as error:
             yield Preview(
-                input=job.song.path, folder=job.output_dir, action="fail", error=str(error)
+                input=job.song.input, folder=job.output_dir, action="fail", error=str(error)
             )
 
 
@@ -48,7 +48,7 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
     if num_samples is not None:
         num_samples = len(choose_range(mixture, num_samples, session.options))
     return Preview(
-        input=plan.job.song.path,
+        input=plan.job.song.input,
         folder=plan.folder,
         action=action,
         duration_seconds=None if num_samples is None else num_samples / mixture.sample_rate,

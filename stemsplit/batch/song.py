@@ -5,15 +5,35 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemsplit.audio.file_names import component
+from stemsplit.audio.part import Part
 from stemsplit.audio.readable import check_readable
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
+    from stemsplit.audio.info import AudioInfo
     from stemsplit.audio.source import Look
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Track:
+    """The track `number` of a cue `sheet`, as a `part` of an audio file.
+
+    `name`: as its outputs are called. `tags`: what the sheet says of it, with the keys of
+    `stemsplit.audio.tags`. `notes`: what is odd about the sheet; its first track has them.
+    """
+
+    sheet: Path
+    number: int
+    name: str
+    part: Part
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +43,14 @@ class Song:
     `look`: what its header claims, if that could be read when it was found; it is not looked at
     again unless it changes. `problem`: why it is clear already that nothing can be read there. Also
     a folder that was given and holds no songs is a song with a problem, so that it fails like one,
-    and stops no other.
+    and stops no other. `track`: the song is only this part of the file.
     """
 
     path: Path
     subfolder: str = ""
     problem: AudioReadError | None = field(default=None, compare=False)
     look: Look | None = field(default=None, compare=False, repr=False)
+    track: Track | None = None
 
     @classmethod
     def of_file(cls, path: Path) -> Song:
@@ -45,11 +66,41 @@ class Song:
         return replace(self, problem=AudioReadError(message, hint=hint))
 
     @property
+    def given(self) -> Path:
+        """The file that was named or found: the sheet of a track."""
+        return self.path if self.track is None else self.track.sheet
+
+    @property
+    def input(self) -> Path:
+        """By what it is known to people, one for each song: of a track, sheet.cue/01 Title."""
+        return self.path if self.track is None else self.track.sheet / component(self.track.name)
+
+    @property
+    def name(self) -> str:
+        """Its own name, as in those of its outputs."""
+        return self.path.stem if self.track is None else self.track.name
+
+    @property
+    def part(self) -> Part | None:
+        """What of the file it is; None: all of it."""
+        return None if self.track is None else self.track.part
+
+    @property
+    def info(self) -> AudioInfo | None:
+        """What the header claims of the song, if that could be read."""
+        if self.look is None:
+            return None
+        return self.look.info if self.part is None else self.part.of(self.look.info)
+
+    @property
     def root(self) -> str:
         """The name of the folder that was given, or that the song itself lies in if that was.
 
-        Without the dots that would hide it, and whatever goes there.
+        A sheet that was given counts as a folder. Without the dots that would hide it, and whatever
+        goes there.
         """
+        if self.track is not None:
+            return self.track.sheet.stem.lstrip(".")
         folder = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 - resolves ".."
         for _ in filter(None, self.subfolder.split("/")):
             folder = folder.parent
@@ -57,10 +108,14 @@ class Song:
 
     @property
     def place(self) -> str:
-        """The song's path, without the links that lead to its folder: one for each song."""
+        """The song's path, without the links that lead to its folder: one for each song.
+
+        A track's ends in its number.
+        """
         # The folder is text already, and an absolute one outlives a change of directory.
-        folder = _without_links(os.path.abspath(self.path.parent))  # noqa: PTH100
-        return os.path.join(folder, self.path.name)  # noqa: PTH118
+        folder = _without_links(os.path.abspath(self.given.parent))  # noqa: PTH100
+        place = os.path.join(folder, self.given.name)  # noqa: PTH118
+        return place if self.track is None else f"{place}/{self.track.number}"
 
     @property
     def id(self) -> str:

@@ -17,9 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stemsplit.audio.part import Part
 from stemsplit.audio.place import check_target, new_part, remove_parts
 from stemsplit.audio.sink import StemWriter
 from stemsplit.audio.stem_mp4 import StemFileWriter
+from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.batch.beside import Beside
@@ -27,6 +29,7 @@ from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
+from stemsplit.batch.originals import describe_input
 from stemsplit.batch.outputs import describe
 from stemsplit.batch.record import describe_model, read_record, write_record
 from stemsplit.batch.redo import Redo
@@ -85,7 +88,7 @@ def _skipped(plan: TrackPlan, record: Mapping[str, Any] | None) -> JobResult:
     """The result for a track that an earlier run finished, with what that run found suspicious."""
     checks = (record or {}).get("checks")
     return JobResult(
-        input=plan.job.song.path,
+        input=plan.job.song.input,
         status="skipped",
         outputs=plan.outputs,
         checks=checks if isinstance(checks, dict) else None,
@@ -112,7 +115,7 @@ def _separate(
         on_stage=on_stage,
     )
     track = separation.song
-    tagger = Tagger(plan.job.song.path, plan.job.encoding) if plan.job.tags else None
+    tagger = _tagger(plan) if plan.job.tags else None
     with _new_writer(plan, track, previous) as writer:
         _write(separation, writer)
         on_stage(Stage(kind="writing", name=track.mixture.name))
@@ -120,7 +123,7 @@ def _separate(
         plan.check_input()
         checks = separation.checks
         result = JobResult(
-            input=plan.job.song.path,
+            input=plan.job.song.input,
             status="done",
             outputs=plan.outputs,
             duration_seconds=track.num_samples / track.sample_rate,
@@ -138,7 +141,7 @@ def _separate(
         )
         outputs = _describe(writer.parts, plan)
         record = {
-            **_record(result, track, session),
+            **_record(plan, result, track, session),
             "fingerprint": plan.wanted,
             "outputs": outputs,
             "earlier": earlier_outputs(previous, plan.folder, outputs, set_of(plan.wanted)),
@@ -209,7 +212,17 @@ def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]
     ]
 
 
-def _record(result: JobResult, track: TrackSeparation, session: Session) -> dict[str, Any]:
+def _tagger(plan: TrackPlan) -> Tagger:
+    song = plan.job.song
+    tags = read_tags(song.path)
+    if song.track is not None:
+        tags = tags.of_track(song.track.tags, is_whole=song.track.part == Part(start=0))
+    return Tagger(tags, song.name, plan.job.encoding)
+
+
+def _record(
+    plan: TrackPlan, result: JobResult, track: TrackSeparation, session: Session
+) -> dict[str, Any]:
     chain = session.chain
     then = [
         {"parent": step.parent, "children": step.children, "model": describe_model(step.model)}
@@ -221,7 +234,7 @@ def _record(result: JobResult, track: TrackSeparation, session: Session) -> dict
         "device": str(session.runtime.device),
         "precision": chain.precision,
         "input": {
-            "path": str(result.input.absolute()),
+            **describe_input(plan.job.song, track.mixture.sample_rate),
             "sample_rate": track.mixture.sample_rate,
             "num_channels": track.mixture.num_channels,
             "num_samples": track.source_samples,

@@ -28,7 +28,8 @@ class JsonReporter(Reporter):
 
     Every line has `schema` (1), `event` and `time` (seconds since 1970). New fields and events may
     be added to schema 1; nothing is taken away or changes its meaning. Paths are absolute, lengths
-    of time are in seconds, levels in dB. The events, and their other fields:
+    of time are in seconds, levels in dB. `input` of a track of a cue sheet is the sheet with the
+    track's name below it, album.cue/01 Title. The events, and their other fields:
 
         note      message
         stage     stage name share input

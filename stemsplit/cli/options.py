@@ -127,7 +127,8 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT...",
-        help="Songs, folders of songs, and playlists (.m3u, .m3u8) of local files; - is stdin.",
+        help="Songs, folders of songs, playlists of local files (.m3u, .m3u8), and cue sheets, "
+        "which cut a file into tracks (.cue); - is stdin.",
         readable=False,  # one that cannot be read is one song that fails, not the end of all
         rich_help_panel=WHAT,
         show_default=False,

@@ -43,6 +43,6 @@ def _busiest_range(job: Job) -> tuple[float, float | None]:
     from stemsplit.report.busiest import busiest_range
 
     try:
-        return busiest_range(job.song.path)
+        return busiest_range(job.song.path, part=job.song.part)
     except AudioReadError:
         return 0.0, None  # the job itself will say why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -259,12 +260,22 @@ def separate(
 
 
 def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
+    from stemsplit.audio.file_names import display_path
+
     if found.num_skipped and not quiet:
         files = counted(found.num_skipped, "file in the folders is", "files in the folders are")
         reporter.note(f"{files} not audio: passed over.")
     if found.num_ours and not quiet:
         files = counted(found.num_ours, "file is an output", "files are outputs")
         reporter.note(f"{files} of earlier runs: passed over.")
+    if found.sheets and not quiet:
+        what = "cuts a file into tracks, if you name it"
+        if len(found.sheets) > 1:
+            what = "cut files into tracks, if you name them"
+        names = listed(map(display_path, found.sheets))
+        reporter.note(f"{names} {what}: `stemsplit {shlex.quote(str(found.sheets[0]))}`.")
+    for note in found.notes:
+        reporter.note(note)
     for folder in found.unreadable:
         reporter.note(f"{folder} may not be read by this user: passed over.")
     for link in found.dangling:
@@ -282,7 +293,7 @@ def _report_problems(
     songs: Sequence[Song], output: Path, reporter: Reporter, *, dry_run: bool
 ) -> NoReturn:
     """Ends a run in which there is nothing to separate."""
-    errors = {song.path: str(song.problem) for song in songs}
+    errors = {song.input: str(song.problem) for song in songs}
     if dry_run:
         previews = [
             Preview(input=path, folder=output, action="fail", error=error)
@@ -343,15 +354,15 @@ def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
     from stemsplit.batch.local import Listeners, run_jobs
 
     listeners = Listeners(
-        on_start=lambda job: reporter.start(job.song.path),
-        on_stage=lambda job, stage: reporter.song_stage(job.song.path, stage),
-        on_progress=lambda job, progress: reporter.progress(job.song.path, progress.share),
-        on_busy=lambda job: reporter.busy(job.song.path),
+        on_start=lambda job: reporter.start(job.song.input),
+        on_stage=lambda job, stage: reporter.song_stage(job.song.input, stage),
+        on_progress=lambda job, progress: reporter.progress(job.song.input, progress.share),
+        on_busy=lambda job: reporter.busy(job.song.input),
     )
     results: list[JobResult] = []
     try:
         for jobs, session in rounds:
-            reporter.begin({job.song.path: _duration(job.song) for job in jobs})
+            reporter.begin({job.song.input: _duration(job.song) for job in jobs})
             with closing(run_jobs(jobs, session, listeners)) as finished:
                 for result in finished:
                     results.append(result)
@@ -397,7 +408,7 @@ def _names(text: str) -> list[str]:
 
 def _duration(song: Song) -> float | None:
     """What the header says, in seconds, if it does; 0 where there is nothing to separate."""
-    if song.look is None:
+    info = song.info
+    if info is None:
         return 0.0  # the job itself will say why
-    info = song.look.info
     return None if info.num_samples is None else info.num_samples / info.sample_rate

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.damage import Damage
+from stemsplit.audio.part import Part
 from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
 from stemsplit.device.cancel import Check
 from stemsplit.errors import AudioReadError
@@ -57,8 +58,17 @@ class Mixture:
         return replace(self, open_blocks=open_blocks)
 
     @classmethod
-    def from_file(cls, path: Path, seen: Look | None = None) -> Mixture:
+    def from_file(
+        cls,
+        path: Path,
+        seen: Look | None = None,
+        *,
+        part: Part | None = None,
+        name: str | None = None,
+    ) -> Mixture:
         """The first audio stream of a file, which must stay as it was `seen`, or else is now.
+
+        `part`: only this of it, which has a `name` of its own.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
@@ -67,11 +77,11 @@ class Mixture:
         info = seen.info
         damage = Damage()
         return cls(
-            name=path.name,
+            name=name or path.name,
             sample_rate=info.sample_rate,
             channels=info.channels,
-            open_blocks=lambda: read_blocks(path, damage=damage, state=seen.state),
-            info=info,
+            open_blocks=lambda: read_blocks(path, damage=damage, state=seen.state, part=part),
+            info=info if part is None else part.of(info),
             damage=damage,
         )
 

@@ -16,6 +16,7 @@ from stemsplit.audio.encode import Codec, Container, Encoding, Subtype
 from stemsplit.audio.file_names import component
 from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.stem_layout import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
 from stemsplit.engine.checks import Checks
@@ -123,7 +124,8 @@ class Separation(NamedArrays):
                 for block in torch.split(torch.from_numpy(array), _BLOCK_SAMPLES, dim=-1):
                     writer.write(name, block)
             source = self.source if tags else None
-            report = writer.finish(None if source is None else Tagger(source, encoding))
+            tagger = None if source is None else Tagger(read_tags(source), source.stem, encoding)
+            report = writer.finish(tagger)
             writer.publish()
         if report.gain != 1:
             _log.info("All stems were lowered by %.2f dB so that none clips", -report.gain_db)

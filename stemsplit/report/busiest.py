@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import regroup
+from stemsplit.audio.part import Part
 from stemsplit.audio.source import probe, read_blocks
 
 EXCERPT_SECONDS = 20.0
@@ -24,16 +25,19 @@ _COMPRESSION = 1000.0
 _FRAME_SECONDS = 0.046
 
 
-def busiest_range(path: Path, *, seconds: float = EXCERPT_SECONDS) -> tuple[float, float | None]:
+def busiest_range(
+    path: Path, *, part: Part | None = None, seconds: float = EXCERPT_SECONDS
+) -> tuple[float, float | None]:
     """Where the busiest `seconds` begin and end; they begin with a whole second of the song.
 
-    (0, None), which is all of it, for a song that is no longer.
+    (0, None), which is all of it, for a song that is no longer. `part`: the song is only this of
+    the file.
 
     Raises:
         AudioReadError: the song cannot be read.
     """
     sample_rate = probe(path).sample_rate
-    busyness = _busyness(read_blocks(path), sample_rate)  # [seconds of the song]
+    busyness = _busyness(read_blocks(path, part=part), sample_rate)  # [seconds of the song]
     width = math.ceil(seconds)
     if len(busyness) <= width:
         return 0.0, None

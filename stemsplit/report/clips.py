@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stemsplit.audio.blocks import skip
+from stemsplit.audio.blocks import skip, take
 from stemsplit.audio.channels import group_channels
 from stemsplit.audio.encode import Encoding, StreamFormat, open_encoder
 from stemsplit.audio.info import AudioInfo
@@ -85,7 +85,7 @@ class Clip:
         """
         blocks = read_blocks(self.info.path, stream=self.stream)
         try:
-            yield from _first(skip(blocks, self.start), self.num_samples)
+            yield from take(skip(blocks, self.start), self.num_samples)
         finally:
             blocks.close()  # type: ignore[attr-defined]  # a generator, which keeps its file open
 
@@ -117,14 +117,6 @@ def compressed_copy(clip: Clip) -> bytes:
         finally:
             encoder.close()
         return path.read_bytes()
-
-
-def _first(blocks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
-    for block in blocks:
-        yield block[:, :num_samples]
-        num_samples -= block.shape[-1]
-        if num_samples <= 0:
-            return
 
 
 def _padded(blocks: Iterable[Tensor], num_channels: int, num_samples: int) -> Iterator[Tensor]:

@@ -128,7 +128,7 @@ def _sounds(records: SongRecords) -> Iterator[Sound]:
         yield Sound(
             path=first.input_path,
             duration_seconds=first.duration_seconds,
-            start_seconds=first.start_seconds,
+            start_seconds=first.offset_seconds + first.start_seconds,
             sha256=first.input_sha256,
         )
     labelled = list(zip(records.labels, records.records, strict=True))

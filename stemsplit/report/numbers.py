@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stemsplit.hub.catalog import load_catalog
@@ -209,7 +210,7 @@ def _raw(records: SongRecords, *, private: bool) -> str:
     for label, record in zip(records.labels, records.records, strict=True):
         raw = dict(record.raw)
         if private and record.input_path is not None:
-            raw["input"] = {**dig(raw, "input"), "path": record.input_path.name}
+            raw["input"] = _without_folders(dig(raw, "input"), record.input_path)
         body = json.dumps(raw, indent=2, ensure_ascii=False)
         lines = "\n".join(escape(line) for line in body.splitlines())
         parts.append(
@@ -217,3 +218,13 @@ def _raw(records: SongRecords, *, private: bool) -> str:
             f'<pre tabindex="0">{lines}</pre></details>\n'
         )
     return "".join(parts)
+
+
+def _without_folders(described: Values, path: Path) -> dict[str, Any]:
+    """Which song it was, but not where on its owner's disk."""
+    track = dig(described, "track")
+    sheet = text(track.get("sheet"))
+    names = {"path": path.name}
+    if sheet is None:
+        return {**described, **names}
+    return {**described, **names, "track": {**track, "sheet": Path(sheet).name}}

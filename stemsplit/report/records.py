@@ -38,7 +38,10 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackRecord:
-    """One separation of one song. `raw` is the whole record; None stands for what is not known."""
+    """One separation of one song. `raw` is the whole record; None stands for what is not known.
+
+    `offset_seconds`: where the song begins in the input's file, if it is a track of a cue sheet.
+    """
 
     file: Path
     raw: Values
@@ -46,6 +49,7 @@ class TrackRecord:
     model: str
     input_path: Path | None
     input_sha256: str | None
+    offset_seconds: float
     start_seconds: float
     end_seconds: float | None
     sample_rate: int
@@ -102,13 +106,15 @@ def parse_record(file: Path, raw: Values) -> TrackRecord:
         )
     options = dig(raw, "fingerprint", "options")
     path = text(dig(raw, "input").get("path"))
+    name = text(dig(raw, "input", "track").get("name"))
     return TrackRecord(
         file=file,
         raw=raw,
-        title=display_path(Path(path).stem) if path else display_path(file.parent.name),
+        title=display_path(name or (Path(path).stem if path else file.parent.name)),
         model=text(dig(raw, "model").get("name")) or "unknown",
         input_path=Path(path) if path else None,
         input_sha256=text(dig(raw, "fingerprint").get("input_sha256")),
+        offset_seconds=_offset_seconds(raw),
         start_seconds=number(options.get("start_seconds")) or 0.0,
         end_seconds=number(options.get("end_seconds")),
         sample_rate=sample_rate,
@@ -126,7 +132,7 @@ def group_songs(records: Iterable[TrackRecord]) -> list[SongRecords]:
     groups: dict[object, list[TrackRecord]] = {}
     for record in records:
         song = record.input_sha256 or record.file
-        key = (song, record.start_seconds, record.end_seconds)
+        key = (song, record.offset_seconds, record.start_seconds, record.end_seconds)
         groups.setdefault(key, []).append(record)
     return [SongRecords(tuple(group)) for group in groups.values()]
 
@@ -158,6 +164,12 @@ def whole(value: object) -> int | None:
     """A count: a whole number, 0 or more."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
     return value if is_count else None  # type: ignore[return-value]
+
+
+def _offset_seconds(raw: Values) -> float:
+    sample_rate = whole(dig(raw, "input").get("sample_rate"))
+    start = whole(dig(raw, "input", "track").get("start_sample"))
+    return start / sample_rate if start and sample_rate else 0.0
 
 
 def _outputs(folder: Path, raw: Values) -> Iterable[Output]:

@@ -189,6 +189,8 @@ def info_wav(folder: Path, texts: dict[str, bytes]) -> Path:
         ("\ufeff東京".encode(), "東京"),
         ("東京".encode("utf-16"), "東京"),
         ("東京 A".encode("utf-16") + b"\0\0", "東京 A"),
+        ("東京".encode("utf-8-sig"), "東京"),
+        ("東京".encode("utf-8-sig")[:-1], "東"),
         (b"ends\0\0", "ends"),
         (b"\x81", "\ufffd"),
         (b"", ""),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from stemsplit.audio.tags import make_tags
+from stemsplit.batch.cue_sheet import cuts_a_file, sheet_songs
 from stemsplit.batch.playlist import playlist_songs
 from stemsplit.batch.song import Song
+from stemsplit.batch.template import output_path
 from stemsplit.errors import MAX_MESSAGE, StemsplitError
 from tests.audio.songs import tone, write_sndfile
 from tests.fuzz.target import Target
@@ -52,12 +55,51 @@ def _check_songs(songs: Iterable[Song]) -> None:
         raise problems[0] if problems else StemsplitError("There are no songs.")
 
 
-def _playlist_seeds(folder: Path) -> tuple[bytes, ...]:
-    for name in _NAMES:
-        write_sndfile(folder / "input" / name, tone(50))
-    return _PLAYLIST_SEEDS
+def _beside_songs(seeds: Sequence[bytes]) -> Callable[[Path], Sequence[bytes]]:
+    """The seeds, and where they are put, the songs that they name."""
+
+    def make(folder: Path) -> Sequence[bytes]:
+        for name in _NAMES:
+            write_sndfile(folder / "input" / name, tone(50))
+        return seeds
+
+    return make
+
+
+_CUE_SEEDS = (
+    'PERFORMER "A"\r\nTITLE "Zoë"\r\nFILE "a.wav" WAVE\r\n  TRACK 01 AUDIO\r\n    TITLE "One"\r\n'
+    '    INDEX 01 00:00:00\r\n  TRACK 02 AUDIO\r\n    PERFORMER "B"\r\n    INDEX 00 00:00:01\r\n'
+    "    INDEX 01 00:00:02\r\n".encode("cp1252"),
+    'REM DATE 1999\nFILE "a.wav" WAVE\nTRACK 01 AUDIO\nINDEX 01 00:00:00\nTRACK 02 AUDIO\n'
+    'INDEX 00 00:00:02\nFILE "Zoë 2.wav" WAVE\nINDEX 01 00:00:00\n'.encode(),
+    b'\xef\xbb\xbfFILE gone.ape WAVE\nTRACK 01 AUDIO\nINDEX 01 00:00:00\nFILE "a.wav" WAVE\n'
+    b"TRACK 02 AUDIO\nINDEX 01 00:00:03\nTRACK 03 MODE1/2352\nINDEX 01 00:00:04\n",
+)
+_CUE_WORDS = (
+    *(*_TEXT_WORDS, b'"', b"FILE ", b"TRACK ", b"INDEX 01 ", b"REM ", b"TITLE ", b"99:59:74"),
+    *(b"9" * 5000, b"00:00:75", b"-1:00:00", b"BINARY", b"AUDIO", b"0", b"\xd9\xa3", b"\t"),
+    *(b"TRACK 1\n" * 2000, b"FILE x\n" * 2000, b"".join(b"TRACK %d\n" % n for n in range(999))),
+)
+
+
+def _read_cue(path: Path) -> None:
+    songs = list(sheet_songs(path))
+    places = [song.place for song in songs if song.track is not None]
+    inputs = [song.input for song in songs if song.track is not None]
+    assert len(set(places)) == len(places) == len(set(inputs))
+    for song in songs:
+        if song.track is not None and song.problem is None:
+            tags = make_tags(song.track.tags, [])
+            assert tags.number("tracknumber") == (song.track.number, int(*tags.text["tracktotal"]))
+            assert len(output_path(Path("/o"), "{track}", {"track": song.name}).name.encode()) < 200
+            start, stop = song.track.part.samples(44_100)
+            assert start >= 0
+            assert stop is None or start < stop
+    assert cuts_a_file(path) in (True, False)
+    _check_songs(songs)
 
 
 LIST_TARGETS = {
-    "playlist": Target(".m3u", _playlist_seeds, _read_playlist, _PLAYLIST_WORDS),
+    "cue": Target(".cue", _beside_songs(_CUE_SEEDS), _read_cue, _CUE_WORDS),
+    "playlist": Target(".m3u", _beside_songs(_PLAYLIST_SEEDS), _read_playlist, _PLAYLIST_WORDS),
 }

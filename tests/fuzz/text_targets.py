@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stemsplit.audio.part import Part
 from stemsplit.batch.earlier import earlier_outputs, is_settled
 from stemsplit.batch.fingerprint import changes
 from stemsplit.batch.journal import ReadingJournal, read_journal
-from stemsplit.batch.originals import kinship, recorded_original
+from stemsplit.batch.originals import kinship, recorded_song
 from stemsplit.batch.record import missing_outputs, owns, read_record, recorded_outputs
+from stemsplit.batch.song import Song, Track
 from stemsplit.batch.template import (
     FIELDS,
     check_template,
@@ -76,6 +78,10 @@ def _record_seeds(folder: Path) -> list[bytes]:
         "earlier": [{**output, "file": "old.wav", "prefixes": "00 11", "set": "0", "stale": True}],
         "gain_db": 0.0,
         "warnings": [],
+        "input": {
+            "path": "/gone/a.wav",
+            "track": {"sheet": "/gone/a.cue", "number": 1, "name": "1", "start_frame": 0},
+        },
     }
     return [json.dumps(record).encode(), json.dumps(record, indent=2).encode()]
 
@@ -87,8 +93,11 @@ def _read_record(path: Path) -> None:
         raise StemsplitError("There is no record that can be understood.")
     wanted = {name: path.with_name(f"{name}.wav") for name in ("bass", "drums")}
     assert missing_outputs(record, wanted, path.parent) == list(wanted)
-    assert "\0" not in (recorded_original(record) or "")
-    kinship(record, path, lambda song: song.name)
+    song = recorded_song(record)
+    assert song is None or "\0" not in str(song.input)
+    track = Track(sheet=path, number=1, name="1", part=Part(start=0))
+    for each in (Song(path), Song(path, track=track)):
+        kinship(record, each, lambda path: path.name)
     found = record.get("fingerprint")
     if isinstance(found, dict):
         changes(found, _WANTED)
