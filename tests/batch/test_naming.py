@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import unicodedata
@@ -9,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from stemsplit.audio.encode import Encoding
 from stemsplit.audio.source import hash_file
@@ -34,6 +38,14 @@ def session() -> Session:
     )
 
 
+def sound(name: str) -> bytes:
+    """A short wav file, another one for each name."""
+    file = io.BytesIO()
+    samples = np.frombuffer(hashlib.sha256(os.fsencode(name)).digest(), np.int16)
+    soundfile.write(file, samples, 44_100, format="WAV")
+    return file.getvalue()
+
+
 class Library:
     """Songs, and the names that runs over some of them give to their places."""
 
@@ -46,7 +58,7 @@ class Library:
         for name in names:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(os.fsencode(name))
+            path.write_bytes(sound(name))
 
     def jobs(self, inputs: Sequence[str], template: str = DEFAULT_TEMPLATE) -> list[Job]:
         return [
@@ -189,7 +201,7 @@ def test_songs_that_met_keep_their_places_when_they_come_alone(library: Library)
 def test_a_song_that_has_changed_is_the_same_song(library: Library) -> None:
     library.add("a.flac")
     library.finish("a.flac")
-    (library.folder / "a.flac").write_bytes(b"another take")
+    (library.folder / "a.flac").write_bytes(sound("another take"))
     assert library.places("a.flac") == {"a.flac": "a"}
 
 
@@ -197,7 +209,7 @@ def test_a_library_that_was_moved_keeps_its_places(library: Library) -> None:
     library.add("old/a.flac", "old/a.wav", "old/b.flac", "old/c.flac")
     places = library.finish("old")
     (library.folder / "old").rename(library.folder / "new")
-    (library.folder / "new" / "c.flac").write_bytes(b"moved, and with other tags")
+    (library.folder / "new" / "c.flac").write_bytes(sound("moved, and with other tags"))
     assert library.places("new") == {
         name.replace("old", "new"): place for name, place in places.items()
     }
