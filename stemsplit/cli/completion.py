@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 import typer
@@ -29,6 +30,28 @@ def complete_stems(ctx: typer.Context, incomplete: str) -> list[str]:
     begun = incomplete.rfind(",") + 1
     taken = incomplete[:begun].split(",")
     return [incomplete[:begun] + stem for stem in _stems(ctx) if stem not in taken]
+
+
+def complete_inputs(ctx: typer.Context, incomplete: str) -> list[_Offer]:
+    """What follows a = in the value of an option, in bash; songs are what shells offer themselves.
+
+    For bash, = ends a word: in `-m vocals=htd` it asks for what begins with `htd`, on its own.
+    """
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    words, last = words[: int(os.environ.get("COMP_CWORD") or 0)], words[-1]
+    if last == "=":  # nothing has been typed after it
+        words.append(last)
+    name = ""
+    while words[-1:] == ["="]:
+        words, value = words[:-2], words[-2:-1]
+        # `--model=`, or else `-m vocals=`, where the option comes before the value
+        name = "".join(value if value and value[0].startswith("-") else words[-1:])
+    options = (each for each in ctx.command.params if name in each.opts)
+    return [
+        (item.value, item.help or "")
+        for option in options
+        for item in option.shell_complete(ctx, incomplete)
+    ]
 
 
 def complete_devices() -> list[str]:

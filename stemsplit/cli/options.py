@@ -11,6 +11,7 @@ import typer
 
 from stemsplit.cli.completion import (
     complete_devices,
+    complete_inputs,
     complete_models,
     complete_sample_rates,
     complete_stems,
@@ -132,6 +133,7 @@ Inputs = Annotated[
         readable=False,  # one that cannot be read is one song that fails, not the end of all
         rich_help_panel=WHAT,
         show_default=False,
+        autocompletion=complete_inputs,
     ),
 ]
 Models = Annotated[

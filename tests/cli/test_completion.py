@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,15 @@ RUN = (
 
 
 def complete(line: str, folder: Path) -> list[str]:
-    """What bash is offered for the last word of the line, which may be empty."""
-    words = line.split(" ")
+    """What bash is offered for the last word of the line, which may be empty.
+
+    For bash, = is a word of its own.
+    """
+    words = [
+        word
+        for piece in line.split(" ")
+        for word in (list(filter(None, re.split("(=)", piece))) or [""])
+    ]
     result = subprocess.run(
         [sys.executable, "-c", RUN],
         capture_output=True,
@@ -50,7 +58,12 @@ def complete(line: str, folder: Path) -> list[str]:
         ("stemsplit --qual", ["--quality"]),
         ("stemsplit song.mp3 --two-s", ["--two-stems"]),
         ("stemsplit song.mp3 -m htdemucs_", ["htdemucs_ft", "htdemucs_6s"]),
-        ("stemsplit song.mp3 -m vocals=htdemucs_6", ["vocals=htdemucs_6s"]),
+        ("stemsplit song.mp3 -m vocals=htdemucs_6", ["htdemucs_6s"]),
+        ("stemsplit song.mp3 -m vocals=htdemucs_ft,*=htdemucs_6", ["htdemucs_6s"]),
+        ("stemsplit separate song.mp3 --model=vocals=htdemucs_6", ["htdemucs_6s"]),
+        ("stemsplit song.mp3 --format=fl", ["flac"]),
+        ("stemsplit song.mp3 --quality=", ["fast", "balanced", "best"]),
+        ("stemsplit song.mp3 --no-such=", []),
         ("stemsplit song.mp3 -m ./my-mod", []),  # bash offers files then
         ("stemsplit -m htdemucs_6s song.mp3 --stems vocals,p", ["vocals,piano"]),
         ("stemsplit song.mp3 --two-stems v", ["vocals"]),
@@ -70,7 +83,7 @@ def test_words_are_completed_without_torch(line: str, offered: list[str], tmp_pa
 
 def test_half_of_an_expression_offers_what_is_known(tmp_path: Path) -> None:
     assert complete("stemsplit -m htdemucs_6s+ x.wav --stems gui", tmp_path) == []
-    assert "vocals=melband_kim" in complete("stemsplit x.wav -m vocals=", tmp_path)
+    assert "melband_kim" in complete("stemsplit x.wav -m vocals=", tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt" or shutil.which("bash") is None, reason="there is no bash")
