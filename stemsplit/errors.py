@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from numbers import Integral, Real
 
-from stemsplit.quoting import shortened
+from stemsplit.quoting import quoted, shortened
 
 MAX_MESSAGE = 20_000
 """Characters of a message, and as many of a hint: the last resort, for texts that grew unseen.
@@ -75,6 +76,19 @@ def check_choice(argument: str, value: object, choices: Sequence[str]) -> None:
         *others, last = choices
         listed = f"{', '.join(others)} or {last}" if others else last
         raise UsageError(f"`{argument}` must be {listed}, got {value!r}.")
+
+
+def check_number(argument: str, value: object, *, whole: bool = False) -> None:
+    """Raises UsageError unless `value` is a number; NumPy's are some, too."""
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        kind = "a whole number" if whole else "a number"
+        raise UsageError(f"`{argument}` must be {kind}, got {quoted(value)}.")
+
+
+def check_text(argument: str, value: object) -> None:
+    """Raises UsageError unless `value` is a text."""
+    if not isinstance(value, str):
+        raise UsageError(f"`{argument}` must be a text, got {quoted(value)}.")
 
 
 class UnknownStemError(UsageError):

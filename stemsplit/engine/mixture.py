@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.audio.channels import default_channels
+from stemsplit.audio.channels import MAX_CHANNELS, default_channels
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.part import Part
 from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
@@ -92,15 +92,21 @@ class Mixture:
         Raises:
             AudioReadError: another shape or type, or values that are not finite.
         """
-        tensor = torch.as_tensor(samples)
+        wrong = AudioReadError(
+            f"Audio must be a floating-point array [C, T], got {samples.dtype} with shape "
+            f"{tuple(samples.shape)}.",
+            hint="Channels come first; integers are divided by full scale before.",
+        )
+        try:
+            tensor = torch.as_tensor(samples)
+        except TypeError:  # an array of texts, say
+            raise wrong from None
         if tensor.dim() == 1:
             tensor = tensor[None]  # [1, T]
         if tensor.dim() != 2 or not tensor.is_floating_point() or tensor.shape[0] == 0:
-            raise AudioReadError(
-                f"Audio must be a floating-point array [C, T], got {tensor.dtype} with shape "
-                f"{tuple(tensor.shape)}.",
-                hint="Channels come first; integers are divided by full scale before.",
-            )
+            raise wrong
+        if tensor.shape[0] > MAX_CHANNELS >= tensor.shape[1]:
+            raise wrong  # turned round
         if not torch.isfinite(tensor).all():
             raise AudioReadError("The array holds samples that are NaN or infinite.")
         tensor = tensor.detach().to(device="cpu", dtype=torch.float32)

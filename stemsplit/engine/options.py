@@ -12,7 +12,13 @@ from typing import Literal, get_args
 from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEMS
 from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.engine.outputs import Output, parse_mix
-from stemsplit.errors import UnknownStemError, UsageError, check_choice
+from stemsplit.errors import (
+    UnknownStemError,
+    UsageError,
+    check_choice,
+    check_number,
+    check_text,
+)
 
 Complement = Literal["subtract", "sum", "none"]
 
@@ -55,6 +61,7 @@ class SeparationOptions:
     sample_rate: int | Literal["source", "model"] = "source"
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.stems is not None and self.two_stems is not None:
             raise UsageError(
                 "`stems` and `two_stems` exclude each other.", hint="Give only one of them."
@@ -79,6 +86,23 @@ class SeparationOptions:
         self._check_segment()
         if isinstance(self.sample_rate, int) and not 1_000 <= self.sample_rate <= 768_000:
             raise UsageError(f"`sample_rate` must be 1000 to 768000 Hz, got {self.sample_rate}.")
+
+    def _check_types(self) -> None:
+        """Python checks no annotation, and a text would only be compared with a number later."""
+        check_number("start", self.start_seconds)
+        check_number("shifts", self.shifts, whole=True)
+        check_number("seed", self.seed, whole=True)
+        for argument, number in (("end", self.end_seconds), ("overlap", self.overlap)):
+            if number is not None:
+                check_number(argument, number)
+        for argument, texts in (
+            ("stems", self.stems or ()),
+            ("mixes", self.mixes),
+            ("two_stems", () if self.two_stems is None else (self.two_stems,)),
+            ("lfe", () if self.lfe is None else (self.lfe,)),
+        ):
+            for text in texts:
+                check_text(argument, text)
 
     def _check_segment(self) -> None:
         seconds = self.segment_seconds

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,9 +25,10 @@ from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import SeparatedBlock, Separation
 from stemsplit.engine.steps import parse_step
-from stemsplit.errors import UsageError, check_choice
+from stemsplit.errors import UsageError, check_choice, check_number, check_text
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.choose import Quality
+from stemsplit.quoting import quoted
 from stemsplit.stages import StageCallback, unheard
 
 Audio = str | os.PathLike[str] | np.ndarray | Tensor
@@ -69,12 +70,14 @@ class Separator:
         overlap: float | None = None,
         segment: float | None = None,
         then: tuple[str, ...] | list[str] = (),
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: Precision = "auto",
         batch_size: int | None = None,
         offline: bool = False,
         on_stage: StageCallback = unheard,
     ) -> None:
+        if model is not None and not isinstance(model, os.PathLike):
+            check_text("model", model)
         if quality is not None:
             check_choice("quality", quality, get_args(Quality))
         if licence is not None:
@@ -91,14 +94,22 @@ class Separator:
             mixes=tuple(mixes),
             lfe=lfe,
             stem_file=stem_file,
-            start_seconds=start,
-            end_seconds=end,
-            shifts=shifts,
-            seed=seed,
-            overlap=overlap,
-            segment_seconds=segment,
+            start_seconds=_plain(start),
+            end_seconds=_plain(end),
+            shifts=_plain(shifts),
+            seed=_plain(seed),
+            overlap=_plain(overlap),
+            segment_seconds=_plain(segment),
         )
-        self._runtime = choose_runtime(device=device, precision=precision, batch_size=batch_size)
+        if batch_size is not None:
+            check_number("batch_size", batch_size, whole=True)
+        device = str(device) if isinstance(device, torch.device) else device
+        check_text("device", device)
+        self._runtime = choose_runtime(
+            device=device, precision=precision, batch_size=_plain(batch_size)
+        )
+        for text in then:
+            check_text("then", text)
         steps = [parse_step(text) for text in then]
         if licence is not None:
             for _, step_model in steps:
@@ -178,10 +189,16 @@ class Separator:
     ) -> Iterator[ChainSeparation]:
         if isinstance(audio, (np.ndarray, torch.Tensor)):
             if sample_rate is None:
-                raise UsageError("An array was given without sample_rate.")
-            mixture = Mixture.from_array(audio, sample_rate)
-        else:
+                raise UsageError("An array was given without `sample_rate`.")
+            check_number("sample_rate", sample_rate, whole=True)
+            mixture = Mixture.from_array(audio, _plain(sample_rate))
+        elif isinstance(audio, (str, os.PathLike)):
             mixture = Mixture.from_file(Path(audio))
+        else:
+            raise UsageError(
+                f"`audio` must be a path, an array or a tensor, got {quoted(audio)}.",
+                hint="An array is [C, T], floating point, with `sample_rate`.",
+            )
         with tempfile.TemporaryDirectory(prefix="stemsplit-") as folder:
             names = (Path(folder) / str(number) for number in itertools.count())
             yield ChainSeparation(
@@ -191,6 +208,11 @@ class Separator:
                 new_spool=lambda: next(names),
                 on_progress=on_progress,
             )
+
+
+def _plain(value: Any) -> Any:
+    """Python's number for one of NumPy's, which not all that follows would take."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_list(argument: str, value: object, of_what: str) -> None:

@@ -238,11 +238,32 @@ def test_who_listens_hears_which_networks_are_read(tmp_path: Path) -> None:
         ({"stems": "vocals"}, "`stems` must be a list of names, got 'vocals'"),
         ({"mixes": "a = bass"}, "`mixes` must be a list of sums, got 'a = bass'"),
         ({"then": "vocals: karaoke"}, "`then` must be a list of steps, got 'vocals: karaoke'"),
+        ({"then": [5]}, "`then` must be a text, got 5"),
+        ({"stems": [5]}, "`stems` must be a text, got 5"),
+        ({"mixes": [None]}, "`mixes` must be a text, got None"),
+        ({"two_stems": 5}, "`two_stems` must be a text, got 5"),
+        ({"lfe": 5}, "`lfe` must be a text, got 5"),
+        ({"device": 5}, "`device` must be a text, got 5"),
+        ({"start": "5"}, "`start` must be a number, got '5'"),
+        ({"end": "5"}, "`end` must be a number, got '5'"),
+        ({"overlap": "5"}, "`overlap` must be a number, got '5'"),
+        ({"shifts": 1.5}, "`shifts` must be a whole number, got 1.5"),
+        ({"shifts": True}, "`shifts` must be a whole number, got True"),
+        ({"seed": None}, "`seed` must be a whole number, got None"),
+        ({"batch_size": "auto"}, "`batch_size` must be a whole number, got 'auto'"),
+        ({"model": 5}, "`model` must be a text, got 5"),
     ],
 )
 def test_words_that_are_no_choice_are_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
-        Separator("spectral", **options)
+        Separator(**{"model": "spectral", **options})
+
+
+def test_numbers_of_numpy_and_devices_of_torch_are_welcome() -> None:
+    separator = Separator(
+        "spectral", start=np.float32(0), shifts=np.int64(1), device=torch.device("cpu")
+    )
+    assert len(separator.separate(tone(500), sample_rate=np.int32(44100))) == 4
 
 
 def test_a_clip_policy_that_there_is_not_is_an_error(separator: Separator, tmp_path: Path) -> None:
@@ -257,8 +278,15 @@ def test_the_package_says_that_it_has_types() -> None:
 
 
 def test_mistakes_are_errors_of_ours(separator: Separator) -> None:
-    with pytest.raises(UsageError, match="without sample_rate"):
+    with pytest.raises(UsageError, match="without `sample_rate`"):
         separator.separate(tone(10))
+    with pytest.raises(UsageError, match="`sample_rate` must be a whole number, got '44k'"):
+        separator.separate(tone(10), sample_rate="44k")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="`audio` must be a path, an array or a tensor, got 5"):
+        separator.separate(5)  # type: ignore[arg-type]
+    for array in (tone(500).T, np.array(["x"]), np.zeros((2, 10), dtype=np.int16)):
+        with pytest.raises(AudioReadError, match=r"array \[C, T\], got .* Channels come first"):
+            separator.separate(array, sample_rate=44100)
     with pytest.raises(AudioReadError, match="does not exist"):
         separator.separate("nowhere.wav")
     with pytest.raises(UnknownModelError, match="No model is called 'nonesuch'"):
