@@ -90,6 +90,54 @@ def replace_moov(path: Path, moov: Box) -> None:
         file.truncate()
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The sound of a track, `duration` units of `timescale` a second, and what is played of it.
+
+    `edits`: (duration, start) of each piece; the durations are in units of `movie_timescale`, which
+    is often coarser, and a start of -1 is silence.
+    """
+
+    timescale: int
+    duration: int
+    movie_timescale: int
+    edits: tuple[tuple[int, int], ...]
+
+
+def read_audio_media(path: Path) -> list[Media]:
+    """The audio tracks of a file, in their order; an empty list if it is not to be understood."""
+    try:
+        moov = read_moov(path)
+        movie_timescale, _ = _times(next(moov.all(b"mvhd")).content)
+        tracks = [
+            track
+            for track in moov.all(b"trak")
+            if next(track.all(b"mdia", b"hdlr")).content[8:12] == b"soun"
+        ]
+        headers = [next(track.all(b"mdia", b"mdhd")).content for track in tracks]
+        return [
+            Media(*_times(header), movie_timescale, _edits(track))
+            for track, header in zip(tracks, headers, strict=True)
+        ]
+    except (ValueError, StopIteration, struct.error):
+        return []
+
+
+def _times(content: bytes) -> tuple[int, int]:
+    """Timescale and duration of a header (sections 8.2.2 and 8.4.2); 64 bits in version 1."""
+    form, start = (">IQ", 20) if content[:1] == b"\1" else (">II", 12)
+    timescale, duration = struct.unpack_from(form, content, start)
+    return timescale, duration
+
+
+def _edits(track: Box) -> tuple[tuple[int, int], ...]:
+    """Section 8.6.6."""
+    content = next(track.all(b"edts", b"elst"), Box(b"elst")).content
+    entry = struct.Struct(">Qq4x" if content[:1] == b"\1" else ">Ii4x")
+    count = min(int.from_bytes(content[4:8], "big"), max(0, len(content) - 8) // entry.size)
+    return tuple(entry.unpack_from(content, 8 + entry.size * number) for number in range(count))
+
+
 def read_movie_timescale(path: Path) -> int:
     """How many units a second has in the file's edit lists; 0 if the file does not say.
 

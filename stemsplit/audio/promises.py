@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -11,7 +12,7 @@ from typing import Any
 from av.stream import Disposition
 
 from stemsplit.audio.claims import read_claim
-from stemsplit.audio.mp4_boxes import read_movie_timescale
+from stemsplit.audio.mp4_boxes import read_audio_media, read_movie_timescale
 from stemsplit.audio.ogg import ends_marked
 
 # AAC in MP4: the edit list is often rounded to milliseconds, and frames are up to 2048 samples.
@@ -24,6 +25,8 @@ _TOLERANCE_SHARE = 0.01
 _STATED = {"wv", "tta", "ape", "mpc", "mpc8", "tak", "rm", "caf"}
 _CLOCK = re.compile(r"(\d{1,3}):(\d\d):(\d\d(?:\.\d+)?)")
 
+_ITUNES_GAPLESS = re.compile(r"\s*[0-9A-Fa-f]{8}(?:\s+[0-9A-Fa-f]{8}){2}\s+([0-9A-Fa-f]{16})\b")
+
 _STREAMINFO_BYTES = 34
 
 
@@ -31,20 +34,24 @@ _STREAMINFO_BYTES = 34
 class Promise:
     """What an intact file has: `num_samples`, give or take a few; None if it does not say.
 
-    `ends_early`: it was cut off, by what it says in other ways.
+    `end`: where the sound ends, if what comes after it may only be padding. `ends_early`: it was
+    cut off, by what it says in other ways.
     """
 
     num_samples: int | None = None
     tolerance_samples: int = 0
+    end: int | None = None
     ends_early: bool = False
 
 
 def read_promise(path: Path, container: Any, stream: Any, sample_rate: int) -> Promise:
     """What the file promises of one of its audio streams."""
     names = set(container.format.name.split(","))
-    if names & {"flac", "mp3", "mov"}:
-        is_cut = "mov" in names and read_claim(path, container.format.name).is_cut
-        return replace(_counted(path, names, stream, sample_rate), ends_early=is_cut)
+    if "mov" in names:
+        is_cut = read_claim(path, container.format.name).is_cut
+        return replace(_edited(path, container, stream, sample_rate), ends_early=is_cut)
+    if names & {"flac", "mp3"}:
+        return _counted(names, stream, sample_rate)
     if "ogg" in names:
         is_cut = not ends_marked(path)
         seconds = _flac_seconds(stream, sample_rate) if is_cut else None
@@ -73,23 +80,67 @@ def _about(seconds: float | None, sample_rate: int, *, ends_early: bool = False)
     if seconds is None or seconds <= 0:
         return Promise(ends_early=ends_early)
     tolerance = max(_TOLERANCE_SECONDS, _TOLERANCE_SHARE * seconds)
-    return Promise(round(seconds * sample_rate), round(tolerance * sample_rate), ends_early)
+    return Promise(
+        round(seconds * sample_rate), round(tolerance * sample_rate), ends_early=ends_early
+    )
 
 
-def _counted(path: Path, names: set[str], stream: Any, sample_rate: int) -> Promise:
+def _counted(names: set[str], stream: Any, sample_rate: int) -> Promise:
     """Length by headers that count samples; nothing where ffmpeg only estimates."""
     if stream.duration is None:
         return Promise()
     num_samples: Fraction = stream.duration * stream.time_base * sample_rate
-    if "mov" in names:
-        is_exact = stream.codec_context.codec.canonical_name == "alac" or (
-            num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
-        )
-        return Promise(round(num_samples), 0 if is_exact else _MP4_TOLERANCE_SAMPLES)
     # MP3: without a LAME tag there is no start offset and the duration is a guess from the bitrate;
     # for joined files it is a guess in spite of the tag, and then rarely a whole number of samples.
     is_guess = "mp3" in names and not (stream.start_time and num_samples.denominator == 1)
-    return Promise() if is_guess else Promise(round(num_samples))
+    return Promise() if is_guess else _exactly(round(num_samples))
+
+
+def _exactly(num_samples: int) -> Promise:
+    return Promise(num_samples, end=num_samples)
+
+
+def _edited(path: Path, container: Any, stream: Any, sample_rate: int) -> Promise:
+    """Length of a track in MP4 or QuickTime, where the edit list says what is played of it."""
+    if stream.duration is None:
+        return Promise()
+    num_samples: Fraction = stream.duration * stream.time_base * sample_rate
+    is_counted = num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
+    if is_counted or stream.codec_context.codec.canonical_name == "alac":
+        return _exactly(round(num_samples))
+    ends = (
+        _gapless_samples(container),
+        _edits_end(path, container.streams.audio.index(stream), sample_rate),
+    )
+    # One that is far off is about something else.
+    near = (end for end in ends if end and abs(end - num_samples) <= _MP4_TOLERANCE_SAMPLES)
+    return Promise(round(num_samples), _MP4_TOLERANCE_SAMPLES, next(near, None))
+
+
+def _gapless_samples(container: Any) -> int | None:
+    """What iTunes writes: zero, the encoder's delay, the padding, the samples, all hexadecimal."""
+    found = _ITUNES_GAPLESS.match(container.metadata.get("iTunSMPB", ""))
+    return int(found[1], 16) if found else None
+
+
+def _edits_end(path: Path, index: int, sample_rate: int) -> int | None:
+    """How many samples are played of a track that the edit list shortens; None if it does not.
+
+    Rounded to milliseconds, it would cut up to a millisecond of music. The length of the track is
+    exact; where it comes to the same, it also counts the padding of the last frame out.
+    """
+    tracks = read_audio_media(path)
+    if index >= len(tracks):
+        return None
+    track = tracks[index]
+    played = [(duration, start) for duration, start in track.edits if start >= 0 and duration]
+    if len(played) != 1 or not track.timescale or not track.movie_timescale:
+        return None
+    duration, start = played[0]
+    listed = Fraction(duration, track.movie_timescale) * sample_rate
+    tick = Fraction(sample_rate, track.movie_timescale)
+    left = Fraction(track.duration - start, track.timescale) * sample_rate
+    return round(left) if abs(listed - left) <= tick else math.ceil(listed + tick)
 
 
 def _edits_count_samples(path: Path, sample_rate: int) -> bool:

@@ -88,8 +88,8 @@ def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
     )
     source = _Source(path, index, container, stream)
     blocks = source.blocks(info, chain([] if first is None else [first], frames), damage)
-    if promise.num_samples is not None and not promise.tolerance_samples:
-        blocks = _without_padding(blocks, promise.num_samples)
+    if promise.end is not None:
+        blocks = _without_padding(blocks, promise.end)
     return Decoded(info=info, blocks=blocks)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mutagen.mp4 import MP4, MP4FreeForm
 from torch import Tensor
 
 from stemsplit.audio.source import hash_file, probe, read_blocks
@@ -227,17 +228,43 @@ def test_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert hash_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(("timescale", "is_exact"), [("44100", True), ("1000", False)])
-def test_padding_of_aac_is_cut_only_where_the_edit_list_is_exact(
-    tmp_path: Path, timescale: str, is_exact: bool
+@pytest.mark.parametrize("timescale", [44100, 48000, 1000, 600])
+@pytest.mark.parametrize("num_samples", [2000, 3072, 20_000, 44_100, 100_001])
+@pytest.mark.parametrize("codec", ["aac", "libopus"])
+def test_padding_in_mp4_is_cut(
+    tmp_path: Path, codec: str, num_samples: int, timescale: int
 ) -> None:
-    options = {"movie_timescale": timescale}
-    path = write_pyav(tmp_path / "a.m4a", tone(20_000), codec="aac", options=options)
-    num_samples = read_all(path).shape[-1]
-    assert (num_samples == 20_000) == is_exact
-    # Rounded to milliseconds, the list may end before the song does.
-    assert num_samples > 20_000 - 44
-    assert (probe(path).tolerance_samples == 0) == is_exact
+    options = {"movie_timescale": str(timescale)}
+    rate = 48_000 if codec == "libopus" else 44_100
+    samples = tone(num_samples, sample_rate=rate)
+    path = tmp_path / "a.m4a"
+    write_pyav(path, samples, codec=codec, container="mp4", sample_rate=rate, options=options)
+    audio = read_all(path)
+    # Opus does not begin before its 312th sample is heard.
+    assert audio.shape[-1] == pytest.approx(num_samples, abs=0 if codec == "aac" else 312)
+    assert probe(path).missing_samples(audio.shape[-1]) == 0
+
+
+@pytest.mark.parametrize("has_edits", [True, False])
+@pytest.mark.parametrize(("said", "kept"), [(30_000, 30_000), (29_000, 29_000), (15_000, None)])
+def test_padding_is_cut_where_itunes_says(
+    tmp_path: Path, has_edits: bool, said: int, kept: int | None
+) -> None:
+    options = {"use_editlist": str(int(has_edits)), "movie_timescale": "1000"}
+    samples = tone(30_000)
+    path = write_pyav(tmp_path / "a.m4a", samples, codec="aac", container="mp4", options=options)
+    before = read_all(path).shape[-1]
+    assert before == 30_000 if has_edits else before > 31_000
+    song = MP4(path)
+    song.add_tags() if song.tags is None else None
+    text = f" 00000000 00000400 000002D0 {said:016X} 00000000 00000000"
+    song["----:com.apple.iTunes:iTunSMPB"] = [MP4FreeForm(text.encode())]
+    song.save()
+    audio = read_all(path)
+    # What is said of another length is about something else.
+    assert audio.shape[-1] == (kept or before - (0 if has_edits else 1024))
+    middle = slice(5000, 25_000)
+    assert np.corrcoef(audio[0, middle], samples[0, middle])[0, 1] > 0.99
 
 
 def test_very_short_mp3_at_a_low_rate_has_its_length(tmp_path: Path) -> None:
