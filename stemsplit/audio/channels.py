@@ -56,18 +56,18 @@ def default_channels(num_channels: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChannelGroups:
+class ChannelGrouping:
     """Positions of the channels that are separated together, and of those that are not separated.
 
-    Each of `voices` goes through the model on its own, as if it were a song. `low` are the channels
+    Each of `groups` goes through the model on its own, as if it were a song. `low` are the channels
     for low-frequency effects, which are no music that a model knows.
     """
 
-    voices: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...]
     low: tuple[int, ...] = ()
 
 
-def group_channels(channels: Sequence[str], model_channels: int) -> ChannelGroups:
+def group_channels(channels: Sequence[str], model_channels: int) -> ChannelGrouping:
     """The groups in which a model with `model_channels` separates a song with these channels.
 
     Left goes with right, and a channel without a partner alone. If any name is unknown or comes
@@ -83,11 +83,11 @@ def group_channels(channels: Sequence[str], model_channels: int) -> ChannelGroup
         )
     everything = tuple(range(len(channels)))
     if len(channels) in (1, model_channels):
-        return ChannelGroups(voices=(everything,))
+        return ChannelGrouping(groups=(everything,))
     if not layout_is_known(channels):
         width = min(2, model_channels)
         pieces = (everything[start : start + width] for start in everything[::width])
-        return ChannelGroups(voices=tuple(pieces))
+        return ChannelGrouping(groups=tuple(pieces))
     low = tuple(i for i in everything if channels[i] in _LOW)
     partners = {
         i: channels.index(_PAIRS[name])
@@ -95,8 +95,8 @@ def group_channels(channels: Sequence[str], model_channels: int) -> ChannelGroup
         if model_channels > 1 and _PAIRS.get(name) in channels
     }
     alone = set(everything) - {*low, *partners.keys(), *partners.values()}
-    voices = [(i, partners[i]) if i in partners else (i,) for i in sorted({*partners, *alone})]
-    return ChannelGroups(voices=tuple(voices), low=low)
+    groups = [(i, partners[i]) if i in partners else (i,) for i in sorted({*partners, *alone})]
+    return ChannelGrouping(groups=tuple(groups), low=low)
 
 
 def layout_is_known(channels: Sequence[str]) -> bool:

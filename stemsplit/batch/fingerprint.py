@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemsplit.audio.encode import Encoding
-from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions
 
 Values = Mapping[str, Any]
@@ -220,24 +220,24 @@ def _shown(value: Any, nothing: str) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def _identity(model: Blend) -> dict[str, Any]:
+def _identity(model: Ensemble) -> dict[str, Any]:
     """Which networks there are and what they count."""
     parts = [
         {
-            "name": ensemble.name,
-            "family": ensemble.family,
+            "name": bag.name,
+            "family": bag.family,
             "networks": {
                 member.signature: member.sha256 or _revision(member.model.spec.revision)
-                for member in ensemble.members
+                for member in bag.members
             },
-            **({"mixer": ensemble.mixer.sha256} if ensemble.mixer else {}),
+            **({"mixer": bag.mixer.sha256} if bag.mixer else {}),
         }
-        for ensemble in model.ensembles
+        for bag in model.bags
     ]
     if len(parts) == 1:
         return {**parts[0], "name": model.name}
-    shares = [dict(part.shares) for part in model.parts]
-    return {"name": model.name, "parts": parts, "shares": shares}
+    weights = [dict(part.weights) for part in model.parts]
+    return {"name": model.name, "parts": parts, "weights": weights}
 
 
 def _revision(number: int) -> str:

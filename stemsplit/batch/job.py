@@ -27,8 +27,8 @@ from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import OutputExistsError
@@ -93,7 +93,7 @@ class Session:
         return [self, *others]
 
     @property
-    def model(self) -> Blend:
+    def model(self) -> Ensemble:
         """The model that takes the songs apart; the chain may have others for their stems."""
         return self.chain.model
 

@@ -25,7 +25,7 @@ from stemsplit.batch.track import run_job
 from stemsplit.device.cancel import Cancellation, Check, never
 from stemsplit.device.hardware import cpu_memory, num_usable_cores
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.bag import Bag
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
@@ -81,14 +81,14 @@ def open_session(
             for runtime in runtimes
         ]
         for chain, runtime in loaded:
-            for ensemble in (each for model, _ in chain.stages for each in model.ensembles):
+            for bag in (each for model, _ in chain.stages for each in model.bags):
                 _log.info(
                     "Model %s (%s), networks %s, on %s in %s",
-                    ensemble.name,
-                    ensemble.revision or ensemble.origin,
-                    ", ".join(member.signature for member in ensemble.members),
+                    bag.name,
+                    bag.revision or bag.origin,
+                    ", ".join(member.signature for member in bag.members),
                     runtime.device,
-                    ensemble.precision,
+                    bag.precision,
                 )
         (chain, runtime), *others = loaded
         return Session(chain=chain, runtime=runtime, others=others)
@@ -205,21 +205,20 @@ def _track_bytes(session: Session) -> int:
     """Roughly what a track takes: chunks and estimates on their way, and as much for all else."""
     runtime = session.runtime
 
-    def bytes_of(ensemble: Ensemble, options: SeparationOptions) -> int:
+    def bytes_of(bag: Bag, options: SeparationOptions) -> int:
         return max(
             runtime.queue.num_in_flight
             * runtime.call_for(member.model, (), num_chunks=_MANY).batch_size
-            * ensemble.policy(member.model, options).chunk_samples
-            * ensemble.num_channels
+            * bag.policy(member.model, options).chunk_samples
+            * bag.num_channels
             * (1 + sum(weight != 0 for weight in member.weights))
             * _SAMPLE_BYTES
-            for member in ensemble.members
+            for member in bag.members
         )
 
     # A model of the chain comes after the other, but the parts of one are run side by side.
     return 2 * max(
-        sum(bytes_of(ensemble, options) for ensemble in model.ensembles)
-        for model, options in session.chain.stages
+        sum(bytes_of(bag, options) for bag in model.bags) for model, options in session.chain.stages
     )
 
 

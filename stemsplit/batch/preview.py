@@ -16,11 +16,11 @@ from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import Preview
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.ranges import choose_range
 from stemsplit.engine.separate import TrackSeparation
-from stemsplit.engine.timeline import choose_range
 from stemsplit.errors import StemsplitError
 
 
@@ -53,8 +53,8 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
         action=action,
         duration_seconds=None if num_samples is None else num_samples / mixture.sample_rate,
         passes=max(
-            len(group_channels(mixture.channels, ensemble.num_channels).voices)
-            for ensemble in session.model.ensembles
+            len(group_channels(mixture.channels, bag.num_channels).groups)
+            for bag in session.model.bags
         ),
         reason=Redo.of(plan, record).reason if action == "redo" else None,
     )
@@ -79,7 +79,7 @@ def estimate_seconds(previews: Sequence[Preview], session: Session) -> float:
     return seconds
 
 
-def _seconds_per_hop(model: Blend, runtime: Runtime, options: SeparationOptions) -> float:
+def _seconds_per_hop(model: Ensemble, runtime: Runtime, options: SeparationOptions) -> float:
     """How long all networks take for one of the longest chunks, filled with noise."""
     options = replace(options, start_seconds=0.0, end_seconds=None)
     seconds = _time_noise(model, runtime, options)
@@ -87,7 +87,7 @@ def _seconds_per_hop(model: Blend, runtime: Runtime, options: SeparationOptions)
     return _time_noise(model, runtime, options) if seconds < 1 else seconds
 
 
-def _time_noise(model: Blend, runtime: Runtime, options: SeparationOptions) -> float:
+def _time_noise(model: Ensemble, runtime: Runtime, options: SeparationOptions) -> float:
     num_samples = round(model.hop_seconds(options) * model.sample_rate)
     noise = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))  # [C, T]
     mixture = Mixture.from_array(0.1 * noise, model.sample_rate)

@@ -18,7 +18,7 @@ from stemsplit import durable
 from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.outputs import Entry, is_blank, is_cut_off, is_entry
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError
 from stemsplit.files import read_regular
 from stemsplit.version import __version__
@@ -27,21 +27,21 @@ SCHEMA = 1
 _MAX_RECORD_BYTES = 64 << 20
 
 
-def describe_model(model: Blend) -> dict[str, Any]:
-    """Where the networks came from, for people; of a blend, each part and what it counts."""
+def describe_model(model: Ensemble) -> dict[str, Any]:
+    """Where the networks came from, for people; of an ensemble, each part and what it counts."""
     parts = [
         {
-            "name": part.ensemble.name,
-            "origin": part.ensemble.origin,
-            "revision": part.ensemble.revision,
-            "licence": part.ensemble.licence,
-            "shares": dict(part.shares),
+            "name": part.bag.name,
+            "origin": part.bag.origin,
+            "revision": part.bag.revision,
+            "licence": part.bag.licence,
+            "weights": dict(part.weights),
         }
         for part in model.parts
     ]
     if len(parts) > 1:
         return {"name": model.name, "parts": parts}
-    del parts[0]["shares"]
+    del parts[0]["weights"]
     return {**parts[0], "name": model.name}
 
 

@@ -40,7 +40,7 @@ from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.presence import files_of
 from stemsplit.quoting import counted
 
@@ -162,12 +162,12 @@ def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[T
     targets = []
     for reference in references:
         with stages_shown(quiet=quiet) as on_stage:
-            blend = resolve_blend(reference, offline=offline, on_stage=on_stage)
-            for file in (each for source in blend.models for each in files_of(source)):
+            ensemble = resolve_expression(reference, offline=offline, on_stage=on_stage)
+            for file in (each for source in ensemble.models for each in files_of(source)):
                 file.fetch()
-        source, *others = blend.models
+        source, *others = ensemble.models
         if others:
-            targets.append(Target(reference, blend.name))
+            targets.append(Target(reference, ensemble.name))
             continue
         name = source.entry.name if source.entry else source.origin
         is_path = source.entry is None and not reference.startswith("hf://")

@@ -40,7 +40,7 @@ from stemsplit.stages import StageCallback
 if TYPE_CHECKING:
     from stemsplit.device.runtime import Runtime
     from stemsplit.evaluate.contenders import Contender
-    from stemsplit.hub.blend import BlendSource
+    from stemsplit.hub.recipe import EnsembleSource
 
 
 class SubsetName(str, Enum):
@@ -196,7 +196,7 @@ def evaluate(
     from stemsplit.evaluate.records import RecordFile
     from stemsplit.evaluate.run import Evaluation
     from stemsplit.evaluate.scoring import METRICS, check_metrics
-    from stemsplit.hub.expression import model_references, resolve_blend
+    from stemsplit.hub.expression import model_references, resolve_expression
 
     metrics = _chosen("--metric", metric, METRICS)
     oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
@@ -218,7 +218,7 @@ def evaluate(
         for name in (name for each in models for name in model_references(each)):
             check_unheard(name, found)
     with stages_shown(quiet=quiet or json) as on_stage:
-        sources = [resolve_blend(each, offline=offline, on_stage=on_stage) for each in models]
+        sources = [resolve_expression(each, offline=offline, on_stage=on_stage) for each in models]
         systems = _contenders(oracles, sources, runtime, on_stage)
     every_model = [each for source in sources for each in source.models]
     for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):
@@ -237,17 +237,19 @@ def evaluate(
 
 def _contenders(
     oracles: Sequence[str],
-    sources: Sequence[BlendSource],
+    sources: Sequence[EnsembleSource],
     runtime: Runtime,
     on_stage: StageCallback,
 ) -> list[Contender]:
     """From the lower bound to the upper ones."""
-    from stemsplit.engine.load import load_blend
+    from stemsplit.engine.load import load_ensemble
     from stemsplit.engine.options import SeparationOptions
     from stemsplit.evaluate.contenders import MixtureContender, ModelContender, OracleContender
 
     models = [
-        ModelContender(load_blend(source, SeparationOptions(), runtime, on_stage=on_stage), runtime)
+        ModelContender(
+            load_ensemble(source, SeparationOptions(), runtime, on_stage=on_stage), runtime
+        )
         for source in sources
     ]
     return [

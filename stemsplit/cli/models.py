@@ -19,7 +19,7 @@ from stemsplit.cli.tables import print_facts, print_indented, print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE
-from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.presence import files_of, presence
 from stemsplit.quoting import counted
@@ -181,12 +181,12 @@ def pull(
     """Download models, or their newer versions, and verify every file."""
     for reference in references:
         with stages_shown(quiet=quiet) as on_stage:
-            blend = resolve_blend(
+            ensemble = resolve_expression(
                 reference, offline=offline, refresh=not offline, on_stage=on_stage
             )
-            for file in (each for source in blend.models for each in files_of(source)):
+            for file in (each for source in ensemble.models for each in files_of(source)):
                 file.fetch()
-        for source in blend.models:
+        for source in ensemble.models:
             if not quiet:
                 _say_licence(source)
             num_files = counted(len(files_of(source)), "file")
@@ -226,7 +226,7 @@ def verify(
 @app.command("path", cls=HelpfulCommand)
 def path(reference: ReferenceArgument) -> None:
     """Print where the files of a downloaded model are, one per line."""
-    for source in resolve_blend(reference, offline=True).models:
+    for source in resolve_expression(reference, offline=True).models:
         paths = [file.local_path() for file in files_of(source)]
         for local in paths:
             if local is not None:
@@ -239,7 +239,7 @@ def path(reference: ReferenceArgument) -> None:
 
 def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing"]]]:
     try:
-        models = resolve_blend(reference, offline=True).models
+        models = resolve_expression(reference, offline=True).models
     except HubUnreachableError:
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []

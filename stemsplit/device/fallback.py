@@ -29,7 +29,7 @@ class CpuFallback:
         self._copies: MutableMapping[Model, Model] = WeakKeyDictionary()
 
     def __call__(self, call: Call, mixture: Tensor) -> Tensor:
-        """The wanted estimates [B, rows, C, T], float32, for a mixture [B, C, T] on the CPU."""
+        """The wanted estimates [B, S, C, T], float32, for a mixture [B, C, T] on the CPU."""
         network = self._copies.get(call.network)
         if network is None:
             _log.warning(

@@ -78,7 +78,7 @@ class DeviceQueue:
         return next(self._turns)
 
     def submit(self, call: Call, chunks: Sequence[Tensor], turn: int) -> list[Future[Tensor]]:
-        """For each chunk [C, T] what will be its estimates [rows, C, T], float32 on the CPU.
+        """For each chunk [C, T] what will be its estimates [S, C, T], float32 on the CPU.
 
         The futures raise what the network raised, or `CancelledError` after `abandon`.
         """

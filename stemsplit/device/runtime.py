@@ -98,8 +98,8 @@ class Runtime:
         self._prepared[model] = _Prepared(dtype, self._batch_size_for(model, dtype))
         return precision
 
-    def call_for(self, model: Model, rows: tuple[int, ...], *, num_chunks: int) -> Call:
-        """How `model` is called for the stems in `rows` of a track with so many equal chunks.
+    def call_for(self, model: Model, stem_indices: tuple[int, ...], *, num_chunks: int) -> Call:
+        """How `model` is called for some of its stems, for a track with so many equal chunks.
 
         The batch has a row for each of them, rounded up to a power of two, and at most as many as
         the device holds. So it is the same whatever else is run (see `DeviceQueue`), there are few
@@ -107,7 +107,9 @@ class Runtime:
         """
         prepared = self._prepared.get(model, _Prepared(torch.float32, self.batch_size or 1))
         batch_size = min(next_power_of_two(num_chunks), prepared.batch_size)
-        return Call(network=model, rows=rows, batch_size=batch_size, dtype=prepared.dtype)
+        return Call(
+            network=model, stem_indices=stem_indices, batch_size=batch_size, dtype=prepared.dtype
+        )
 
     def _batch_size_for(self, model: Model, dtype: torch.dtype) -> int:
         """What was asked for, or as many chunks as fit."""
@@ -118,8 +120,8 @@ class Runtime:
         spec = model.spec
         num_samples = spec.chunking.fitted_length(spec.chunking.chunk_samples)
         chunk = torch.zeros(1, spec.num_channels, num_samples, device=self.device)
-        rows = tuple(range(len(spec.stems)))
-        call = Call(network=model, rows=rows, batch_size=1, dtype=dtype)
+        stem_indices = tuple(range(len(spec.stems)))
+        call = Call(network=model, stem_indices=stem_indices, batch_size=1, dtype=dtype)
         with exact_convolutions(self.device):
             batch_size = batch_that_fits(lambda: call(chunk), DeviceMemory(self.device))
         _log.info("%d chunks at once on %s", batch_size, self.device)

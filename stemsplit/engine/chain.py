@@ -19,8 +19,8 @@ from torch import Tensor
 from stemsplit.audio.encode import Spool, read_spool
 from stemsplit.audio.place import writing
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.blend import Blend, coarsest
 from stemsplit.engine.checks import Checks
+from stemsplit.engine.ensemble import Ensemble, coarsest
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.separate import Progress, ProgressCallback, TrackSeparation
@@ -34,14 +34,14 @@ class Step:
     """A model for the output `parent`. `child_names`: what its stems are called then, if not so."""
 
     parent: str
-    model: Blend
+    model: Ensemble
     child_names: Mapping[str, str]
 
     @property
     def options(self) -> SeparationOptions:
         """All stems, and what they leave over, unless one of them is just that."""
-        ensembles = self.model.ensembles
-        sums_up = len(ensembles) == 1 and ensembles[0].stems != ensembles[0].network_stems
+        bags = self.model.bags
+        sums_up = len(bags) == 1 and bags[0].stems != bags[0].network_stems
         return SeparationOptions(residual=not sums_up)
 
     @property
@@ -61,7 +61,7 @@ class Chain:
             outputs have one name.
     """
 
-    model: Blend
+    model: Ensemble
     options: SeparationOptions
     steps: tuple[Step, ...] = ()
 
@@ -110,7 +110,7 @@ class Chain:
         return coarsest(model.precision for model, _ in self.stages)
 
     @property
-    def stages(self) -> tuple[tuple[Blend, SeparationOptions], ...]:
+    def stages(self) -> tuple[tuple[Ensemble, SeparationOptions], ...]:
         """The models in the order in which they run, each with what is wanted of it."""
         return ((self.model, self.options), *((step.model, step.options) for step in self.steps))
 

@@ -1,138 +1,80 @@
-"""A loaded checkpoint: one network, or several with a weight per stem."""
+"""What the engine runs for a track: stems that come from one bag, or from several.
+
+One model is an ensemble with a single part. With several, each stem is a weighted mean of what the
+parts say about it, and a part has a say in some stems or in all: the vocals of one model and the
+rest of another, or the average of two (as KUIELab-MDX-Net blends its networks with Demucs: Kim et
+al. 2021, arXiv:2111.12203). The parts have sample rates, channels and chunks of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.bag import Bag, BagMember
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.models.spec import InputScaling, Model
 
-_ENDLESS_SAMPLES = 1 << 40
+_PRECISIONS = ("fp32", "fp16", "bf16")  # from the finest to the coarsest
+
+
+def coarsest(precisions: Iterable[str]) -> str:
+    """The one with the fewest bits."""
+    return max(precisions, key=_PRECISIONS.index)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EnsembleMember:
-    """One network of an ensemble, with the file that it came from.
+class EnsemblePart:
+    """A bag, and its share of each stem that it has a say in."""
 
-    `weights`: for each of the ensemble's `network_stems`; 0 for those that the network has not.
-    """
-
-    model: Model
-    weights: tuple[float, ...]
-    signature: str
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Mixer:
-    """`mix` makes the final stems [S, C, T] from all networks' and the mixture [C, T]."""
-
-    mix: Callable[[Tensor, Tensor], Tensor]
-    sha256: str
+    bag: Bag
+    weights: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensemble:
-    """What the engine runs. Members share stems, sample rate, channels and input scaling.
+    """`name` is safe as the name of a folder. Over all parts the weights of a stem sum to one.
 
-    Where each of them has some of the stems only, `joined_stems` are those of all. Members whose
-    weights are zero for every wanted stem were never loaded, so an ensemble may know only a part of
-    `stems`. `origin` and `revision` say where the files came from, for the record.
-    `segment_seconds`, `overlap`, `scaling_rule`: where the networks' own are not what is wanted.
-    `mixer`: what all stems go through together.
+    Parts without a share of any wanted stem were never loaded, so the parts may know only some of
+    the `stems`.
     """
 
     name: str
-    origin: str
-    revision: str | None
-    licence: str
-    members: tuple[EnsembleMember, ...]
-    joined_stems: tuple[str, ...] | None = None
-    segment_seconds: float | None = None
-    overlap: float | None = None
-    scaling_rule: InputScaling | None = None
-    mixer: Mixer | None = None
-    precision: str = "fp32"
-    """The coarsest that any of the members computes in, for the record."""
+    stems: tuple[str, ...]
+    parts: tuple[EnsemblePart, ...]
+
+    @classmethod
+    def of(cls, bag: Bag) -> Ensemble:
+        """The ensemble that is this bag."""
+        part = EnsemblePart(bag=bag, weights=dict.fromkeys(bag.stems, 1.0))
+        return cls(name=bag.name, stems=bag.stems, parts=(part,))
 
     @property
-    def family(self) -> str:
-        return self.members[0].model.spec.family
+    def bags(self) -> tuple[Bag, ...]:
+        return tuple(part.bag for part in self.parts)
 
     @property
-    def stems(self) -> tuple[str, ...]:
-        """What can be asked for: the networks' stems, and the residual one if there is one."""
-        return self.joined_stems or self.members[0].model.spec.offered_stems
+    def members(self) -> tuple[BagMember, ...]:
+        """All networks."""
+        return tuple(member for bag in self.bags for member in bag.members)
 
     @property
-    def network_stems(self) -> tuple[str, ...]:
-        return self.joined_stems or self.members[0].model.spec.stems
-
-    def stems_to_run(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The networks' stems that `wanted` ones are made of.
-
-        These are all of them for the residual one, and where a mixer needs all.
-        """
-        if self.mixer is not None or not set(wanted) <= set(self.network_stems):
-            return self.network_stems
-        return tuple(wanted)
+    def precision(self) -> str:
+        """The coarsest that any of the networks computes in, for the record."""
+        return coarsest(bag.precision for bag in self.bags)
 
     @property
     def sample_rate(self) -> int:
-        return self.members[0].model.spec.sample_rate
+        """The highest of the bags'."""
+        return max(bag.sample_rate for bag in self.bags)
 
-    @property
-    def num_channels(self) -> int:
-        return self.members[0].model.spec.num_channels
-
-    @property
-    def scaling(self) -> InputScaling:
-        return self.scaling_rule or self.members[0].model.spec.scaling
-
-    def policy(self, model: Model, options: SeparationOptions) -> ChunkPolicy:
-        """How `model` cuts the mixture, after what the bag and the user say about it."""
-        seconds = self._segment_seconds(options)
-        return model.spec.chunking.resized(
-            chunk_samples=None if seconds is None else _whole_samples(seconds * self.sample_rate),
-            overlap=self.overlap if options.overlap is None else options.overlap,
+    def hop_seconds(self, options: SeparationOptions) -> float:
+        """How far the longest of the networks' chunks takes the music forward."""
+        return max(
+            bag.policy(member.model, options).hop_samples / bag.sample_rate
+            for bag in self.bags
+            for member in bag.members
         )
 
     def notes(self, options: SeparationOptions) -> list[str]:
         """What the user should know about how `options` were understood."""
-        seconds = options.segment_seconds
-        if seconds is None:
-            return []
-        longest = (
-            min(self.policy(member.model, options).chunk_samples for member in self.members)
-            / self.sample_rate
-        )
-        if longest >= seconds - 1 / self.sample_rate:
-            return []
-        return [f"`segment={seconds:g}` is longer than {self.name} allows: {longest:g} s is used."]
-
-    def _segment_seconds(self, options: SeparationOptions) -> float | None:
-        return self.segment_seconds if options.segment_seconds is None else options.segment_seconds
-
-
-def _whole_samples(num_samples: float) -> int:
-    """As an integer, which infinity is not; above all that a song could have it does not matter."""
-    return int(min(num_samples, _ENDLESS_SAMPLES))
-
-
-def differing_property(models: Sequence[Model], *, joined: bool = False) -> str | None:
-    """The first property in which the models of a bag differ, None if they agree.
-
-    `joined`: each has stems of its own.
-    """
-    properties = [*([] if joined else ["stems", "residual_stem"])]
-    properties += ["sample_rate", "num_channels", "scaling"]
-    first = models[0].spec
-    for other in (model.spec for model in models[1:]):
-        for name in properties:
-            if getattr(first, name) != getattr(other, name):
-                return name
-    return None
+        return [note for bag in self.bags for note in bag.notes(options)]

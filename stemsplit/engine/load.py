@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stemsplit.checkpoints.contents import Weights, read_tensors
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.blend import Blend, Part, coarsest
+from stemsplit.engine.bag import Bag, BagMember, Mixer, differing_property
 from stemsplit.engine.chain import Chain, Step
-from stemsplit.engine.ensemble import Ensemble, EnsembleMember, Mixer, differing_property
+from stemsplit.engine.ensemble import Ensemble, EnsemblePart, coarsest
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.blend import BlendSource
-from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.model_files import Member, ModelSource
+from stemsplit.hub.recipe import EnsembleSource
 from stemsplit.models.mdxnet.mixer import mix, read_mixer
 from stemsplit.models.recognize import recognize, recognize_graph
 from stemsplit.models.registry import build_model
@@ -29,14 +29,14 @@ BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
 """Models that have no files: a source without members is one of these."""
 
 
-def load_blend(
-    source: BlendSource,
+def load_ensemble(
+    source: EnsembleSource,
     options: SeparationOptions,
     runtime: Runtime,
     *,
     parents: Sequence[str] = (),
     on_stage: StageCallback = unheard,
-) -> Blend:
+) -> Ensemble:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
 
     `parents`: outputs or stems that something else will be made of.
@@ -47,16 +47,16 @@ def load_blend(
         UsageError: the models do not go together.
     """
     loaders = [_Loader(model, on_stage) for model in source.models]
-    shares = source.shares([loader.stems for loader in loaders])
-    stems = tuple(shares)
+    weights = source.weights([loader.stems for loader in loaders])
+    stems = tuple(weights)
     needed = needed_stems(stems, choose_outputs(stems, options, parents))
     parts = []
     for index, loader in enumerate(loaders):
-        own_shares = {stem: share[index] for stem, share in shares.items() if index in share}
-        wanted = [stem for stem in needed if stem in own_shares]
+        own_weights = {stem: share[index] for stem, share in weights.items() if index in share}
+        wanted = [stem for stem in needed if stem in own_weights]
         if wanted:
-            parts.append(Part(ensemble=loader.load(wanted, runtime), shares=own_shares))
-    return Blend(name=source.name, stems=stems, parts=tuple(parts))
+            parts.append(EnsemblePart(bag=loader.load(wanted, runtime), weights=own_weights))
+    return Ensemble(name=source.name, stems=stems, parts=tuple(parts))
 
 
 def load_chain(
@@ -68,25 +68,25 @@ def load_chain(
     offline: bool = False,
     on_stage: StageCallback = unheard,
 ) -> Chain:
-    """The model that `reference` names (`resolve_blend`), and the steps after it.
+    """The model that `reference` names (`resolve_expression`), and the steps after it.
 
     `then` has the parent and the model of each step. All models are found before any network is
     fetched.
 
     Raises:
         UsageError: the models or the steps do not go together.
-        ModelError, UnknownStemError: as `resolve_blend` and `load_blend`.
+        ModelError, UnknownStemError: as `resolve_expression` and `load_ensemble`.
     """
     parents = first_parents([parent for parent, _ in then])
     source, *step_sources = (
-        resolve_blend(each, offline=offline, on_stage=on_stage)
+        resolve_expression(each, offline=offline, on_stage=on_stage)
         for each in (reference, *(model for _, model in then))
     )
-    model = load_blend(source, options, runtime, parents=parents, on_stage=on_stage)
+    model = load_ensemble(source, options, runtime, parents=parents, on_stage=on_stage)
     steps = [
         Step(
             parent=parent,
-            model=load_blend(step_source, SeparationOptions(), runtime, on_stage=on_stage),
+            model=load_ensemble(step_source, SeparationOptions(), runtime, on_stage=on_stage),
             child_names=step_source.child_names,
         )
         for (parent, _), step_source in zip(then, step_sources, strict=True)
@@ -100,7 +100,7 @@ class _Loader:
     def __init__(self, source: ModelSource, on_stage: StageCallback) -> None:
         self._source = source
         self._on_stage = on_stage
-        self._members: dict[int, EnsembleMember] = {}
+        self._members: dict[int, BagMember] = {}
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class _Loader:
             return self._source.stems
         return self._member(0).model.spec.offered_stems
 
-    def load(self, wanted: Sequence[str], runtime: Runtime) -> Ensemble:
+    def load(self, wanted: Sequence[str], runtime: Runtime) -> Bag:
         """The networks that have a say in any of the `wanted` stems, on the device."""
         source = self._source
         needed = self._needed_members(wanted)
@@ -120,7 +120,7 @@ class _Loader:
         self._tell(len(needed), len(needed))
         _check_bag(source, self.stems, members)
         precision = coarsest([runtime.prepare(member.model) for member in members])
-        return Ensemble(
+        return Bag(
             name=source.name,
             origin=source.origin,
             revision=source.revision,
@@ -153,7 +153,7 @@ class _Loader:
         columns = [self.stems.index(stem) for stem in wanted]
         return [index for index, row in enumerate(weights) if any(row[each] for each in columns)]
 
-    def _member(self, index: int) -> EnsembleMember:
+    def _member(self, index: int) -> BagMember:
         if index not in self._members:
             built_in = not self._source.members
             self._members[index] = (
@@ -174,13 +174,13 @@ def _load_mixer(source: ModelSource) -> Mixer | None:
     return Mixer(functools.partial(mix, matrix), source.mixer.sha256)
 
 
-def _built_in(source: ModelSource) -> EnsembleMember:
+def _built_in(source: ModelSource) -> BagMember:
     model = BUILT_IN[source.name]()
     weights = (1.0,) * len(model.spec.stems)
-    return EnsembleMember(model=model, weights=weights, signature=source.name, sha256=None)
+    return BagMember(model=model, weights=weights, signature=source.name, sha256=None)
 
 
-def _load_member(source: ModelSource, index: int) -> EnsembleMember:
+def _load_member(source: ModelSource, index: int) -> BagMember:
     member = source.members[index]
     model = _build(member)
     expected = _joined_stems(source) and (member.stems or source.stems)
@@ -190,7 +190,7 @@ def _load_member(source: ModelSource, index: int) -> EnsembleMember:
             f"but has {', '.join(model.spec.stems)}."
         )
     num_stems = len(model.spec.stems)
-    return EnsembleMember(
+    return BagMember(
         model=model,
         weights=(1.0,) * num_stems if source.weights is None else source.weights[index],
         signature=member.signature,
@@ -217,9 +217,7 @@ def _build(member: Member) -> Model:
     return build_model(network.class_name, (), network.kwargs, network.tensors)
 
 
-def _check_bag(
-    source: ModelSource, stems: Sequence[str], members: Sequence[EnsembleMember]
-) -> None:
+def _check_bag(source: ModelSource, stems: Sequence[str], members: Sequence[BagMember]) -> None:
     models = [member.model for member in members]
     joined = _joined_stems(source) is not None
     difference = differing_property(models, joined=joined)

@@ -1,158 +1,265 @@
-"""The way of one ensemble over a track: what it hears, and what it says at the output's rate."""
+"""A pass takes one network with one shift over a track; bags and shifts are several, averaged.
+
+A bag of networks (Défossez 2021, section 4.3) averages their estimates with a weight per stem, and
+the shift trick (Défossez et al. 2019, section 4.4) averages over shifted chunk grids. Both are
+weighted sums of independent passes, and the rest of the engine knows neither.
+"""
 
 from __future__ import annotations
 
+import itertools
+import random
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from stemsplit.audio.blocks import fan_out
-from stemsplit.audio.channels import from_model_channels
-from stemsplit.audio.resample import resample_blocks
+from stemsplit.device.call import Call
 from stemsplit.device.runtime import Runtime
-from stemsplit.dsp.overlap_add import StemBlock
+from stemsplit.dsp.chunking import Chunk, ChunkPlan
+from stemsplit.dsp.overlap_add import OverlapAdd, StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
-from stemsplit.engine.ensemble import Mixer
-from stemsplit.engine.lanes import Lane, first_sample_read, plan_lanes, run_lanes
+from stemsplit.engine.bag import Bag
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.timeline import Timeline
-from stemsplit.engine.voices import Hearing, Voice, hear
+from stemsplit.models.spec import Model
+
+MAX_SHIFT_SECONDS = 0.5  # as in the reference implementation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EnsemblePass:
-    """Ready to run: the same lanes for each voice. `stems` are those that are wanted of it."""
+class Pass:
+    """One model over one chunk grid, for the wanted stems in which it has a say.
 
-    hearing: Hearing
-    stems: tuple[str, ...]
-    timeline: Timeline
-    lanes: Sequence[Lane]
+    `stem_indices` are these stems' positions in the model's output, `places` those among all that
+    are wanted, and `weights` what the pass counts for them, none of which is 0: over all passes of
+    a track each stem's weights sum to one.
+    """
 
-    @classmethod
-    def plan(
-        cls,
-        hearing: Hearing,
-        stems: Sequence[str],
-        timeline: Timeline,
-        options: SeparationOptions,
-    ) -> EnsemblePass:
-        """The pass that estimates `stems` over what the timeline wants."""
-        lanes = plan_lanes(
-            hearing.ensemble,
-            hearing.ensemble.stems_to_run(stems),
-            timeline.num_model_samples,
-            options,
-            timeline.model_range,
+    model: Model
+    plan: ChunkPlan
+    stem_indices: tuple[int, ...]
+    places: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+def plan_passes(
+    bag: Bag,
+    stems: Sequence[str],
+    num_samples: int,
+    options: SeparationOptions,
+    wanted: range | None = None,
+) -> tuple[Pass, ...]:
+    """The passes that together estimate `stems` of the networks over a track of `num_samples`.
+
+    `wanted`: only over these samples. Both are at the model's rate.
+    """
+    columns = [bag.network_stems.index(stem) for stem in stems]
+    totals = [sum(member.weights[column] for member in bag.members) for column in columns]
+    num_grids = max(1, options.shifts)
+    passes = []
+    for index, member in enumerate(bag.members):
+        places = tuple(place for place, column in enumerate(columns) if member.weights[column] != 0)
+        if not places:
+            continue
+        stem_indices = tuple(member.model.spec.stems.index(stems[place]) for place in places)
+        weights = tuple(
+            member.weights[columns[place]] / totals[place] / num_grids for place in places
         )
-        return cls(hearing=hearing, stems=tuple(stems), timeline=timeline, lanes=lanes)
-
-    @property
-    def num_chunks(self) -> int:
-        return len(self.hearing.voices) * sum(len(lane.plan) for lane in self.lanes)
-
-    @property
-    def first_second(self) -> int:
-        """The second of the song from which it must be heard."""
-        return self.timeline.first_second(first_sample_read(self.lanes))
-
-    def estimates(
-        self,
-        branches: Sequence[Iterator[Tensor]],
-        first_second: int,
-        runtime: Runtime,
-        on_chunks: Callable[[int], None],
-    ) -> Iterator[StemBlock]:
-        """Blocks [S, C, T] of the networks' stems over the output's range, low channels silent.
-
-        `branches`: the song [C, T] from `first_second` on, once for each voice.
-        """
-        streams = [
-            self._voice(voice, branch, first_second, runtime, on_chunks)
-            for voice, branch in zip(self.hearing.voices, branches, strict=True)
-        ]
-        for parts in zip(*streams, strict=True):  # all voices have the same chunks
-            yield StemBlock(parts[0].start, self._joined([part.samples for part in parts]))
-
-    def _joined(self, voices: Sequence[Tensor]) -> Tensor:
-        """The stems [S, C, T] of all channels, from those of the voices."""
-        low = self.hearing.groups.low
-        if len(voices) == 1 and not low:
-            return voices[0]
-        num_channels = sum(len(samples[0]) for samples in voices) + len(low)
-        joined = torch.zeros(len(voices[0]), num_channels, voices[0].shape[-1])
-        for voice, samples in zip(self.hearing.voices, voices, strict=True):
-            joined[:, list(voice.channels)] = samples
-        return joined
-
-    def complete(self, estimates: Tensor, mixture: Tensor) -> Tensor:
-        """The wanted stems [S, C, T], given the networks' and the mixture [C, T] at their rate."""
-        run = self.hearing.ensemble.stems_to_run(self.stems)
-        if self.stems == run:
-            return estimates
-        dry = mixture.clone()
-        dry[list(self.hearing.groups.low)] = 0
-        named = dict(zip(run, estimates, strict=True))
-        residual = dry - estimates.sum(dim=0)
-        return torch.stack([named.get(stem, residual) for stem in self.stems])
-
-    def _voice(
-        self,
-        voice: Voice,
-        source: Iterator[Tensor],
-        first_second: int,
-        runtime: Runtime,
-        on_chunks: Callable[[int], None],
-    ) -> Iterator[StemBlock]:
-        ensemble = self.hearing.ensemble
-
-        def window(blocks: Iterator[Tensor]) -> SlidingWindow:
-            return SlidingWindow(
-                blocks,
-                num_channels=ensemble.num_channels,
-                num_samples=self.timeline.num_model_samples,
-                start=first_second * ensemble.sample_rate,
+        policy = bag.policy(member.model, options)
+        for origin in _origins(options, index, bag.sample_rate):
+            plan = ChunkPlan(num_samples=num_samples, policy=policy, origin=origin, wanted=wanted)
+            passes.append(
+                Pass(
+                    model=member.model,
+                    plan=plan,
+                    stem_indices=stem_indices,
+                    places=places,
+                    weights=weights,
+                )
             )
-
-        heard = hear(source, voice.channels, self.timeline.source_rate, ensemble)
-        if ensemble.mixer is not None:
-            heard, again = fan_out(heard, 2)
-            mixture = window(again)
-        scaled = window(map(voice.scaling.apply, heard))
-        estimates: Iterator[StemBlock] = (
-            StemBlock(block.start, voice.scaling.undo(block.samples))
-            for block in run_lanes(self.lanes, scaled, runtime, on_chunks)
-        )
-        if ensemble.mixer is not None:
-            estimates = _mixed(ensemble.mixer, estimates, mixture)
-        num_channels = len(voice.channels)
-        finished = (from_model_channels(block.samples, num_channels) for block in estimates)
-        return self._resampled(finished, num_channels)
-
-    def _resampled(self, blocks: Iterator[Tensor], num_channels: int) -> Iterator[StemBlock]:
-        model_rate, output_rate = self.timeline.model_rate, self.timeline.output_rate
-        wanted = self.timeline.output_range
-        flat = resample_blocks(
-            (block.flatten(0, 1) for block in blocks),  # [S*C, T]
-            from_rate=model_rate,
-            to_rate=output_rate,
-        )
-        # Exact: either the rates are equal, or the range begins where both have a sample.
-        start = self.timeline.model_range.start * output_rate // model_rate
-        for block in flat:
-            # There and back, a resampled track may come out a few samples long: never short.
-            kept = block[:, max(0, wanted.start - start) : max(0, wanted.stop - start)]
-            if kept.shape[-1]:
-                samples = kept.reshape(-1, num_channels, kept.shape[-1])  # [S, C, T]
-                yield StemBlock(max(start, wanted.start), samples)
-            start += block.shape[-1]
+    return tuple(passes)
 
 
-def _mixed(
-    mixer: Mixer, estimates: Iterator[StemBlock], mixture: SlidingWindow
+def run_passes(
+    passes: Sequence[Pass],
+    mixture: SlidingWindow,
+    runtime: Runtime,
+    on_chunks: Callable[[int], None],
 ) -> Iterator[StemBlock]:
-    for block in estimates:
-        heard = mixture.read(block.start, block.stop)  # [C, T]
-        mixture.forget(block.stop)
-        yield StemBlock(block.start, mixer.mix(block.samples, heard))
+    """Finished blocks [S, C, T] of the wanted stems, without gaps, over the passes' span.
+
+    The pass that is furthest behind always goes next, so that all of them stay within a chunk of
+    each other and `mixture` can forget the past. A few batches are on their way ahead of the one
+    that is added up, so that the device works meanwhile. `on_chunks` hears how many chunks were
+    done.
+    """
+    turn = runtime.queue.next_turn()
+    runners = [_PassRunner(pass_, mixture, runtime, turn) for pass_ in passes]
+    num_stems = 1 + max(place for pass_ in passes for place in pass_.places)
+    total = _RunningSum(num_stems, mixture.num_channels, start=passes[0].plan.span.start)
+    on_the_way: deque[tuple[_PassRunner, _Batch]] = deque()
+    try:
+        while True:
+            while len(on_the_way) < runtime.queue.num_in_flight:
+                slowest = min(runners, key=lambda runner: runner.position_sent)
+                if slowest.all_sent:  # then all of them are
+                    break
+                on_the_way.append((slowest, slowest.send()))
+                mixture.forget(min(runner.needs_from for runner in runners))
+            if not on_the_way:
+                return
+            runner, part = on_the_way[0]
+            for block in runner.add_up(part):
+                total.add(block, runner.places)
+                on_chunks(1)
+            on_the_way.popleft()
+            del part, block  # not to be kept until the next batch is there
+            position = min(runner.position for runner in runners)
+            if position > total.start:
+                yield total.take(position)
+    finally:
+        runtime.queue.abandon([result for _, part in on_the_way for result in part.results])
+
+
+def check_memory(passes: Sequence[Pass], runtime: Runtime) -> None:
+    """Raises a `DeviceMemoryError` if the device has no room for the passes' chunks."""
+    for pass_ in passes:
+        for num_samples, call in _calls(pass_, runtime).items():
+            runtime.chunk_memory.check(call, num_samples)
+
+
+def _calls(pass_: Pass, runtime: Runtime) -> dict[int, Call]:
+    """How the network is called for the chunks of which it reads so many samples."""
+    counts = Counter(chunk.num_read_samples for chunk in pass_.plan)
+    return {
+        num_samples: runtime.call_for(pass_.model, pass_.stem_indices, num_chunks=count)
+        for num_samples, count in counts.items()
+    }
+
+
+def first_sample_read(passes: Sequence[Pass]) -> int:
+    """The first sample of the mixture that any of the passes reads; it may lie before the track."""
+    return min((pass_.plan.needs_from(0) for pass_ in passes if len(pass_.plan)), default=0)
+
+
+def _origins(options: SeparationOptions, member: int, sample_rate: int) -> list[int]:
+    """Where each grid of a bag member begins, at or before sample 0."""
+    if options.shifts == 0:
+        return [0]
+    max_shift = int(MAX_SHIFT_SECONDS * sample_rate)
+    # Seeding by text is stable over Python versions and gives each member draws of its own.
+    draws = random.Random(f"stemsplit shifts, seed {options.seed}, member {member}")
+    return [draws.randint(0, max_shift) - max_shift for _ in range(options.shifts)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Chunks of a pass that were sent to the device together, and what will become of them."""
+
+    chunks: Sequence[Chunk]
+    results: Sequence[Future[Tensor]]
+
+
+class _PassRunner:
+    """Steps through one pass, a batch of chunks at a time: these are sent, and later added up."""
+
+    def __init__(self, pass_: Pass, mixture: SlidingWindow, runtime: Runtime, turn: int) -> None:
+        self._pass = pass_
+        self._mixture = mixture
+        self._queue = runtime.queue
+        self._turn = turn
+        self._chunks = list(pass_.plan)
+        self._num_sent = 0
+        self._num_done = 0
+        self._calls = _calls(pass_, runtime)
+        self._weights = torch.tensor(pass_.weights)[:, None, None]  # [S, 1, 1]
+        self._overlap_add = OverlapAdd(
+            pass_.plan, num_stems=len(pass_.stem_indices), num_channels=mixture.num_channels
+        )
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Those of the stems that `add_up` gives, among all that are wanted."""
+        return self._pass.places
+
+    @property
+    def all_sent(self) -> bool:
+        return self._num_sent == len(self._chunks)
+
+    @property
+    def position(self) -> int:
+        """Samples before this one are finished."""
+        return self._start_of(self._num_done)
+
+    @property
+    def position_sent(self) -> int:
+        """Samples before this one will be finished with what was sent."""
+        return self._start_of(self._num_sent)
+
+    @property
+    def needs_from(self) -> int:
+        """The first sample of the mixture that is still to be read."""
+        if self.all_sent:
+            return self._pass.plan.span.stop
+        return self._pass.plan.needs_from(self._num_sent)
+
+    def send(self) -> _Batch:
+        """Sends the next batch to the device."""
+        chunks = self._next_chunks()
+        self._num_sent += len(chunks)
+        heard = [self._mixture.read_chunk(chunk) for chunk in chunks]  # [C, T] each
+        call = self._calls[chunks[0].num_read_samples]
+        return _Batch(chunks, self._queue.submit(call, heard, self._turn))
+
+    def add_up(self, part: _Batch) -> Iterator[StemBlock]:
+        """One block of weighted stems for each chunk, as soon as the device has done it."""
+        for chunk, result in zip(part.chunks, part.results, strict=True):
+            block = self._overlap_add.add(chunk, chunk.trim(result.result()))
+            self._num_done += 1
+            yield StemBlock(block.start, block.samples * self._weights)
+
+    def _start_of(self, index: int) -> int:
+        span = self._pass.plan.span
+        return (
+            max(span.start, self._chunks[index].start) if index < len(self._chunks) else span.stop
+        )
+
+    def _next_chunks(self) -> list[Chunk]:
+        """The next chunks that the network can see together: equally long ones."""
+        num_samples = self._chunks[self._num_sent].num_read_samples
+        batch_size = self._calls[num_samples].batch_size
+        upcoming = self._chunks[self._num_sent : self._num_sent + batch_size]
+        return list(
+            itertools.takewhile(lambda chunk: chunk.num_read_samples == num_samples, upcoming)
+        )
+
+
+class _RunningSum:
+    """Adds blocks, as far as they lie at or after `start`, until they are taken from the front."""
+
+    def __init__(self, num_stems: int, num_channels: int, *, start: int) -> None:
+        self.start = start
+        self._sum = torch.zeros(num_stems, num_channels, 0)  # [S, C, T]
+
+    def add(self, block: StemBlock, places: Sequence[int]) -> None:
+        """Adds a block [P, C, T] to the stems at `places`."""
+        skipped = max(0, self.start - block.start)  # a grid may begin before what is wanted
+        samples = block.samples[..., skipped:]
+        begin = block.start + skipped - self.start
+        end = begin + samples.shape[-1]
+        missing = end - self._sum.shape[-1]
+        if missing > 0:
+            self._sum = torch.nn.functional.pad(self._sum, (0, missing))
+        for place, stem in zip(places, samples, strict=True):
+            self._sum[place, :, begin:end] += stem
+
+    def take(self, stop: int) -> StemBlock:
+        """All samples before `stop`, which must have been added."""
+        num_samples = stop - self.start
+        block = StemBlock(self.start, self._sum[..., :num_samples])
+        self._sum = self._sum[..., num_samples:].clone()
+        self.start = stop
+        return block

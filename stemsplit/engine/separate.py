@@ -15,9 +15,9 @@ from stemsplit.audio.stem_layout import stem_file_rate
 from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
-from stemsplit.engine.blend import Blend
 from stemsplit.engine.checks import Checks, TrackMeters
-from stemsplit.engine.lanes import check_memory
+from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.estimate import BagEstimator
 from stemsplit.engine.mix import OutputMix
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import (
@@ -27,9 +27,9 @@ from stemsplit.engine.options import (
     needed_stems,
 )
 from stemsplit.engine.outputs import Output
-from stemsplit.engine.passes import EnsemblePass
-from stemsplit.engine.timeline import Timeline, choose_range, range_warnings
-from stemsplit.engine.voices import channel_notes, measure_voices
+from stemsplit.engine.passes import check_memory
+from stemsplit.engine.ranges import TrackRanges, choose_range, range_warnings
+from stemsplit.engine.scan import channel_notes, scan
 from stemsplit.stages import StageCallback, unheard
 
 
@@ -61,7 +61,7 @@ class TrackSeparation:
     def __init__(
         self,
         mixture: Mixture,
-        blend: Blend,
+        ensemble: Ensemble,
         runtime: Runtime,
         options: SeparationOptions,
         *,
@@ -70,32 +70,31 @@ class TrackSeparation:
         on_stage: StageCallback = unheard,
     ) -> None:
         self.mixture = mixture
-        self._blend = blend
         self._runtime = runtime
         self._options = options
         self._on_progress = on_progress
-        self.outputs: tuple[Output, ...] = choose_outputs(blend.stems, options, parents)
-        self.sample_rate = _output_rate(mixture, blend, options)
+        self.outputs: tuple[Output, ...] = choose_outputs(ensemble.stems, options, parents)
+        self.sample_rate = _output_rate(mixture, ensemble, options)
         self.channels = mixture.channels
-        self._lfe_stem = choose_lfe_stem(blend.stems, options)
-        self._stems = needed_stems(blend.stems, self.outputs)
-        self._parts = [part for part in blend.parts if any(map(part.shares.get, self._stems))]
+        self._lfe_stem = choose_lfe_stem(ensemble.stems, options)
+        self._stems = needed_stems(ensemble.stems, self.outputs)
+        self._parts = [part for part in ensemble.parts if any(map(part.weights.get, self._stems))]
         self.source_samples, self._passes = self._first_pass(on_stage)
         for each in self._passes:
-            check_memory(each.lanes, runtime)
-        self.num_samples = len(self._passes[0].timeline.output_range)
+            check_memory(each.passes, runtime)
+        self.num_samples = len(self._passes[0].ranges.output_range)
         self._meters = TrackMeters(
             outputs=[output.name for output in self.outputs],
             stems=self._stems,
-            complete=self._stems == blend.stems,
+            complete=self._stems == ensemble.stems,
             channels=self.channels,
             sample_rate=self.sample_rate,
         )
         self.warnings = [
-            *blend.notes(options),
+            *ensemble.notes(options),
             *mixture.warnings,
             *range_warnings(mixture, self.source_samples, options),
-            *channel_notes(mixture.channels, self._passes[0].hearing.groups, self._lfe_stem),
+            *channel_notes(mixture.channels, self._passes[0].model_input, self._lfe_stem),
             *_rate_notes(mixture, self.sample_rate, options),
         ]
 
@@ -110,52 +109,50 @@ class TrackSeparation:
 
     def blocks(self) -> Iterator[StemBlock]:
         """Finished blocks [outputs, C, T] at `sample_rate`, `num_samples` in all, in order."""
-        wanted = self._passes[0].timeline.output_range
+        wanted = self._passes[0].ranges.output_range
         mixture, estimates = self._play()
         mix = OutputMix(self.outputs, self._stems)
         for blocks in aligned(estimates):
             start, stop = blocks[0].start, blocks[0].stop
             dry = mixture.read(start, stop)  # [C, T]
             mixture.forget(stop)
-            separated = self._blended([block.samples for block in blocks], dry)  # [S, C, T]
+            separated = self._combined([block.samples for block in blocks], dry)  # [S, C, T]
             outputs = mix(dry, separated)  # [O, C, T]
             self._meters.add(dry, separated, outputs)
             yield StemBlock(start - wanted.start, outputs)
 
-    def _first_pass(self, on_stage: StageCallback) -> tuple[int, list[EnsemblePass]]:
+    def _first_pass(self, on_stage: StageCallback) -> tuple[int, list[BagEstimator]]:
         """The length of the song in samples, and the way of each part over it."""
         mixture = self.mixture
-        num_samples, hearings = measure_voices(
-            mixture, [part.ensemble for part in self._parts], on_stage
-        )
+        num_samples, model_inputs = scan(mixture, [part.bag for part in self._parts], on_stage)
         source_range = choose_range(mixture, num_samples, self._options)
         return num_samples, [
-            EnsemblePass.plan(
-                hearing,
-                [stem for stem in self._stems if part.shares.get(stem)],
-                Timeline(
+            BagEstimator.plan(
+                model_input,
+                [stem for stem in self._stems if part.weights.get(stem)],
+                TrackRanges(
                     source_rate=mixture.sample_rate,
-                    model_rate=hearing.ensemble.sample_rate,
+                    model_rate=model_input.bag.sample_rate,
                     output_rate=self.sample_rate,
                     num_source_samples=num_samples,
                     source_range=source_range,
                 ),
                 self._options,
             )
-            for part, hearing in zip(self._parts, hearings, strict=True)
+            for part, model_input in zip(self._parts, model_inputs, strict=True)
         ]
 
     def _play(self) -> tuple[SlidingWindow, list[Iterator[StemBlock]]]:
         """The second pass: the mixture at the output's rate, and what each part makes of it."""
         first_second = min(each.first_second for each in self._passes)
         progress = _ChunkCounter(sum(each.num_chunks for each in self._passes), self._on_progress)
-        num_voices = sum(len(each.hearing.voices) for each in self._passes)
+        num_groups = sum(len(each.model_input.groups) for each in self._passes)
         source = skip(self.mixture.open_blocks(), first_second * self.mixture.sample_rate)
-        for_output, *for_voices = fan_out(source, 1 + num_voices)
-        branches = iter(for_voices)
+        for_output, *for_groups = fan_out(source, 1 + num_groups)
+        branches = iter(for_groups)
         estimates = [
             each.estimates(
-                list(itertools.islice(branches, len(each.hearing.voices))),
+                list(itertools.islice(branches, len(each.model_input.groups))),
                 first_second,
                 self._runtime,
                 progress.add,
@@ -167,21 +164,21 @@ class TrackSeparation:
                 for_output, from_rate=self.mixture.sample_rate, to_rate=self.sample_rate
             ),
             num_channels=self.num_channels,
-            num_samples=self._passes[0].timeline.num_output_samples,
+            num_samples=self._passes[0].ranges.num_output_samples,
             start=first_second * self.sample_rate,
         )
         return mixture, estimates
 
-    def _blended(self, estimates: Sequence[Tensor], dry: Tensor) -> Tensor:
+    def _combined(self, estimates: Sequence[Tensor], dry: Tensor) -> Tensor:
         """The stems [S, C, T], from what each part's networks say and the mixture [C, T]."""
-        blended = torch.zeros(len(self._stems), *dry.shape)
+        combined = torch.zeros(len(self._stems), *dry.shape)
         for part, each, estimate in zip(self._parts, self._passes, estimates, strict=True):
             for stem, samples in zip(each.stems, each.complete(estimate, dry), strict=True):
-                blended[self._stems.index(stem)].add_(samples, alpha=part.shares[stem])
+                combined[self._stems.index(stem)].add_(samples, alpha=part.weights[stem])
         if self._lfe_stem in self._stems:
-            low = list(self._passes[0].hearing.groups.low)
-            blended[self._stems.index(self._lfe_stem), low] = dry[low]
-        return blended
+            low = list(self._passes[0].model_input.low)
+            combined[self._stems.index(self._lfe_stem), low] = dry[low]
+        return combined
 
 
 class _ChunkCounter:
@@ -198,11 +195,11 @@ class _ChunkCounter:
             self._callback(Progress(self._num_done, self._num_chunks))
 
 
-def _output_rate(mixture: Mixture, blend: Blend, options: SeparationOptions) -> int:
+def _output_rate(mixture: Mixture, ensemble: Ensemble, options: SeparationOptions) -> int:
     if options.sample_rate == "source":
         return stem_file_rate(mixture.sample_rate) if options.stem_file else mixture.sample_rate
     if options.sample_rate == "model":
-        return blend.sample_rate
+        return ensemble.sample_rate
     return options.sample_rate
 
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import Precision, choose_runtime
-from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.choice import pick_model
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
@@ -131,7 +131,7 @@ class Separator:
         )
 
     @property
-    def model(self) -> Blend:
+    def model(self) -> Ensemble:
         """The loaded networks, with their stems, sample rates and origins."""
         return self._chain.model
 

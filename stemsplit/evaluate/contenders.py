@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.bag import Bag
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
@@ -75,7 +75,7 @@ class OracleContender:
 class ModelContender:
     """A model as `separate` runs it, without random shifts."""
 
-    def __init__(self, model: Blend, runtime: Runtime) -> None:
+    def __init__(self, model: Ensemble, runtime: Runtime) -> None:
         self._model = model
         self._runtime = runtime
         self.stems: tuple[str, ...] = model.stems
@@ -97,18 +97,18 @@ class ModelContender:
         return dict(zip(names, estimates, strict=True))
 
 
-def revision_of(model: Blend) -> str:
+def revision_of(model: Ensemble) -> str:
     """The commit on the Hub, or 12 digits of a sha256 for local files, or the program's version.
 
-    Of a blend, those of its parts.
+    Of an ensemble, those of its parts.
     """
-    return "+".join(map(_revision, model.ensembles))
+    return "+".join(map(_revision, model.bags))
 
 
-def _revision(ensemble: Ensemble) -> str:
-    if ensemble.revision is not None:
-        return ensemble.revision
-    digests: Sequence[str] = [member.sha256 for member in ensemble.members if member.sha256]
+def _revision(bag: Bag) -> str:
+    if bag.revision is not None:
+        return bag.revision
+    digests: Sequence[str] = [member.sha256 for member in bag.members if member.sha256]
     if not digests:
         return OUR_REVISION
     return "sha256:" + hashlib.sha256("".join(digests).encode()).hexdigest()[:12]

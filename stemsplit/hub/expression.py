@@ -1,7 +1,7 @@
 """Models put together in one reference, each of which runs once.
 
-    expression   blend | STEM=blend {, STEM=blend} [, *=blend]
-    blend        term {+ term}
+    expression   mean | STEM=mean {, STEM=mean} [, *=mean]
+    mean         term {+ term}
     term         MODEL | MODEL * WEIGHT | WEIGHT * MODEL
     MODEL        a name in the catalogue, a path or hf://owner/repo[@revision]
 
@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stemsplit.errors import UsageError
-from stemsplit.hub.blend import REST, BlendSource, Weights, recipe_shares
 from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.kuielab import kuielab_system
 from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.recipe import REST, EnsembleSource, Weights, recipe_weights
 from stemsplit.hub.resolve import check_reference, resolve
 from stemsplit.quoting import quoted
 from stemsplit.stages import StageCallback, unheard
@@ -32,13 +32,13 @@ _MAX_MODELS = 16
 _MAX_NAME = 100
 
 
-def resolve_blend(
+def resolve_expression(
     reference: str,
     *,
     offline: bool = False,
     refresh: bool = False,
     on_stage: StageCallback = unheard,
-) -> BlendSource:
+) -> EnsembleSource:
     """The models that `reference` names: one, or those of an expression (see `resolve`).
 
     Raises:
@@ -52,17 +52,17 @@ def resolve_blend(
     if not is_expression(reference):
         folder = Path(reference).expanduser()
         system = kuielab_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
-        return system or BlendSource.of(find(reference))
+        return system or EnsembleSource.of(find(reference))
     models = tuple(map(find, model_references(reference)))
     recipe = _recipe(reference)
-    return BlendSource(name=_name(recipe, models), models=models, recipe=recipe)
+    return EnsembleSource(name=_name(recipe, models), models=models, recipe=recipe)
 
 
 def catalogue_stems(reference: str) -> tuple[str, ...] | None:
     """The stems of what `reference` names, if all of it is in the catalogue; else None.
 
     Raises:
-        UsageError, UnknownStemError: the expression makes no sense, as `resolve_blend`.
+        UsageError, UnknownStemError: the expression makes no sense, as `resolve_expression`.
         UnknownModelError: a part of it is neither in the catalogue nor on this machine.
     """
     entries = []
@@ -72,10 +72,10 @@ def catalogue_stems(reference: str) -> tuple[str, ...] | None:
     known = [entry for entry in entries if entry is not None]
     if len(known) < len(entries):
         return None
-    shares = recipe_shares(
+    weights = recipe_weights(
         _recipe(reference), [entry.name for entry in known], [entry.stems for entry in known]
     )
-    return tuple(shares)
+    return tuple(weights)
 
 
 def _recipe(reference: str) -> dict[str, dict[int, float]]:
@@ -84,8 +84,8 @@ def _recipe(reference: str) -> dict[str, dict[int, float]]:
         return {REST: {0: 1.0}}
     references = model_references(reference)
     return {
-        stem: {references.index(model): weight for model, weight in blend.items()}
-        for stem, blend in parse_expression(reference).items()
+        stem: {references.index(model): weight for model, weight in mean.items()}
+        for stem, mean in parse_expression(reference).items()
     }
 
 
@@ -97,8 +97,8 @@ def model_references(reference: str) -> tuple[str, ...]:
     """
     if not is_expression(reference):
         return (reference,)
-    blends = parse_expression(reference).values()
-    models = tuple(dict.fromkeys(model for blend in blends for model in blend))
+    means = parse_expression(reference).values()
+    models = tuple(dict.fromkeys(model for mean in means for model in mean))
     if len(models) > _MAX_MODELS:
         raise UsageError(f"`model` names {len(models)} models: more than {_MAX_MODELS}.")
     return models
@@ -119,24 +119,24 @@ def parse_expression(text: str) -> dict[str, dict[str, float]]:
     Raises:
         UsageError: `text` is not of the language above.
     """
-    blends: dict[str, dict[str, float]] = {}
+    means: dict[str, dict[str, float]] = {}
     assignments = [part.partition("=") for part in text.split(",")]
     if len(assignments) == 1 and not assignments[0][1]:
         assignments = [(REST, "=", text)]
-    for stem, equals, blend in assignments:
+    for stem, equals, mean in assignments:
         name = stem.strip()
-        if not equals or not name or name in blends:
-            part = f"{stem}{equals}{blend}".strip()
-            problem = "comes twice" if name in blends else "does not say for which stem"
+        if not equals or not name or name in means:
+            part = f"{stem}{equals}{mean}".strip()
+            problem = "comes twice" if name in means else "does not say for which stem"
             raise UsageError(
                 f"`model` {quoted(text)} cannot be understood: {quoted(part)} {problem}.",
                 hint=_EXAMPLE,
             )
-        blends[name] = {}
-        for term in blend.split("+"):
+        means[name] = {}
+        for term in mean.split("+"):
             model, weight = _parse_term(term, text)
-            blends[name][model] = blends[name].get(model, 0.0) + weight
-    return blends
+            means[name][model] = means[name].get(model, 0.0) + weight
+    return means
 
 
 def _parse_term(term: str, text: str) -> tuple[str, float]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource
+from stemsplit.hub.recipe import EnsembleSource
 from stemsplit.quoting import listed
 
 _FFT = {"bass": 16384, "drums": 4096, "other": 8192, "vocals": 6144}
@@ -32,7 +32,7 @@ _MIXER = "mixer.ckpt"
 _DEMUCS = re.compile(r"demucs(?:48_hq|_extra)?(?:-[0-9a-f]{8})?\.(?:th|ckpt)")
 
 
-def kuielab_system(folder: Path) -> BlendSource | None:
+def kuielab_system(folder: Path) -> EnsembleSource | None:
     """The system in `folder`; None if its four networks are not there.
 
     Raises:
@@ -60,8 +60,8 @@ def kuielab_system(folder: Path) -> BlendSource | None:
         mixer=None if mixer is None else ModelFile.local(folder / mixer),
     )
     if demucs is None:
-        return BlendSource.of(system)
-    blended = ModelSource(
+        return EnsembleSource.of(system)
+    combined = ModelSource(
         name=Path(demucs).stem,
         entry=None,
         origin=str(folder / demucs),
@@ -73,7 +73,7 @@ def kuielab_system(folder: Path) -> BlendSource | None:
         scaling=None if mixer is None else "samples",
     )
     recipe = {stem: {0: share, 1: 1 - share} for stem, share in _NETWORK_SHARES.items()}
-    return BlendSource(name=name, models=(system, blended), recipe=recipe)
+    return EnsembleSource(name=name, models=(system, combined), recipe=recipe)
 
 
 def _files(folder: Path) -> list[str]:

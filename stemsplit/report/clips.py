@@ -132,6 +132,6 @@ def _mixed_down(block: Tensor, channels: tuple[str, ...]) -> Tensor:
     """The block [C, T] as mono or stereo: every pair of speakers counts the same, bass ones not."""
     if len(channels) <= 2:
         return block
-    voices = group_channels(channels, 2).voices
-    sides = [[voice[0] for voice in voices], [voice[-1] for voice in voices]]
+    groups = group_channels(channels, 2).groups
+    sides = [[group[0] for group in groups], [group[-1] for group in groups]]
     return torch.stack([block[side].mean(dim=0) for side in sides])  # [2, T]

@@ -147,7 +147,7 @@ def _fact_cells(record: TrackRecord) -> dict[str, Cell]:
 
 
 def _parts(model: Values) -> list[Values]:
-    """The models of a blend, or the one model."""
+    """The models of an ensemble, or the one model."""
     parts = model.get("parts")
     return (
         [part for part in parts if isinstance(part, Mapping)]

@@ -27,9 +27,9 @@ from tests.audio.songs import tone, write_pyav, write_sndfile
 
 def names(layout: str, model_channels: int = 2) -> list[str]:
     channels = layout.split()
-    groups = group_channels(channels, model_channels)
-    voices = ["+".join(channels[i] for i in voice) for voice in groups.voices]
-    return voices + [f"({channels[i]})" for i in groups.low]
+    grouping = group_channels(channels, model_channels)
+    groups = ["+".join(channels[i] for i in group) for group in grouping.groups]
+    return groups + [f"({channels[i]})" for i in grouping.low]
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_a_model_of_one_channel_takes_them_one_by_one() -> None:
 )
 def test_every_channel_is_in_exactly_one_group(channels: list[str], model_channels: int) -> None:
     channels = channels[:MAX_CHANNELS]
-    groups = group_channels(channels, model_channels)
-    members = [i for voice in (*groups.voices, groups.low) for i in voice]
+    grouping = group_channels(channels, model_channels)
+    members = [i for group in (*grouping.groups, grouping.low) for i in group]
     assert sorted(members) == list(range(len(channels)))
-    assert groups.voices
+    assert grouping.groups
 
 
 def test_there_is_a_bound() -> None:

@@ -30,9 +30,9 @@ from stemsplit.cli.bench_results import (
 )
 from stemsplit.cli.bench_worker import Request
 from stemsplit.errors import StemsplitError, UsageError
-from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.catalog import list_models, load_catalog
 from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.recipe import EnsembleSource
 from stemsplit.version import __version__
 from tests.cli.conftest import Stemsplit
 from tests.models.random_models import htdemucs, write_safetensors
@@ -243,7 +243,7 @@ def test_every_model_is_listed_with_its_speed(
     source = ModelSource(  # as if it were on this machine
         name=name, entry=entry, origin="somewhere@1", revision="1", stems=entry.stems, members=()
     )
-    monkeypatch.setattr(bench, "resolve_blend", lambda *_, **__: BlendSource.of(source))
+    monkeypatch.setattr(bench, "resolve_expression", lambda *_, **__: EnsembleSource.of(source))
     assert stemsplit("bench", "-m", name, "-d", "cpu").exit_code == 0
     assert speeds_listed(stemsplit)[name] == "10.0 x"
     entries = json.loads(stemsplit("models", "list", "--json").stdout)

@@ -129,7 +129,7 @@ def test_the_silence_that_fills_a_batch_up_is_not_computed_on_the_cpu(
     gpu_queue: DeviceQueue,
 ) -> None:
     network = NoRoom()
-    call = Call(network=network, rows=(0,), batch_size=8)
+    call = Call(network=network, stem_indices=(0,), batch_size=8)
     for result in gpu_queue.submit(call, [torch.ones(2, 3)] * 3, turn=0):
         assert torch.equal(result.result(60), torch.full((1, 2, 3), 4.0))
     twin = gpu_queue._fallback._copies[network]
@@ -141,7 +141,7 @@ def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(
     gpu_queue: DeviceQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = NoRoom()
-    call = Call(network=network, rows=(0,), batch_size=2)
+    call = Call(network=network, stem_indices=(0,), batch_size=2)
     chunks = [torch.full((2, 3), float(value)) for value in range(4)]
     results = gpu_queue.submit(call, chunks, turn=0)
     assert [result.result(60)[0, 0, 0].item() for result in results] == [1, 4, 7, 10]
@@ -230,7 +230,7 @@ def test_fp32_is_fp32_while_a_network_is_called_and_then_what_the_host_wants(
             seen.append(cudnn_flags())
             return super().__call__(mixture)
 
-    call = Call(network=Looks(), rows=(0,), batch_size=1)
+    call = Call(network=Looks(), stem_indices=(0,), batch_size=1)
     gpu_queue.submit(call, [torch.ones(2, 3)], turn=0)[0].result(60)
     assert seen == [(False, True)]
     assert cudnn_flags() == (True, False)
@@ -360,7 +360,7 @@ def test_the_next_batch_is_begun_before_the_last_one_is_waited_for(
     streams = Streams(monkeypatch)
     monkeypatch.setattr("stemsplit.device.queue.choose_transfers", CudaTransfers)
     queue = DeviceQueue(CPU, BatchLimit(CPU), threaded=True)
-    call = Call(network=GainModel((1,)), rows=(0,), batch_size=2)
+    call = Call(network=GainModel((1,)), stem_indices=(0,), batch_size=2)
     chunks = [torch.full((2, 3), float(value)) for value in range(6)]
     results = queue.submit(call, chunks, turn=0)
     values = [result.result(60)[0, 0, 0].item() for result in results]

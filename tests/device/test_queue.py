@@ -56,12 +56,14 @@ def chunk(value: float, num_samples: int = 10) -> Tensor:
     return torch.full((2, num_samples), value)
 
 
-def call_of(network: GainModel, batch_size: int = 1, rows: tuple[int, ...] = (0, 1, 2, 3)) -> Call:
-    return Call(network=network, rows=rows, batch_size=batch_size)
+def call_of(
+    network: GainModel, batch_size: int = 1, stem_indices: tuple[int, ...] = (0, 1, 2, 3)
+) -> Call:
+    return Call(network=network, stem_indices=stem_indices, batch_size=batch_size)
 
 
 def test_each_chunk_gets_its_own_estimates_of_the_wanted_stems(queue: DeviceQueue) -> None:
-    call = call_of(GainModel((1, 2, 3, 4)), batch_size=2, rows=(3, 1))
+    call = call_of(GainModel((1, 2, 3, 4)), batch_size=2, stem_indices=(3, 1))
     first, second, third = queue.submit(call, [chunk(1), chunk(10), chunk(100)], turn=0)
     for result, value in ((first, 1), (second, 10), (third, 100)):
         estimate = result.result(WAIT_SECONDS)
@@ -92,7 +94,7 @@ def test_different_stems_networks_and_sizes_do_not_share(queue: DeviceQueue) -> 
     assert network.called.acquire(timeout=WAIT_SECONDS)
     results = [
         *queue.submit(call_of(network, batch_size=2), [chunk(1)], turn=1),
-        *queue.submit(call_of(network, batch_size=2, rows=(0,)), [chunk(2)], turn=1),
+        *queue.submit(call_of(network, batch_size=2, stem_indices=(0,)), [chunk(2)], turn=1),
         *queue.submit(call_of(network, batch_size=4), [chunk(3)], turn=1),
         *queue.submit(call_of(other, batch_size=2), [chunk(4)], turn=1),
     ]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.blend import Blend
 from stemsplit.engine.chain import Chain, ChainSeparation, Step
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
@@ -23,19 +23,19 @@ from tests.engine.test_separate import run as run_model
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
 
 
-def karaoke() -> Blend:
+def karaoke() -> Ensemble:
     return model_of(EdgeModel((0.7,), stems=["vocals"], residual_stem="other", scaling="track"))
 
 
-def kit() -> Blend:
+def kit() -> Ensemble:
     return model_of(EdgeModel((0.5, 0.2), stems=["kick", "snare"]))
 
 
-def step(parent: str, model: Blend, **names: str) -> Step:
+def step(parent: str, model: Ensemble, **names: str) -> Step:
     return Step(parent=parent, model=model, child_names=names)
 
 
-def chain(*steps: Step, model: Blend | None = None, **options: Any) -> Chain:
+def chain(*steps: Step, model: Ensemble | None = None, **options: Any) -> Chain:
     return Chain(
         model=model or model_of(EdgeModel()), options=SeparationOptions(**options), steps=steps
     )
@@ -121,10 +121,10 @@ def test_levels_and_suspicions_of_all_outputs_are_in_the_checks(tmp_path: Path) 
 def test_progress_goes_up_to_the_end(tmp_path: Path) -> None:
     seen: list[Progress] = []
     run(noise(5000), chain(step("drums", kit())), tmp_path, seen.append)
-    shares = [progress.share for progress in seen]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert shares[len(shares) // 2 - 1] == 0.5
+    weights = [progress.share for progress in seen]
+    assert weights == sorted(weights)
+    assert weights[-1] == 1.0
+    assert weights[len(weights) // 2 - 1] == 0.5
 
 
 def test_nothing_is_left_behind_when_the_listener_goes(tmp_path: Path) -> None:

@@ -109,11 +109,11 @@ def test_a_range_and_a_batch_are_equal_in_every_bit(
     bounds: tuple[int, int], shifts: int, num_overlaps: int
 ) -> None:
     audio, (first, last) = noise(30_011), bounds
-    ensemble = model_of(EdgeModel(policy=community_policy(1000, num_overlaps)))
+    bag = model_of(EdgeModel(policy=community_policy(1000, num_overlaps)))
     options = SeparationOptions(shifts=shifts)
     part = replace(options, start_seconds=first / 44100, end_seconds=last / 44100)
-    whole = run(audio, ensemble, options=options)
-    pieces = run(audio, ensemble, options=part, batch_size=4)
+    whole = run(audio, bag, options=options)
+    pieces = run(audio, bag, options=part, batch_size=4)
     for stem in STEMS:
         assert torch.equal(pieces[stem], whole[stem][:, first:last])
 

@@ -1,4 +1,4 @@
-"""KUIELab-MDX-Net as a whole: four networks, the Mixer, and the blend with Demucs v2."""
+"""KUIELab-MDX-Net as a whole: four networks, the Mixer, and the ensemble with Demucs v2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from stemsplit import Separator
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.expression import resolve_blend
+from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.kuielab import kuielab_system
 from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
 from stemsplit.models.mdxnet.config import read_mdxnet_config
@@ -205,4 +205,4 @@ def test_two_files_for_one_part_are_refused(
     folder = linked(parts[0], tmp_path / "both", "kuielab")
     (folder / "kuielab_b_bass.onnx").touch()
     with pytest.raises(CheckpointError, match="several files for one part: kuielab_a_bass"):
-        resolve_blend(str(folder))
+        resolve_expression(str(folder))

@@ -26,8 +26,8 @@ LENGTH = 30_011
 
 
 def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -> TrackSeparation:
-    ensemble = model_of(*(models or (EdgeModel(),)))
-    return TrackSeparation(mixture, ensemble, choose_runtime(device="cpu"), options)
+    bag = model_of(*(models or (EdgeModel(),)))
+    return TrackSeparation(mixture, bag, choose_runtime(device="cpu"), options)
 
 
 @given(
@@ -47,7 +47,7 @@ def test_a_range_is_that_range_of_the_whole(
     policy = ChunkPolicy(
         chunk_samples=5000, overlap_samples=1250, min_length_samples=7, length_step_samples=900
     )
-    ensemble = model_of(EdgeModel(policy=policy, scaling="track"), EdgeModel(scaling="track"))
+    bag = model_of(EdgeModel(policy=policy, scaling="track"), EdgeModel(scaling="track"))
     options = SeparationOptions(
         shifts=shifts,
         sample_rate=output_rate,  # type: ignore[arg-type]
@@ -55,8 +55,8 @@ def test_a_range_is_that_range_of_the_whole(
         stems=STEMS,
     )
     part = replace(options, start_seconds=start / source_rate, end_seconds=stop / source_rate)
-    whole = run(audio, ensemble, sample_rate=source_rate, options=options)
-    piece = run(audio, ensemble, sample_rate=source_rate, options=part)
+    whole = run(audio, bag, sample_rate=source_rate, options=options)
+    piece = run(audio, bag, sample_rate=source_rate, options=part)
     to_rate = {"source": source_rate, "model": 44100}.get(str(output_rate), 32000)
     first, last = (resampled_length(n, source_rate, to_rate) for n in bounds)
     for name, samples in whole.items():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.ensemble import differing_property
+from stemsplit.engine.bag import differing_property
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import TrackSeparation
@@ -33,9 +33,9 @@ def stems_of(length: int = 5000, **options: Any) -> dict[str, torch.Tensor]:
 def test_the_stems_are_the_mixture_to_the_last_bit_or_two(
     length: int, scaling: str, sample_rate: int
 ) -> None:
-    ensemble = model_of(vocals_model(scaling=scaling))
-    stems = run(noise(length), ensemble, sample_rate=sample_rate)
-    assert list(stems) == ["vocals", "instrumental"] == list(ensemble.stems)
+    bag = model_of(vocals_model(scaling=scaling))
+    stems = run(noise(length), bag, sample_rate=sample_rate)
+    assert list(stems) == ["vocals", "instrumental"] == list(bag.stems)
     assert torch.allclose(sum(stems.values()), noise(length), atol=1e-6)
     assert not length or stems["instrumental"].square().mean() > 1e-4
 

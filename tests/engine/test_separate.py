@@ -10,7 +10,7 @@ from torch import Tensor
 from stemsplit.audio.damage import Damage
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
@@ -27,7 +27,7 @@ def noise(length: int, num_channels: int = 2) -> Tensor:
 
 def run(
     audio: Tensor,
-    model: Blend,
+    model: Ensemble,
     *,
     batch_size: int = 1,
     sample_rate: int = 44100,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
-from stemsplit.engine.blend import Blend
-from stemsplit.engine.ensemble import Ensemble, EnsembleMember
+from stemsplit.engine.bag import Bag, BagMember
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.models.spec import InputScaling, Model, ModelSpec
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -57,20 +57,20 @@ class EdgeModel(GainModel):
         return super().__call__(torch.tanh(mixture) * ramp)
 
 
-def ensemble_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Ensemble:
-    rows = weights or [[1.0] * len(models[0].spec.stems)] * len(models)
-    return Ensemble(
+def bag_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Bag:
+    stem_indices = weights or [[1.0] * len(models[0].spec.stems)] * len(models)
+    return Bag(
         name="toy",
         origin="nowhere",
         revision=None,
         licence="unknown",
         members=tuple(
-            EnsembleMember(model=model, weights=tuple(row), signature=f"toy{index}", sha256=None)
-            for index, (model, row) in enumerate(zip(models, rows, strict=True))
+            BagMember(model=model, weights=tuple(row), signature=f"toy{index}", sha256=None)
+            for index, (model, row) in enumerate(zip(models, stem_indices, strict=True))
         ),
     )
 
 
-def model_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Blend:
-    """What the engine runs: the ensemble of these, alone."""
-    return Blend.of(ensemble_of(*models, weights=weights))
+def model_of(*models: Model, weights: Sequence[Sequence[float]] | None = None) -> Ensemble:
+    """What the engine runs: the bag of these, alone."""
+    return Ensemble.of(bag_of(*models, weights=weights))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError, StemsplitError, UsageError
 from stemsplit.evaluate.contenders import (
     Contender,
@@ -26,7 +26,7 @@ from stemsplit.evaluate.discover import find_dataset
 from stemsplit.evaluate.records import Record, RecordFile
 from stemsplit.evaluate.run import Evaluation
 from stemsplit.version import __version__
-from tests.engine.toy_models import GainModel, ensemble_of, model_of
+from tests.engine.toy_models import GainModel, bag_of, model_of
 from tests.evaluate.trees import stem_samples, write, write_song
 
 
@@ -207,9 +207,9 @@ def test_models_run_as_in_separate(songs: Path) -> None:
     model = model_of(GainModel())
     contender = ModelContender(model, choose_runtime(device="cpu"))
     audio = load_track(find_dataset(songs).tracks[0])
-    shares: list[float] = []
-    estimates = contender.estimate(audio, shares.append)
-    assert shares[-1] == 1.0
+    weights: list[float] = []
+    estimates = contender.estimate(audio, weights.append)
+    assert weights[-1] == 1.0
     assert tuple(estimates) == contender.stems == model.stems
     for estimate in estimates.values():
         assert estimate.shape == audio.mixture.shape
@@ -217,12 +217,12 @@ def test_models_run_as_in_separate(songs: Path) -> None:
 
 
 def test_a_revision_names_the_weights() -> None:
-    ensemble = ensemble_of(GainModel())
-    assert revision_of(Blend.of(ensemble)) == f"stemsplit {__version__}"
-    assert revision_of(Blend.of(replace(ensemble, revision="0f1e"))) == "0f1e"
-    (member,) = ensemble.members
-    local = [replace(ensemble, members=(replace(member, sha256=each * 64),)) for each in "ab"]
-    names = {revision_of(Blend.of(each)) for each in local}
+    bag = bag_of(GainModel())
+    assert revision_of(Ensemble.of(bag)) == f"stemsplit {__version__}"
+    assert revision_of(Ensemble.of(replace(bag, revision="0f1e"))) == "0f1e"
+    (member,) = bag.members
+    local = [replace(bag, members=(replace(member, sha256=each * 64),)) for each in "ab"]
+    names = {revision_of(Ensemble.of(each)) for each in local}
     assert len(names) == 2
     assert all(name.startswith("sha256:") and len(name) == 19 for name in names)
 

@@ -72,9 +72,9 @@ def test_a_model_is_fetched_verified_and_splits_a_song(
         assert np.isfinite(stem).all()
         assert np.abs(stem).max() > 1e-6
     assert separator.model.name == name
-    assert separator.model.ensembles[0].licence == entry.licence
-    assert separator.model.ensembles[0].revision == (
-        entry.revision if entry.revision != "main" else separator.model.ensembles[0].revision
+    assert separator.model.bags[0].licence == entry.licence
+    assert separator.model.bags[0].revision == (
+        entry.revision if entry.revision != "main" else separator.model.bags[0].revision
     )
 
 
@@ -82,7 +82,7 @@ def test_a_model_is_chosen_by_its_licence(published: Publish) -> None:
     published("scnet")
     separator = Separator(licence="permissive", device="cpu")
     assert separator.model.name == "scnet"
-    assert separator.model.ensembles[0].licence == "permissive-confirmed"
+    assert separator.model.bags[0].licence == "permissive-confirmed"
 
 
 def test_a_short_name_runs_the_model(published: Publish) -> None:

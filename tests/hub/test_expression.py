@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from stemsplit.errors import UnknownModelError, UnknownStemError, UsageError
-from stemsplit.hub.blend import BlendSource
 from stemsplit.hub.expression import (
     is_expression,
     model_references,
     parse_expression,
-    resolve_blend,
+    resolve_expression,
 )
 from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.recipe import EnsembleSource
 
 FOUR = ("drums", "bass", "other", "vocals")
 
@@ -73,18 +73,18 @@ def test_every_model_is_named_once_and_there_is_an_end_to_them() -> None:
 
 
 def test_all_models_of_an_expression_must_be_known() -> None:
-    source = resolve_blend("vocals=spectral*3,*=spectral")
+    source = resolve_expression("vocals=spectral*3,*=spectral")
     assert [model.name for model in source.models] == ["spectral"]
     assert source.name == "vocals=spectralx3,rest=spectral"
     with pytest.raises(UnknownModelError, match=r"No model is called 'spectrum'\. Did you mean"):
-        resolve_blend("spectral+spectrum")
+        resolve_expression("spectral+spectrum")
 
 
 def test_a_long_name_is_cut_so_that_it_can_be_a_folders() -> None:
-    source = resolve_blend("+".join(f"spectral*{number}" for number in range(1, 30)))
+    source = resolve_expression("+".join(f"spectral*{number}" for number in range(1, 30)))
     assert source.name == "spectralx435"
     text = ",".join(f"{'x' * 30}{number}=spectral" for number in range(9))
-    assert len(resolve_blend(text).name) == 100
+    assert len(resolve_expression(text).name) == 100
 
 
 def models(*stems: tuple[str, ...]) -> tuple[ModelSource, ...]:
@@ -97,8 +97,8 @@ def models(*stems: tuple[str, ...]) -> tuple[ModelSource, ...]:
 def test_shares_sum_to_one_and_named_stems_go_before_the_rest() -> None:
     stems = (FOUR, ("vocals", "other"))
     recipe = {"vocals": {0: 1.0, 1: 3.0}, "*": {0: 2.0}}
-    source = BlendSource(name="x", models=models(*stems), recipe=recipe)
-    assert source.shares(stems) == {
+    source = EnsembleSource(name="x", models=models(*stems), recipe=recipe)
+    assert source.weights(stems) == {
         "drums": {0: 1.0},
         "bass": {0: 1.0},
         "other": {0: 1.0},
@@ -108,17 +108,19 @@ def test_shares_sum_to_one_and_named_stems_go_before_the_rest() -> None:
 
 def test_stems_that_only_one_model_has_are_added_and_without_a_rest_there_is_no_more() -> None:
     stems = (("vocals",), FOUR)
-    added = BlendSource(name="x", models=models(*stems), recipe={"drums": {1: 1.0}, "*": {0: 1.0}})
-    assert list(added.shares(stems)) == ["vocals", "drums"]
-    alone = BlendSource(name="x", models=models(*stems), recipe={"drums": {1: 1.0}})
-    assert list(alone.shares(stems)) == ["drums"]
+    added = EnsembleSource(
+        name="x", models=models(*stems), recipe={"drums": {1: 1.0}, "*": {0: 1.0}}
+    )
+    assert list(added.weights(stems)) == ["vocals", "drums"]
+    alone = EnsembleSource(name="x", models=models(*stems), recipe={"drums": {1: 1.0}})
+    assert list(alone.weights(stems)) == ["drums"]
 
 
 def test_models_are_averaged_only_where_they_have_the_same_stems() -> None:
     stems = (FOUR, ("vocals", "other"))
-    source = BlendSource(name="x", models=models(*stems), recipe={"*": {0: 1.0, 1: 1.0}})
+    source = EnsembleSource(name="x", models=models(*stems), recipe={"*": {0: 1.0, 1: 1.0}})
     with pytest.raises(UsageError, match=r"a has the stems .*Average only other: other=a\+b"):
-        source.shares(stems)
-    source = BlendSource(name="x", models=models(*stems), recipe={"bass": {1: 1.0}})
+        source.weights(stems)
+    source = EnsembleSource(name="x", models=models(*stems), recipe={"bass": {1: 1.0}})
     with pytest.raises(UnknownStemError, match=r"b has no stem 'bass'\. It has vocals, other"):
-        source.shares(stems)
+        source.weights(stems)

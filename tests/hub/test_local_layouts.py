@@ -52,7 +52,7 @@ def written(tmp_path: Path) -> Write:
 
 
 def family_of(model: Path | str, **options: Any) -> str:
-    return Separator(str(model), device="cpu", **options).model.ensembles[0].family
+    return Separator(str(model), device="cpu", **options).model.bags[0].family
 
 
 @pytest.mark.parametrize("family", CONFIGURED)
@@ -139,7 +139,7 @@ def test_a_folder_of_open_unmix_s_training_program(tmp_path: Path) -> None:
         about = {"args": {"hidden_size": 8, "bandwidth": 16000, "target": stem}, "best_loss": 1.0}
         (tmp_path / f"{stem}.json").write_text(json.dumps(about))
     trained = Separator(str(tmp_path), device="cpu")
-    assert trained.model.ensembles[0].family == "openunmix"
+    assert trained.model.bags[0].family == "openunmix"
     assert set(trained.model.stems) == {"vocals", "drums"}
     (tmp_path / "drums.pth").unlink()
     with pytest.raises(CheckpointError, match=r"not one file with weights for each \.json"):

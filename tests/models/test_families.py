@@ -136,11 +136,11 @@ def test_items_of_a_batch_do_not_influence_each_other(case: Case) -> None:
 
 def test_autocast_reaches_the_layers_and_not_the_spectrograms(case: Case) -> None:
     spec = case.model.spec
-    rows = tuple(range(len(spec.stems)))
+    stem_indices = tuple(range(len(spec.stems)))
     mixture = 0.1 * noise(1, 2, spec.chunking.fitted_length(4000))
-    plain = Call(network=case.model, rows=rows, batch_size=1)
+    plain = Call(network=case.model, stem_indices=stem_indices, batch_size=1)
     # The nearest that every CPU has to what CUDA does in float16: the same layers are cast.
-    cast = Call(network=case.model, rows=rows, batch_size=1, dtype=torch.bfloat16)
+    cast = Call(network=case.model, stem_indices=stem_indices, batch_size=1, dtype=torch.bfloat16)
     assert cast(mixture).dtype == torch.float32
     assert 25 < signal_to_difference_db(plain(mixture), cast(mixture)) < 60
 

@@ -1,4 +1,4 @@
-"""Stems from several ensembles in one pass over the song."""
+"""Stems from several bags in one pass over the song."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from torch import Tensor
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.overlap_add import StemBlock, aligned
-from stemsplit.engine.blend import Blend, Part
+from stemsplit.engine.ensemble import Ensemble, EnsemblePart
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.models.spec import Model
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of, model_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, bag_of, model_of
 
 LONG = ChunkPolicy(chunk_samples=2700, overlap_samples=900, context_samples=50)
 
 
-def blend(parts: Mapping[Model, Mapping[str, float]], stems: tuple[str, ...] = STEMS) -> Blend:
-    return Blend(
-        name="blend",
+def ensemble(
+    parts: Mapping[Model, Mapping[str, float]], stems: tuple[str, ...] = STEMS
+) -> Ensemble:
+    return Ensemble(
+        name="ensemble",
         stems=stems,
         parts=tuple(
-            Part(ensemble=ensemble_of(model), shares=shares) for model, shares in parts.items()
+            EnsemblePart(bag=bag_of(model), weights=weights) for model, weights in parts.items()
         ),
     )
 
@@ -41,7 +43,7 @@ def vocals_model(**settings: object) -> EdgeModel:
 def test_each_stem_is_that_of_its_own_model(length: int, sample_rate: int) -> None:
     audio = noise(length)
     rest, vocals = EdgeModel(scaling="track"), vocals_model()
-    both = blend(
+    both = ensemble(
         {rest: dict.fromkeys(STEMS[:3], 1.0), vocals: {"vocals": 1.0}},
     )
     stems = run(audio, both, sample_rate=sample_rate)
@@ -57,7 +59,7 @@ def test_models_of_other_rates_and_channels_are_averaged_by_their_shares() -> No
     audio = noise(9000)
     slow = GainModel((1.0, 1.0, 1.0, 1.0), sample_rate=22050, policy=LONG)
     fast = GainModel((3.0, 3.0, 3.0, 3.0), scaling="track")
-    both = blend({slow: dict.fromkeys(STEMS, 0.25), fast: dict.fromkeys(STEMS, 0.75)})
+    both = ensemble({slow: dict.fromkeys(STEMS, 0.25), fast: dict.fromkeys(STEMS, 0.75)})
     stems = run(audio, both)
     low = run(audio, model_of(GainModel((1.0,) * 4, sample_rate=22050, policy=LONG)))
     high = run(audio, model_of(GainModel((3.0,) * 4, scaling="track")))
@@ -68,7 +70,7 @@ def test_models_of_other_rates_and_channels_are_averaged_by_their_shares() -> No
 def test_a_residual_stem_may_take_part() -> None:
     audio = noise(5000)
     vocals = vocals_model()
-    both = blend({vocals: {"other": 0.5, "vocals": 1.0}, GainModel(): {"other": 0.5}}, STEMS[2:])
+    both = ensemble({vocals: {"other": 0.5, "vocals": 1.0}, GainModel(): {"other": 0.5}}, STEMS[2:])
     stems = run(audio, both)
     other = run(audio, model_of(vocals_model()))["other"]
     assert torch.allclose(stems["other"], 0.5 * other + 0.1 * audio, atol=1e-6)
@@ -76,7 +78,7 @@ def test_a_residual_stem_may_take_part() -> None:
 
 def test_only_what_is_wanted_runs_and_each_network_runs_once() -> None:
     rest, vocals = GainModel(), vocals_model()
-    both = blend({rest: dict.fromkeys(STEMS, 0.5), vocals: {"vocals": 0.5}})
+    both = ensemble({rest: dict.fromkeys(STEMS, 0.5), vocals: {"vocals": 0.5}})
     options = SeparationOptions(stems=("drums",))
     run(noise(5000), both, options=options)
     assert vocals.lengths == []
@@ -95,7 +97,7 @@ def test_the_song_is_decoded_twice_however_many_models_there_are() -> None:
         return iter(audio.split(700, dim=-1))
 
     seen: list[Progress] = []
-    both = blend({GainModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}})
+    both = ensemble({GainModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}})
     track = TrackSeparation(
         Mixture("x", 44100, ("FL", "FR"), open_blocks),
         both,
@@ -114,7 +116,9 @@ def test_a_part_of_a_song_sounds_as_in_the_whole(sample_rate: int) -> None:
     audio = noise(60_000)
 
     def stems(options: SeparationOptions) -> dict[str, Tensor]:
-        both = blend({EdgeModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}})
+        both = ensemble(
+            {EdgeModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}}
+        )
         return run(audio, both, sample_rate=sample_rate, options=options)
 
     whole = stems(SeparationOptions())
@@ -126,8 +130,8 @@ def test_a_part_of_a_song_sounds_as_in_the_whole(sample_rate: int) -> None:
 
 def test_low_channels_are_in_one_stem_only() -> None:
     audio = noise(3000, num_channels=6)
-    both = blend({GainModel(): dict.fromkeys(STEMS, 0.5), vocals_model(): {"other": 0.5}})
-    both = Blend(name="x", stems=STEMS, parts=both.parts)
+    both = ensemble({GainModel(): dict.fromkeys(STEMS, 0.5), vocals_model(): {"other": 0.5}})
+    both = Ensemble(name="x", stems=STEMS, parts=both.parts)
     for stem, samples in run(audio, both).items():
         expected = audio[3] if stem == "bass" else torch.zeros(3000)
         assert torch.equal(samples[3], expected)

@@ -15,7 +15,7 @@ from stemsplit.errors import AudioReadError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Timeline:
+class TrackRanges:
     """The song's length and the part of it that is wanted, `source_range`, at the source's rate."""
 
     source_rate: int

@@ -17,7 +17,7 @@ Weights = Mapping[int, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BlendSource:
+class EnsembleSource:
     """Where the models of an expression come from. No weights have been fetched for them yet.
 
     `recipe`: by stem, or `*` for the rest, what each of the models counts. `name` is safe as the
@@ -29,7 +29,7 @@ class BlendSource:
     recipe: Mapping[str, Weights]
 
     @classmethod
-    def of(cls, source: ModelSource) -> BlendSource:
+    def of(cls, source: ModelSource) -> EnsembleSource:
         """The one model alone."""
         return cls(name=source.name, models=(source,), recipe={REST: {0: 1.0}})
 
@@ -39,28 +39,28 @@ class BlendSource:
         entry = self.models[0].entry if len(self.models) == 1 else None
         return {} if entry is None else entry.child_names
 
-    def shares(self, stems: Sequence[Sequence[str]]) -> dict[str, dict[int, float]]:
+    def weights(self, stems: Sequence[Sequence[str]]) -> dict[str, dict[int, float]]:
         """What each model counts for each stem, in sum one, given the `stems` that each model has.
 
         Raises:
             UnknownStemError: a model does not have a stem that is asked of it.
             UsageError: models with different stems are to be averaged in all of them.
         """
-        return recipe_shares(self.recipe, [model.name for model in self.models], stems)
+        return recipe_weights(self.recipe, [model.name for model in self.models], stems)
 
 
-def recipe_shares(
+def recipe_weights(
     recipe: Mapping[str, Weights], names: Sequence[str], stems: Sequence[Sequence[str]]
 ) -> dict[str, dict[int, float]]:
-    """As `BlendSource.shares`, for models of which no more than names and stems are known."""
-    shares: dict[str, Weights] = {}
+    """As `EnsembleSource.weights`, for models of which no more than names and stems are known."""
+    by_stem: dict[str, Weights] = {}
     if REST in recipe:
         rest = recipe[REST]
         first, *others = rest
         for other in others:
             if set(stems[other]) != set(stems[first]):
                 raise _different([names[first], names[other]], stems[first], stems[other])
-        shares |= dict.fromkeys(stems[first], rest)
+        by_stem |= dict.fromkeys(stems[first], rest)
     for stem, weights in recipe.items():
         if stem == REST:
             continue
@@ -70,10 +70,10 @@ def recipe_shares(
                     f"{names[index]} has no stem {quoted(stem)}.",
                     hint=f"It has {listed(stems[index])}.",
                 )
-        shares[stem] = weights
+        by_stem[stem] = weights
     return {
         stem: {index: weight / sum(weights.values()) for index, weight in weights.items()}
-        for stem, weights in shares.items()
+        for stem, weights in by_stem.items()
     }
 
 

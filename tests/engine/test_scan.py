@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.blend import Blend
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
@@ -24,7 +24,7 @@ def separate(
     audio: Tensor,
     channels: tuple[str, ...] = SURROUND,
     *,
-    model: Blend | None = None,
+    model: Ensemble | None = None,
     sample_rate: int = 44100,
     options: SeparationOptions | None = None,
 ) -> tuple[TrackSeparation, dict[str, Tensor]]:

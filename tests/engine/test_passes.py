@@ -9,11 +9,11 @@ import torch
 
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.sliding import SlidingWindow
-from stemsplit.engine.blend import Blend
-from stemsplit.engine.lanes import MAX_SHIFT_SECONDS, Lane, plan_lanes, run_lanes
+from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.passes import MAX_SHIFT_SECONDS, Pass, plan_passes, run_passes
 from tests.engine.test_separate import noise, run
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, ensemble_of, model_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, bag_of, model_of
 
 
 def test_a_bag_averages_its_members_by_their_weights() -> None:
@@ -62,29 +62,29 @@ def test_shifts_are_the_same_for_the_same_seed_and_differ_for_another() -> None:
 
 
 def test_each_member_draws_its_own_shifts_within_half_a_second() -> None:
-    ensemble = ensemble_of(GainModel(), GainModel())
-    lanes = plan_lanes(ensemble, STEMS, 1000, SeparationOptions(shifts=20))
-    origins = [lane.plan.origin for lane in lanes]
+    bag = bag_of(GainModel(), GainModel())
+    passes = plan_passes(bag, STEMS, 1000, SeparationOptions(shifts=20))
+    origins = [pass_.plan.origin for pass_ in passes]
     assert len(set(origins)) > 30
     assert all(-MAX_SHIFT_SECONDS * 44100 <= origin <= 0 for origin in origins)
 
 
 def test_shares_of_every_stem_sum_to_one() -> None:
-    ensemble = ensemble_of(GainModel(), GainModel(), weights=[[1, 1, 0, 0.3], [0.2, 0, 1, 7]])
-    lanes = plan_lanes(ensemble, ("vocals", "drums"), 1000, SeparationOptions(shifts=3))
-    totals = [sum(column) for column in zip(*(lane.shares for lane in lanes), strict=True)]
+    bag = bag_of(GainModel(), GainModel(), weights=[[1, 1, 0, 0.3], [0.2, 0, 1, 7]])
+    passes = plan_passes(bag, ("vocals", "drums"), 1000, SeparationOptions(shifts=3))
+    totals = [sum(column) for column in zip(*(pass_.weights for pass_ in passes), strict=True)]
     assert totals == pytest.approx([1, 1])
 
 
-def full_rows(lane: Lane) -> Lane:
+def full_rows(pass_: Pass) -> Pass:
     """The same pass with all of the network's stems, those that count nothing among them."""
-    shares = dict(zip(lane.places, lane.shares, strict=True))
+    weights = dict(zip(pass_.places, pass_.weights, strict=True))
     everywhere = tuple(range(len(STEMS)))
     return replace(
-        lane,
-        rows=everywhere,
+        pass_,
+        stem_indices=everywhere,
         places=everywhere,
-        shares=tuple(shares.get(place, 0.0) for place in everywhere),
+        weights=tuple(weights.get(place, 0.0) for place in everywhere),
     )
 
 
@@ -102,18 +102,18 @@ def test_stems_that_count_nothing_are_not_carried_and_change_no_bit(
     audio = noise(5011)
     gains = [(0.4, 0.3, 0.2, 0.1), (1, 2, 3, 4), (0.1, 0.7, 0.3, 0.9), (5, 1, 0.3, 0.2)]
     members = [EdgeModel(each) for each in gains]
-    ensemble = ensemble_of(*members, weights=weights)
+    bag = bag_of(*members, weights=weights)
     runtime = choose_runtime(device="cpu")
-    lanes = plan_lanes(ensemble, STEMS, 5011, SeparationOptions(shifts=shifts))
+    passes = plan_passes(bag, STEMS, 5011, SeparationOptions(shifts=shifts))
 
-    def run_over(lanes: Sequence[Lane]) -> torch.Tensor:
+    def run_over(passes: Sequence[Pass]) -> torch.Tensor:
         window = SlidingWindow(iter([audio]), num_channels=2, num_samples=5011)
-        blocks = run_lanes(lanes, window, runtime, on_chunks=lambda _: None)
+        blocks = run_passes(passes, window, runtime, on_chunks=lambda _: None)
         return torch.cat([block.samples for block in blocks], dim=-1)
 
-    carried = sum(len(lane.rows) for lane in lanes)
+    carried = sum(len(pass_.stem_indices) for pass_ in passes)
     assert carried == max(1, shifts) * sum(weight > 0 for row in weights for weight in row)
-    assert torch.equal(run_over(lanes), run_over([full_rows(lane) for lane in lanes]))
+    assert torch.equal(run_over(passes), run_over([full_rows(pass_) for pass_ in passes]))
 
 
 def test_a_network_s_noughts_and_nans_reach_no_stem_that_is_not_its_own() -> None:
@@ -127,8 +127,8 @@ def test_a_network_s_noughts_and_nans_reach_no_stem_that_is_not_its_own() -> Non
 def test_networks_with_stems_of_their_own_are_one_model() -> None:
     audio = noise(4000)
     drums_and_bass, rest = GainModel((2, 3), stems=STEMS[:2]), GainModel((5, 7), stems=STEMS[2:])
-    both = ensemble_of(drums_and_bass, rest, weights=[[1, 1, 0, 0], [0, 0, 1, 1]])
-    joined = Blend.of(replace(both, joined_stems=STEMS))
+    both = bag_of(drums_and_bass, rest, weights=[[1, 1, 0, 0], [0, 0, 1, 1]])
+    joined = Ensemble.of(replace(both, joined_stems=STEMS))
     assert joined.stems == STEMS
     stems = run(audio, joined)
     for stem, gain in zip(STEMS, (2, 3, 5, 7), strict=True):
