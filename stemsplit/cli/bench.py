@@ -227,7 +227,7 @@ def print_measurements(measured: Sequence[Measurement]) -> None:
         header.append("on GPU GiB")
     else:
         rows = [row[:-1] for row in rows]
-    print_table(header, rows, right=header[3:])
+    print_table(header, rows, right=header[3:], spare=("ready", "first stems", "precision"))
     machine = {f"{each.device}: {each.device_name}" for each in measured}
     say(f"{escaped('; '.join(sorted(machine)))}; torch {measured[0].torch_version}")
     say("speed: x real time; ready, first stems: seconds from the start of the program")

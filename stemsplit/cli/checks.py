@@ -67,7 +67,7 @@ def check_preview(**excluded: bool) -> None:
             )
 
 
-def check_output(output: Path) -> None:
+def check_output(output: Path, *, is_folder: bool = True) -> None:
     """Raises UsageError if the output was to go to another machine, or below a file."""
     if str(output) == "-":
         return
@@ -77,10 +77,10 @@ def check_output(output: Path) -> None:
             f"-o {address} is an address on the network (a URL), and no folder.",
             hint="Write to a folder of this machine, and copy the stems from there.",
         )
-    for path in (output, *output.parents):
+    for path in (output, *output.parents) if is_folder else output.parents:
         if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - as below
             raise UsageError(
-                f"{display_path(path)} is a file, and the stems need a folder.",
+                f"{display_path(path)} is a file, and a folder is needed there.",
                 hint="Choose another `folder`.",
             )
 

@@ -49,7 +49,6 @@ def demo(
     reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
     check_output(output)
     check_device(device, "auto")
-    check_output(output)
     catalogue_stems(model)  # raises for what can be no model
     reporter.waiting("Loading PyTorch")
     with importing():

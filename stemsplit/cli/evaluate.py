@@ -186,7 +186,7 @@ def evaluate(
             "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
         )
     check_device(device, batch_size)
-    check_output(output)
+    check_output(output, is_folder=False)
     for each in model or ():
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
     from stemsplit.evaluate.bootstrap import summarize

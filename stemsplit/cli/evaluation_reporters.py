@@ -64,7 +64,7 @@ class EvaluationReporter:
     def summaries(self, summaries: Sequence[Summary]) -> None:
         """The closing table."""
         names = label_contenders([summary.contender for summary in summaries])
-        header = ("stem", "metric", "model", "mean", INTERVAL, "median", INTERVAL)
+        figures = ("mean", INTERVAL, "median", INTERVAL, "tracks", "excluded")
         rows = [
             (
                 summary.stem,
@@ -77,7 +77,12 @@ class EvaluationReporter:
             )
             for summary in summaries
         ]
-        print_table((*header, "tracks", "excluded"), rows, right=_FIGURES)
+        print_table(
+            ("stem", "metric", "model", *figures),
+            rows,
+            right=_FIGURES,
+            spare=("excluded", "tracks", INTERVAL, "median"),
+        )
 
     def comparisons(self, comparisons: Sequence[Comparison]) -> None:
         """The table of `--compare`."""
@@ -93,7 +98,7 @@ class EvaluationReporter:
             )
             for each in comparisons
         ]
-        print_table(header, rows, right=_FIGURES)
+        print_table(header, rows, right=_FIGURES, spare=("excluded", "tracks", INTERVAL))
 
 
 class LineEvaluationReporter(EvaluationReporter):

@@ -48,7 +48,8 @@ def _help(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[Text]:
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         yield Text()
         if paragraph.startswith("    "):
-            yield from map(Text, paragraph.split("\n"))
+            for example in paragraph.split("\n"):
+                yield from _example(example, width)
         else:
             yield from fold(Text(" ".join(paragraph.split())), width)
     for title, entries in _groups(command, ctx).items():
@@ -56,6 +57,17 @@ def _help(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[Text]:
         yield Text(title, style="bold underline")
         for names, text in entries:
             yield from _entry(names, text, width)
+
+
+def _example(line: str, width: int) -> Iterator[Text]:
+    """A command line, with what it does right of it, or else below."""
+    if len(line) <= width:
+        yield Text(line)
+        return
+    command, _, says = line.strip().partition("  ")
+    yield from fold(Text(f"    {command}"), width, indent=8)
+    for part in fold(Text(says.strip()), width - 8) if says else []:
+        yield Text(" " * 8).append_text(part)
 
 
 def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> str:

@@ -105,8 +105,7 @@ def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> Non
         spare=("Gop/s", "licence", "speed", "MB", "SDR"),
     )
     _explain([title for title in columns if title not in left_out], entries, columns["SDR"])
-    others = f", also {', '.join(left_out)}" if left_out else ""
-    say(f"`stemsplit models show NAME` says more{others}.")
+    say("`stemsplit models show NAME` says more.")
 
 
 def _explain(
@@ -211,6 +210,8 @@ def verify(
     Without names, the networks of a bag that were never needed are not counted as missing.
     """
     wanted = references or [name for name in load_catalog() if presence(name) in ("yes", "partly")]
+    if not wanted:
+        say("No model was downloaded so far.")
     num_wrong = 0
     for reference in wanted:
         for file_name, state in _states(reference):

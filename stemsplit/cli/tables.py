@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from stemsplit.cli.console import fold, stdout
+from stemsplit.cli.console import fold, say, stdout
 from stemsplit.errors import one_line
 
 _GAP = 2
@@ -34,7 +34,8 @@ def print_table(
 
     Columns in `right` have figures. Where the terminal is too narrow, those in `wraps` make room
     for the others: all but the first, which has the names, if there is no telling (None). If that
-    is not enough, those in `spare` are left out, the first one first, and returned.
+    is not enough, those in `spare` are left out, the first one first; stderr says so, and they are
+    returned.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
     console = stdout()
@@ -57,6 +58,8 @@ def print_table(
             _print_lines(console, _table_row(titles, widths, is_right, style="bold"))
             for row in table:
                 _print_lines(console, _table_row(row, widths, is_right))
+            if left_out:
+                say(f"Left out, for want of room: {', '.join(dict.fromkeys(left_out))}.")
             return left_out
     for row in rows:
         _print_lines(console, _paragraph(header, row, console.width))

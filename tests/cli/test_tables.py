@@ -72,11 +72,14 @@ def test_columns_to_spare_are_left_out_before_it_comes_to_that(
     assert printed(monkeypatch, 5, spare=("MB", "stems"))[:2] == ["one", "  stems"]
 
 
-def test_what_was_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_left_out_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     console = Console(file=io.StringIO(), width=20, force_terminal=True)
     monkeypatch.setattr(tables, "stdout", lambda: console)
     spare = ("speed", "stems", "MB")
     assert list(tables.print_table(HEADER, ROWS, right=("MB",), spare=spare)) == ["stems"]
+    assert capsys.readouterr().err == "Left out, for want of room: stems.\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -275,6 +276,15 @@ def test_a_clip_policy_that_there_is_not_is_an_error(separator: Separator, tmp_p
 
 def test_the_package_says_that_it_has_types() -> None:
     assert resources.files("stemsplit").joinpath("py.typed").is_file()
+
+
+@pytest.mark.slow
+def test_so_does_a_package_that_was_built_of_it(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    root = Path(__file__).parents[2]
+    (built,) = wheel.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(built) as package:
+        assert "stemsplit/py.typed" in package.namelist()
 
 
 def test_mistakes_are_errors_of_ours(separator: Separator) -> None:
