@@ -42,6 +42,12 @@ def as_address(path: str | os.PathLike[str]) -> str | None:
     return None
 
 
+def absolute_name(path: Path) -> str:
+    """The absolute path as text, or the address itself if it is one."""
+    text = with_scheme(path)
+    return text if "://" in text and not os.path.lexists(path) else str(path.absolute())
+
+
 def local_file(address: str | os.PathLike[str]) -> Path | None:
     """The file of this machine that a `file:` address stands for; None for everything else."""
     match = _FILE.fullmatch(os.fsdecode(address))

@@ -19,7 +19,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from stemsplit.audio.file_names import display_path
+from stemsplit.audio.file_names import display_path, is_list
 from stemsplit.audio.screening import MaskedFile, screen
 from stemsplit.audio.tags import FRONT_COVER, Picture
 from stemsplit.errors import AudioReadError
@@ -64,12 +64,21 @@ def open_container(path: Path) -> Iterator[Any]:
         try:
             container = av.open(file, options=options, **_ANY_TAGS)
         except (av.FFmpegError, ValueError) as error:
-            raise AudioReadError(
-                f"{display_path(path)} is not audio that stemsplit can read.",
-                hint="If it plays elsewhere, convert it to wav or flac.",
-            ) from error
+            raise _not_audio(path) from error
         with container:
             yield container
+
+
+def _not_audio(path: Path) -> AudioReadError:
+    if is_list(path):
+        return AudioReadError(
+            f"{display_path(path)} is not audio, but a list of songs.",
+            hint="Name the songs in it; on the command line, `stemsplit` also takes the list.",
+        )
+    return AudioReadError(
+        f"{display_path(path)} is not audio that stemsplit can read.",
+        hint="If it plays elsewhere, convert it to wav or flac.",
+    )
 
 
 def attached_pictures(container: Any) -> Iterator[Picture]:

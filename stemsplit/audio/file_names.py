@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from stemsplit.audio.addresses import with_scheme
 from stemsplit.errors import one_line
@@ -23,6 +24,18 @@ _AUDIO_NAME = re.compile(
 def has_audio_name(name: str) -> bool:
     """Whether the extension says that the file is audio."""
     return _AUDIO_NAME.search(name) is not None
+
+
+PLAYLIST_SUFFIXES = (".m3u", ".m3u8")
+OTHER_PLAYLIST_SUFFIXES = (".asx", ".b4s", ".jspf", ".pls", ".wax", ".wpl", ".wvx", ".xspf", ".zpl")
+"""Of playlists that are not read."""
+CUE_SHEET_SUFFIX = ".cue"
+
+
+def is_list(path: Path) -> bool:
+    """Whether the extension says that the file names others, which are audio."""
+    lists = (*PLAYLIST_SUFFIXES, *OTHER_PLAYLIST_SUFFIXES, CUE_SHEET_SUFFIX)
+    return path.suffix.lower() in lists
 
 
 def component(value: str, *, on_windows: bool = os.name == "nt") -> str:

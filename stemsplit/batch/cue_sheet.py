@@ -18,8 +18,6 @@ from stemsplit.batch.song import Song, Track
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import shortened
 
-SUFFIX = ".cue"
-
 _MAX_BYTES = 1 << 20
 _MAX_NAME_BYTES = 120
 _DISC_IMAGES = ("BINARY", "MOTOROLA")

@@ -8,9 +8,9 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stemsplit.audio.file_names import display_path, has_audio_name
+from stemsplit.audio.file_names import CUE_SHEET_SUFFIX, display_path, has_audio_name
 from stemsplit.audio.source import look
-from stemsplit.batch import cue_sheet
+from stemsplit.batch.cue_sheet import cuts_a_file
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.journal import ReadingJournal, SuspectError
 from stemsplit.batch.record import recorded_outputs
@@ -143,7 +143,7 @@ class _Walk:
             self.dangling.append(path)
         elif path.name.endswith(RECORD_NAME) or not os.path.isfile(path):  # noqa: PTH113 - as above
             return
-        elif path.suffix.lower() == cue_sheet.SUFFIX and cue_sheet.cuts_a_file(path):
+        elif path.suffix.lower() == CUE_SHEET_SUFFIX and cuts_a_file(path):
             self.sheets.append(path)
         elif (song := self._song(path, subfolder)) is not None:
             self.songs.append(song)

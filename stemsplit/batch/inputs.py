@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemsplit.audio.addresses import local_file
+from stemsplit.audio.file_names import (
+    CUE_SHEET_SUFFIX,
+    OTHER_PLAYLIST_SUFFIXES,
+    PLAYLIST_SUFFIXES,
+)
 from stemsplit.batch import cue_sheet, playlist
 from stemsplit.batch.song import Song
 
@@ -16,11 +21,11 @@ def named_songs(given: Path) -> Iterator[Song]:
     if not os.path.lexists(given):
         given = local_file(given) or given
     suffix = given.suffix.lower()
-    if suffix in playlist.SUFFIXES:
+    if suffix in PLAYLIST_SUFFIXES:
         yield from playlist.playlist_songs(given)
-    elif suffix in playlist.OTHER_SUFFIXES:
+    elif suffix in OTHER_PLAYLIST_SUFFIXES:
         yield playlist.other_playlist(given)
-    elif suffix == cue_sheet.SUFFIX:
+    elif suffix == CUE_SHEET_SUFFIX:
         yield from cue_sheet.sheet_songs(given)
     else:
         yield Song.of_file(given)

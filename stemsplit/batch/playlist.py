@@ -11,19 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemsplit.audio.addresses import as_address, local_file
-from stemsplit.audio.file_names import display_path
+from stemsplit.audio.file_names import display_path, is_list
 from stemsplit.audio.readable import elsewhere
-from stemsplit.batch import cue_sheet
 from stemsplit.batch.list_text import find_named, read_lines
 from stemsplit.batch.song import Song
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import shortened
 
-SUFFIXES = (".m3u", ".m3u8")
-OTHER_SUFFIXES = (".asx", ".b4s", ".jspf", ".pls", ".wax", ".wpl", ".wvx", ".xspf", ".zpl")
-"""Of playlists that are not read."""
-
-_LISTS = (*SUFFIXES, *OTHER_SUFFIXES, cue_sheet.SUFFIX)
 _MAX_BYTES = 8 << 20
 _MAX_ENTRIES = 20_000
 _MAX_ADDRESS = 2000
@@ -81,7 +75,7 @@ def _entries(playlist: Path, lines: list[str]) -> list[tuple[int, str]]:
 
 def _song(playlist: Path, number: int, name: str) -> Song:
     song = _named(name, playlist.parent)
-    if song.problem is None and song.path.suffix.lower() in _LISTS:
+    if song.problem is None and is_list(song.path):
         song = song.failing(
             f"{display_path(song.path)} is itself a list, which is not followed.",
             hint="Name it on the command line.",

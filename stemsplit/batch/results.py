@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from stemsplit.audio.addresses import absolute_name
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobResult:
@@ -43,7 +45,7 @@ class JobResult:
     def as_json(self) -> dict[str, Any]:
         """The result as JSON values."""
         values = dataclasses.asdict(self)
-        values["input"] = str(self.input.absolute())
+        values["input"] = absolute_name(self.input)
         values["outputs"] = {name: str(path.absolute()) for name, path in self.outputs.items()}
         values["warnings"] = list(self.warnings)
         values["realtime_factor"] = round(self.realtime_factor, 3)
@@ -70,7 +72,7 @@ class Preview:
     def as_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
         return {
-            "input": str(self.input.absolute()),
+            "input": absolute_name(self.input),
             "folder": str(self.folder.absolute()),
             "action": self.action,
             "duration_seconds": self.duration_seconds,

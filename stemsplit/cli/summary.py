@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
+from stemsplit.audio.addresses import with_scheme
 from stemsplit.audio.file_names import display_path
 from stemsplit.cli.console import CAUTION, about, clock, elapsed, put, say, shown, stdout
 from stemsplit.cli.tables import print_table
@@ -129,7 +130,7 @@ def print_previews(previews: Sequence[Preview]) -> None:
         length = preview.duration_seconds
         rows.append(
             (
-                os.fsdecode(preview.input),
+                with_scheme(preview.input),
                 _ACTIONS[preview.action],
                 "" if preview.action == "fail" else os.fsdecode(place(preview.folder)),
                 "?" if length is None else clock(length),

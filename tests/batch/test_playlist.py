@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from stemsplit.audio.source import look
 from stemsplit.batch.discover import discover
 from stemsplit.batch.playlist import playlist_songs
 from stemsplit.batch.song import Song
+from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 
 
@@ -127,6 +129,12 @@ def test_lists_of_other_kinds_and_lists_that_are_songs(tmp_path: Path) -> None:
     assert "a.pls is a playlist of a kind that is not read. Save it as .m3u8" in str(bad.problem)
     (gone,) = discover([tmp_path / "gone.m3u"]).songs
     assert "gone.m3u does not exist" in str(gone.problem)
+
+
+@pytest.mark.parametrize("name", ["a.m3u", "a.M3U8", "a.cue", "a.pls"])
+def test_where_a_song_is_expected_a_list_is_said_to_be_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AudioReadError, match=r"is not audio, but a list of songs\. Name the songs"):
+        look(make_list(tmp_path / name, "a.wav"))
 
 
 def test_a_pipe_in_place_of_a_list_is_not_waited_for(tmp_path: Path) -> None:

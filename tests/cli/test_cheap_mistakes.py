@@ -180,6 +180,10 @@ def test_addresses_are_refused_as_such(folder: Path) -> None:
         for name in names:
             assert f"Failed: {name} is an address on the network (a URL), and no file." in stderr
         assert heavy == []
+    _, stdout, _, _ = run(folder, names[0], "--json")
+    assert json.loads(stdout.splitlines()[0])["input"] == names[0]
+    _, stdout, _, _ = run(folder, names[0], "--dry-run")
+    assert names[0] in stdout
 
 
 @pytest.mark.parametrize("command", [["song.wav"], ["demo"], ["evaluate", ".", "-m", "spectral"]])
