@@ -6,11 +6,14 @@ at the bottom is left to the families: nothing (HDemucs) or a transformer (HTDem
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from stemsplit.models.blocks.hybrid_config import UNetConfig, plan_levels
 from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer, ScaledEmbedding
+from stemsplit.models.blocks.short_sounds import needs_float64
 from stemsplit.models.blocks.spectrogram import analyze, synthesize
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.spec import ModelSpec
@@ -64,14 +67,18 @@ class HybridUNet(nn.Module):
         x, mean, std = standardize(
             analyze(mixture, n_fft=config.n_fft, zero_padded=config.zero_padded)
         )  # [B, 2C, F, N]
-        waveform, waveform_mean, waveform_std = standardize(mixture)  # [B, C, T]
+        # Twice the bits cost nothing here; `needs_float64` tells where they count.
+        heard = mixture.double() if mixture.device.type == "cpu" else mixture
+        waveform, waveform_mean, waveform_std = standardize(heard)  # [B, C, T]
 
         x, waveform = self._run_branches(x, waveform)
 
         stems_apart = (len(config.stems), -1)
         x = torch.unflatten(x.float(), 1, stems_apart)  # [B, S, 2C, F, N]
         waveform = torch.unflatten(waveform.float(), 1, stems_apart)  # [B, S, C, T]
-        stems = torch.addcmul(waveform_mean[:, None], waveform, waveform_std[:, None])
+        stems = torch.addcmul(
+            waveform_mean[:, None].float(), waveform, waveform_std[:, None].float()
+        )
         # Stem by stem, so that their spectrograms are not all there several times at once.
         for index in range(len(config.stems)):
             stems[:, index] += synthesize(
@@ -104,20 +111,21 @@ class HybridUNet(nn.Module):
         lengths: list[int] = []
         waveform_skips: list[Tensor] = []
         waveform_lengths: list[int] = []
+        in_float64 = needs_float64(waveform)  # [B]
         for level, encode in enumerate(self.encoder):
             lengths.append(x.shape[-1])
             merging = None
             if level < len(self.tencoder):
                 waveform_lengths.append(waveform.shape[-1])
-                waveform = self.tencoder[level](waveform)
-                waveform_skips.append(waveform)
-                merging = waveform if level == self._merging_level else None
+                waveform = _encode(self.tencoder[level], waveform, in_float64=in_float64)
+                waveform_skips.append(waveform.float())
+                merging = waveform_skips[-1] if level == self._merging_level else None
             x = encode(x, merging)
             if level == 0 and self.freq_emb is not None:
                 x += self.config.embedding_weight * self.freq_emb(x.shape[2])
             skips.append(x)
 
-        x, waveform = self.bottom(x, waveform)
+        x, waveform = self.bottom(x, waveform.float())
 
         for level, decode in zip(reversed(range(len(self.decoder))), self.decoder, strict=True):
             x, before_stride = decode(x, skips.pop(), lengths.pop())
@@ -129,3 +137,12 @@ class HybridUNet(nn.Module):
                     waveform, waveform_skips.pop(), waveform_lengths.pop()
                 )
         return x, waveform
+
+
+def _encode(layer: nn.Module, waveform: Tensor, *, in_float64: Tensor | None) -> Tensor:
+    """An encoder layer of a waveform [B, D, T], whose result is float64 if that of any item is."""
+    y: Tensor = layer(waveform.float())
+    if in_float64 is not None and in_float64.any():
+        y = y.double()
+        y[in_float64] = cast(EncoderLayer, layer).exactly(waveform[in_float64])
+    return y

@@ -42,6 +42,8 @@ class FastEncoderLayer(nn.Module):
         )
         self._dconv = _fast_dconv(layer.dconv)
         self._rewrite = _fast_rewrite(layer.rewrite)
+        # What little of the network is to be had in float64 too (`blocks.short_sounds`).
+        self._plain = None if layer.config.on_frequency else (layer,)  # no part of the state
 
     def forward(self, x: Tensor, inject: Tensor | None = None) -> Tensor:
         config = self.config
@@ -55,6 +57,11 @@ class FastEncoderLayer(nn.Module):
             y = y + inject.transpose(1, 2)[:, :, None]  # [B, N, 1, D]
         y = _over_time(self._dconv, torch.ops.aten.gelu_(y), self.config)
         return _from_grid(self._rewrite(y), x.ndim)
+
+    def exactly(self, x: Tensor) -> Tensor:
+        """As the plain layer."""
+        assert self._plain is not None
+        return self._plain[0].exactly(x)
 
 
 class FastDecoderLayer(nn.Module):
