@@ -28,12 +28,10 @@ class Part:
         return _position(self.start, sample_rate), stop
 
     def of(self, info: AudioInfo) -> AudioInfo:
-        """What the header claims of this part of the file."""
-        if info.num_samples is None:
-            return info
+        """What the header claims of this part of the file; its length is as far as both know it."""
         start, stop = self.samples(info.sample_rate)
-        stop = info.num_samples if stop is None else min(stop, info.num_samples)
-        return replace(info, num_samples=max(0, stop - start))
+        ends = [end for end in (stop, info.num_samples) if end is not None]
+        return replace(info, num_samples=max(0, min(ends) - start) if ends else None)
 
 
 def _position(frames: int, sample_rate: int) -> int:

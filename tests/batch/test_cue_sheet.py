@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from stemsplit.audio.damage import Damage, Loss
 from stemsplit.audio.part import Part
-from stemsplit.audio.source import read_blocks
+from stemsplit.audio.source import look, read_blocks
 from stemsplit.batch.cue_sheet import cuts_a_file, sheet_songs
 from stemsplit.batch.discover import discover
 from stemsplit.batch.song import Song
@@ -115,6 +116,14 @@ def test_nothing_is_lost_where_tracks_meet(tmp_path: Path, sample_rate: int) -> 
     blocks = [torch.cat(list(read_blocks(path, part=part)), dim=-1) for part in cuts]
     np.testing.assert_array_equal(torch.cat(blocks, dim=-1), samples)
     assert blocks[1].shape[-1] == round(17 * sample_rate / 75) - round(sample_rate / 75)
+
+
+def test_the_length_of_a_part_is_what_file_and_sheet_say(tmp_path: Path) -> None:
+    info = look(make_song(tmp_path / "a.wav")).info
+    unknown = replace(info, num_samples=None)
+    cuts = [Part(start=10, stop=20), Part(start=50, stop=70), Part(start=50), Part(start=70)]
+    assert [part.of(info).num_samples for part in cuts] == [5880, 5880, 5880, 0]
+    assert [part.of(unknown).num_samples for part in cuts] == [5880, 11760, None, None]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
