@@ -38,7 +38,7 @@ def check_models(
     """
     parents = first_parents([parent for parent, _ in steps])
     if not models:
-        choose(preference.wish(options, device="cpu"), load_catalog().values())
+        choose(preference.requirements(options, device="cpu"), load_catalog().values())
     for model in models:
         preference.check_named(model)
         stems = catalogue_stems(model)

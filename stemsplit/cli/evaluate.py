@@ -39,7 +39,7 @@ from stemsplit.stages import StageCallback
 
 if TYPE_CHECKING:
     from stemsplit.device.runtime import Runtime
-    from stemsplit.evaluate.contenders import Contender
+    from stemsplit.evaluate.systems import System
     from stemsplit.hub.recipe import EnsembleSource
 
 
@@ -219,7 +219,7 @@ def evaluate(
             check_unheard(name, found)
     with stages_shown(quiet=quiet or json) as on_stage:
         sources = [resolve_expression(each, offline=offline, on_stage=on_stage) for each in models]
-        systems = _contenders(oracles, sources, runtime, on_stage)
+        systems = _systems(oracles, sources, runtime, on_stage)
     every_model = [each for source in sources for each in source.models]
     for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):
         reporter.note(doubt)
@@ -235,40 +235,38 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _contenders(
+def _systems(
     oracles: Sequence[str],
     sources: Sequence[EnsembleSource],
     runtime: Runtime,
     on_stage: StageCallback,
-) -> list[Contender]:
+) -> list[System]:
     """From the lower bound to the upper ones."""
     from stemsplit.engine.load import load_ensemble
     from stemsplit.engine.options import SeparationOptions
-    from stemsplit.evaluate.contenders import MixtureContender, ModelContender, OracleContender
+    from stemsplit.evaluate.systems import MixtureSystem, ModelSystem, OracleSystem
 
     models = [
-        ModelContender(
-            load_ensemble(source, SeparationOptions(), runtime, on_stage=on_stage), runtime
-        )
+        ModelSystem(load_ensemble(source, SeparationOptions(), runtime, on_stage=on_stage), runtime)
         for source in sources
     ]
     return [
-        MixtureContender(),
+        MixtureSystem(),
         *{model.key: model for model in models}.values(),
-        *map(OracleContender, oracles),
+        *map(OracleSystem, oracles),
     ]
 
 
 def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: EvaluationReporter) -> None:
     from stemsplit.audio.file_names import display_path
-    from stemsplit.evaluate.compare import compare, pick_contender
+    from stemsplit.evaluate.compare import compare, pick_system
     from stemsplit.evaluate.records import read_records
 
     if len(models) > 2:
         raise UsageError(f"--compare takes one or two models, got {len(models)}.")
     wanted = (models[0], models[-1]) if models else (None, None)
     first, second = (
-        pick_contender(read_records(path), name, display_path(path))
+        pick_system(read_records(path), name, display_path(path))
         for path, name in zip(files, wanted, strict=True)
     )
     comparisons = compare(first, second)
@@ -278,7 +276,7 @@ def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: Evaluati
             hint="Measure both on the same data set with the same --metric.",
         )
     for number, records in (("first", first), ("second", second)):
-        model, revision, precision = records[0].contender
+        model, revision, precision = records[0].system
         reporter.note(f"The {number} is {model}, {revision}, {precision}.")
     reporter.comparisons(comparisons)
 

@@ -18,9 +18,9 @@ from stemsplit.errors import StemsplitError, one_line
 if TYPE_CHECKING:
     from stemsplit.evaluate.bootstrap import Estimate, Summary
     from stemsplit.evaluate.compare import Comparison
-    from stemsplit.evaluate.contenders import Contender
     from stemsplit.evaluate.dataset import Track
     from stemsplit.evaluate.records import Record
+    from stemsplit.evaluate.systems import System
 
 INTERVAL = "95 %"
 _FIGURES = ("mean", "median", "difference", INTERVAL, "tracks", "excluded")
@@ -44,12 +44,12 @@ class EvaluationReporter:
 
     @contextlib.contextmanager
     def running(self, num_tasks: int) -> Iterator[None]:
-        """Around the work: so often a contender has to separate a track."""
+        """Around the work: so often a system has to separate a track."""
         del num_tasks
         yield
 
-    def start(self, track: Track, contender: Contender) -> None:
-        """Called when a contender begins with a track."""
+    def start(self, track: Track, system: System) -> None:
+        """Called when a system begins with a track."""
 
     def progress(self, share: float) -> None:
         """Called whenever it has done more of the track."""
@@ -63,13 +63,13 @@ class EvaluationReporter:
 
     def summaries(self, summaries: Sequence[Summary]) -> None:
         """The closing table."""
-        names = label_contenders([summary.contender for summary in summaries])
+        names = label_systems([summary.system for summary in summaries])
         figures = ("mean", INTERVAL, "median", INTERVAL, "tracks", "excluded")
         rows = [
             (
                 summary.stem,
                 summary.metric,
-                names[summary.contender],
+                names[summary.system],
                 *_cells(summary.mean, summary.metric),
                 *_cells(summary.median, summary.metric),
                 str(summary.num_tracks),
@@ -102,7 +102,7 @@ class EvaluationReporter:
 
 
 class LineEvaluationReporter(EvaluationReporter):
-    """Plain lines, for logs and pipes: one for each contender on each track."""
+    """Plain lines, for logs and pipes: one for each system on each track."""
 
     def __init__(self) -> None:
         self._num_started = 0
@@ -113,11 +113,11 @@ class LineEvaluationReporter(EvaluationReporter):
         self._num_tasks = num_tasks
         yield
 
-    def start(self, track: Track, contender: Contender) -> None:
+    def start(self, track: Track, system: System) -> None:
         self._num_started += 1
         say(
             f"{self._num_started} of {self._num_tasks}: {escaped(track.name)}: "
-            f"{escaped(contender.key[0])}"
+            f"{escaped(system.key[0])}"
         )
 
 
@@ -147,8 +147,8 @@ class TerminalEvaluationReporter(EvaluationReporter):
         with self._bar:
             yield
 
-    def start(self, track: Track, contender: Contender) -> None:
-        label = one_line(f"{track.name}: {contender.key[0]}")
+    def start(self, track: Track, system: System) -> None:
+        label = one_line(f"{track.name}: {system.key[0]}")
         self._bar.update(self._task, description=label, completed=self._num_done)
         self._num_done += 1
 
@@ -164,9 +164,9 @@ class JsonEvaluationReporter(EvaluationReporter):
         super().note(message)
         emit("note", message=message)
 
-    def start(self, track: Track, contender: Contender) -> None:
+    def start(self, track: Track, system: System) -> None:
         self._percent = -1
-        self._work = {"track": track.name, "model": contender.key[0]}
+        self._work = {"track": track.name, "model": system.key[0]}
         emit("start", **self._work)
 
     def progress(self, share: float) -> None:
@@ -184,7 +184,7 @@ class JsonEvaluationReporter(EvaluationReporter):
 
     def summaries(self, summaries: Sequence[Summary]) -> None:
         for summary in summaries:
-            model, revision, precision = summary.contender
+            model, revision, precision = summary.system
             emit(
                 "summary",
                 stem=summary.stem,
@@ -213,8 +213,8 @@ class JsonEvaluationReporter(EvaluationReporter):
             )
 
 
-def label_contenders(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """A name for each contender, with as much of its key as tells it from the others."""
+def label_systems(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """A name for each system, with as much of its key as tells it from the others."""
     labels = {}
     for key in keys:
         model, revision, precision = key

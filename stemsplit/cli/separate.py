@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from stemsplit.batch.job import Job, Session
     from stemsplit.batch.song import Song
     from stemsplit.device.runtime import Runtime
-    from stemsplit.hub.choose import Choice
+    from stemsplit.hub.choose import ModelChoice
 
 
 def separate(
@@ -208,7 +208,7 @@ def separate(
     if all(song.problem for song in found.songs):
         _report_problems(found.songs, output, reporter, dry_run=dry_run)  # needs no model
 
-    def open_model(choice: Choice | None) -> Session:
+    def open_model(choice: ModelChoice | None) -> Session:
         session = open_session(
             None if choice is None else choice.model,
             wanted,

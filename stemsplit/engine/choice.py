@@ -10,7 +10,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.hub.choose import Choice, choose
+from stemsplit.hub.choose import ModelChoice, choose
 from stemsplit.hub.presence import presence
 
 
@@ -21,7 +21,7 @@ def pick_model(
     runtime: Runtime,
     *,
     offline: bool,
-) -> Choice | None:
+) -> ModelChoice | None:
     """The model that was named, without a reason, or the one that is chosen; else None.
 
     Permissive alone means a balanced quality. Offline, one of the models on this machine is chosen
@@ -34,17 +34,17 @@ def pick_model(
     """
     if model is not None:
         preference.check_named(model)
-        return Choice(model, "")
+        return ModelChoice(model, "")
     if preference == Preference():
         return None
     catalog = load_catalog()
-    wish = preference.wish(
+    requirements = preference.requirements(
         options, device=runtime.device.type, memory_bytes=memory_bytes(runtime.device)
     )
     here = [name for name in catalog if presence(name) == "yes"]
-    nearby = choose(replace(wish, here=here), catalog.values())
+    nearby = choose(replace(requirements, here=here), catalog.values())
     if offline or offline_by_environment():
         return nearby
-    choice = choose(wish, catalog.values())
+    choice = choose(requirements, catalog.values())
     is_other = nearby.model in here and nearby.model != choice.model
     return replace(choice, instead=nearby.model) if is_other else choice

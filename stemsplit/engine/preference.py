@@ -10,7 +10,7 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.outputs import parse_mix
 from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import find_entry, load_catalog
-from stemsplit.hub.choose import PERMISSIVE, Quality, Wish
+from stemsplit.hub.choose import PERMISSIVE, Quality, Requirements
 from stemsplit.hub.expression import model_references
 
 _USUAL_STEMS = ("drums", "bass", "other", "vocals")
@@ -23,11 +23,11 @@ class Preference:
     quality: Quality | None = None
     permissive: bool = False
 
-    def wish(
+    def requirements(
         self, options: SeparationOptions, *, device: str, memory_bytes: int | None = None
-    ) -> Wish:
+    ) -> Requirements:
         """What is wanted of the model; without a quality, a balanced one."""
-        return Wish(
+        return Requirements(
             quality=self.quality or "balanced",
             stems=_named_stems(options),
             device=device,

@@ -33,12 +33,12 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """One measure of one stem by one contender over all tracks; no figures if none was scored."""
+    """One measure of one stem by one system over all tracks; no figures if none was scored."""
 
     metric: str
     stem: str
     protocol: str
-    contender: tuple[str, ...]
+    system: tuple[str, ...]
     mean: Estimate | None
     median: Estimate | None
     num_tracks: int
@@ -46,20 +46,20 @@ class Summary:
 
 
 def summarize(records: Sequence[Record]) -> list[Summary]:
-    """A summary for each measure, stem and contender, in the order of their first records."""
+    """A summary for each measure, stem and system, in the order of their first records."""
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[float | None]] = {}
     for record in records:
-        key = (record.metric, record.stem, record.protocol, record.contender)
+        key = (record.metric, record.stem, record.protocol, record.system)
         groups.setdefault(key, []).append(record.value)
     summaries = []
-    for (metric, stem, protocol, contender), values in groups.items():
+    for (metric, stem, protocol, system), values in groups.items():
         figures = np.array([value for value in values if value is not None])
         summaries.append(
             Summary(
                 metric=metric,
                 stem=stem,
                 protocol=protocol,
-                contender=contender,
+                system=system,
                 mean=estimate_mean(figures),
                 median=estimate_median(figures),
                 num_tracks=len(figures),

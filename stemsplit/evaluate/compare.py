@@ -9,9 +9,9 @@ import numpy as np
 
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.bootstrap import Estimate, estimate_mean
-from stemsplit.evaluate.contenders import MIXTURE
 from stemsplit.evaluate.oracles import ORACLES
 from stemsplit.evaluate.records import Record
+from stemsplit.evaluate.systems import MIXTURE
 
 MIN_TRACKS_TO_TELL = 6
 """Two equal models differ in the same direction on all of n tracks with a chance of 2 / 2^n, which
@@ -20,7 +20,7 @@ is below 5 % from six on. With fewer, the interval is too narrow to be trusted."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The mean of the first contender's figures minus the second's, over the tracks of both.
+    """The mean of the first system's figures minus the second's, over the tracks of both.
 
     `verdict`: which one is better, that no difference was found, or that there are too few tracks.
     """
@@ -34,8 +34,8 @@ class Comparison:
     verdict: str
 
 
-def pick_contender(records: Sequence[Record], wanted: str | None, origin: str) -> list[Record]:
-    """The records of one contender: of `wanted`, a name or name@revision, or of the only model.
+def pick_system(records: Sequence[Record], wanted: str | None, origin: str) -> list[Record]:
+    """The records of one system: of `wanted`, a name or name@revision, or of the only model.
 
     Raises:
         UsageError: there is none, or more than one; `origin` says where the records are from.
@@ -47,10 +47,10 @@ def pick_contender(records: Sequence[Record], wanted: str | None, origin: str) -
         if wanted is not None:
             is_it = record.model == wanted or f"{record.model}@{record.revision}" == wanted
         if is_it:
-            found.setdefault(record.contender, []).append(record)
+            found.setdefault(record.system, []).append(record)
     if len(found) == 1:
         return next(iter(found.values()))
-    known = found or dict.fromkeys(record.contender for record in records)
+    known = found or dict.fromkeys(record.system for record in records)
     names = ", ".join(f"{model}@{revision} ({precision})" for model, revision, precision in known)
     what = "a model" if wanted is None else wanted
     if not found:
@@ -64,7 +64,7 @@ def pick_contender(records: Sequence[Record], wanted: str | None, origin: str) -
 def compare(first: Sequence[Record], second: Sequence[Record]) -> list[Comparison]:
     """Paired differences for each measure and stem that both have, track by track.
 
-    Each of the two is of one contender. A track counts as excluded where either has no figure.
+    Each of the two is of one system. A track counts as excluded where either has no figure.
     """
     others = {record.subject: record for record in second}
     groups: dict[tuple[str, str, str], list[float | None]] = {}

@@ -60,7 +60,7 @@ class Record:
         )
 
     @property
-    def contender(self) -> tuple[str, ...]:
+    def system(self) -> tuple[str, ...]:
         """Who was measured."""
         return self.model, self.revision, self.precision
 
@@ -90,7 +90,7 @@ def _fits(name: str, value: Any) -> bool:
 
 
 Key = tuple[tuple[str, ...], tuple[str, ...]]
-"""A record's subject and contender."""
+"""A record's subject and system."""
 
 
 class RecordFile:
@@ -107,9 +107,9 @@ class RecordFile:
         self._ends_inside_line = not text.endswith("\n") and text != ""
         self._records = _parse(path, text)
 
-    def find(self, subject: tuple[str, ...], contender: tuple[str, ...]) -> Record | None:
+    def find(self, subject: tuple[str, ...], system: tuple[str, ...]) -> Record | None:
         """The latest record of that."""
-        return self._records.get((subject, contender))
+        return self._records.get((subject, system))
 
     def append(self, records: Sequence[Record]) -> None:
         """Writes records, all of them in one piece.
@@ -124,7 +124,7 @@ class RecordFile:
                 file.write("\n" + lines if self._ends_inside_line else lines)
             sync_file(self.path)  # a track may have taken minutes
         self._ends_inside_line = False
-        self._records.update(((record.subject, record.contender), record) for record in records)
+        self._records.update(((record.subject, record.system), record) for record in records)
 
 
 def read_records(path: Path) -> list[Record]:
@@ -156,7 +156,7 @@ def _parse(path: Path, text: str) -> dict[Key, Record]:
             continue  # half a line, as a run leaves it that is killed
         except (ValueError, RecursionError) as error:
             raise _not_records(path, number, error) from error
-        records[record.subject, record.contender] = record
+        records[record.subject, record.system] = record
     return records
 
 

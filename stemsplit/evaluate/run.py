@@ -1,4 +1,4 @@
-"""Contenders over the tracks of a data set, with every figure written as soon as it is known."""
+"""Systems over the tracks of a data set, with every figure written as soon as it is known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from stemsplit.errors import StemsplitError, UsageError
-from stemsplit.evaluate.contenders import Contender
 from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
 from stemsplit.evaluate.discover import Dataset
 from stemsplit.evaluate.records import Record, RecordFile
 from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
 from stemsplit.evaluate.stem_groups import StemGroup, as_they_are, match_stems
+from stemsplit.evaluate.systems import System
 from stemsplit.version import __version__
 
 _WORST_REST_DB = -10.0
@@ -28,9 +28,9 @@ Sums = tuple[tuple[str, ...], ...]
 
 
 class Listener(Protocol):
-    """Hears what happens. `share` is how much of a contender's work on a track is done."""
+    """Hears what happens. `share` is how much of a system's work on a track is done."""
 
-    def start(self, track: Track, contender: Contender) -> None: ...
+    def start(self, track: Track, system: System) -> None: ...
 
     def progress(self, share: float) -> None: ...
 
@@ -43,11 +43,11 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One contender on one track, in groups of which some may not be scored."""
+    """One system on one track, in groups of which some may not be scored."""
 
     track: Track
     track_bytes: int
-    contender: Contender
+    system: System
     groups: Groups
 
     @property
@@ -61,7 +61,7 @@ class _Task:
 
     def estimates(self, audio: TrackAudio, listener: Listener) -> dict[str, Tensor]:
         """Estimates [C, T] for the groups that are scored."""
-        own = self.contender.estimate(audio, listener.progress)
+        own = self.system.estimate(audio, listener.progress)
         return {
             name: functools.reduce(torch.add, [own[stem] for stem in group.estimates])
             for name, group in self.scored.items()
@@ -72,25 +72,25 @@ class Evaluation:
     """`metrics` are keys of `METRICS`. What `store` has already is not measured again.
 
     Raises:
-        UsageError: a contender has no stem in common with any track.
+        UsageError: a system has no stem in common with any track.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        contenders: Sequence[Contender],
+        systems: Sequence[System],
         metrics: Sequence[str],
         store: RecordFile,
     ) -> None:
         self._dataset = dataset
         self._metrics = tuple(dict.fromkeys(metrics))
         self._store = store
-        self._tasks = [_tasks(track, contenders) for track in dataset.tracks]
-        _check_stems(self._tasks, contenders)
+        self._tasks = [_tasks(track, systems) for track in dataset.tracks]
+        _check_stems(self._tasks, systems)
 
     @property
     def num_tasks_left(self) -> int:
-        """How many times a contender has something to do on a track."""
+        """How many times a system has something to do on a track."""
         return sum(bool(self._left_to_measure(task)) for tasks in self._tasks for task in tasks)
 
     def run(self, listener: Listener) -> int:
@@ -98,18 +98,16 @@ class Evaluation:
         return sum(not self._run_track(tasks, listener) for tasks in self._tasks)
 
     def records(self) -> list[Record]:
-        """All that is known of these tracks, contenders and measures, by this run or before.
+        """All that is known of these tracks, systems and measures, by this run or before.
 
-        In the order of the measures, the stems, the contenders and the tracks.
+        In the order of the measures, the stems, the systems and the tracks.
         """
         figures = [figure for metric in self._metrics for figure in METRICS[metric]]
         tasks = [task for tasks in self._tasks for task in tasks]
-        ranks = {
-            key: rank for rank, key in enumerate(dict.fromkeys(t.contender.key for t in tasks))
-        }
+        ranks = {key: rank for rank, key in enumerate(dict.fromkeys(t.system.key for t in tasks))}
         stems = list(dict.fromkeys(stem for task in tasks for stem in task.scored))
         found = [
-            (figures.index(figure), stems.index(stem), ranks[task.contender.key], record)
+            (figures.index(figure), stems.index(stem), ranks[task.system.key], record)
             for task in tasks
             for figure in dict.fromkeys(figures)
             for stem in task.scored
@@ -145,7 +143,7 @@ class Evaluation:
     def _run_task(
         self, task: _Task, audio: TrackAudio, scorer: TrackScorer, listener: Listener
     ) -> bool:
-        listener.start(task.track, task.contender)
+        listener.start(task.track, task.system)
         try:
             estimates = task.estimates(audio, listener)
         except StemsplitError as error:
@@ -171,10 +169,10 @@ class Evaluation:
 
     def _find(self, task: _Task, stem: str, figure: str) -> Record | None:
         wanted = self._record(task, Score(stem, figure, None))
-        return self._store.find(wanted.subject, wanted.contender)
+        return self._store.find(wanted.subject, wanted.system)
 
     def _record(self, task: _Task, score: Score) -> Record:
-        model, revision, precision = task.contender.key
+        model, revision, precision = task.system.key
         stems = ", ".join(group.name for group in task.groups)
         return Record(
             dataset=self._dataset.layout,
@@ -194,36 +192,36 @@ class Evaluation:
         )
 
 
-def _check_stems(tasks: Sequence[Sequence[_Task]], contenders: Sequence[Contender]) -> None:
-    busy = {task.contender.key for of_track in tasks for task in of_track}
-    for contender in contenders:
-        if contender.key not in busy and contender.stems is not None:
+def _check_stems(tasks: Sequence[Sequence[_Task]], systems: Sequence[System]) -> None:
+    busy = {task.system.key for of_track in tasks for task in of_track}
+    for system in systems:
+        if system.key not in busy and system.stems is not None:
             known = dict.fromkeys(stem for each in tasks for stem in each[0].track.stems if each)
             raise UsageError(
-                f"{contender.key[0]} has the stems {', '.join(contender.stems)}, and no track has "
+                f"{system.key[0]} has the stems {', '.join(system.stems)}, and no track has "
                 "one of them.",
                 hint=f"The data set has {', '.join(known)}.",
             )
 
 
-def _tasks(track: Track, contenders: Sequence[Contender]) -> list[_Task]:
+def _tasks(track: Track, systems: Sequence[System]) -> list[_Task]:
     """Who is to do what with the track.
 
     Bounds are for every way in which the models' stems make the true stems be summed.
     """
     matched = {
-        contender.key: match_stems(track.stems, contender.stems)
-        for contender in contenders
-        if contender.stems is not None
+        system.key: match_stems(track.stems, system.stems)
+        for system in systems
+        if system.stems is not None
     }
     matched = {key: groups for key, groups in matched.items() if any(g.estimates for g in groups)}
     own = tuple((stem,) for stem in track.stems)
     sums = list(dict.fromkeys(tuple(g.sources for g in groups) for groups in matched.values()))
     size = track.num_bytes()
     tasks = []
-    for contender in contenders:
-        if contender.stems is None:
-            tasks += [_Task(track, size, contender, as_they_are(each)) for each in sums or [own]]
-        elif contender.key in matched:
-            tasks.append(_Task(track, size, contender, matched[contender.key]))
+    for system in systems:
+        if system.stems is None:
+            tasks += [_Task(track, size, system, as_they_are(each)) for each in sums or [own]]
+        elif system.key in matched:
+            tasks.append(_Task(track, size, system, matched[system.key]))
     return tasks

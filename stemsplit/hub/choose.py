@@ -46,7 +46,7 @@ _WORKING_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class Requirements:
     """What is wanted of a model.
 
     `device` is torch's word for a kind of device. `memory_bytes` None: not known, so whatever is
@@ -68,7 +68,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """A model and, in one line, why it was chosen.
 
     `instead`: the one on this machine that would have been, if the model should not be to be had.
@@ -79,8 +79,8 @@ class Choice:
     instead: str | None = None
 
 
-def choose(wish: Wish, entries: Iterable[CatalogEntry]) -> Choice:
-    """The model that comes closest to the wish.
+def choose(wanted: Requirements, entries: Iterable[CatalogEntry]) -> ModelChoice:
+    """The model that comes closest to the wanted.
 
     Where all cost more than the limit, it is the one that costs least. Of equally good ones it is
     the cheaper, then the one that the catalogue has first.
@@ -89,22 +89,22 @@ def choose(wish: Wish, entries: Iterable[CatalogEntry]) -> Choice:
         UnknownStemError: no model has all of these stems.
         UnknownModelError: those that have them are not permissive, or too large for the memory.
     """
-    able = _able(wish, entries)
-    nearby = [entry for entry in able if wish.here is not None and entry.name in wish.here]
+    able = _able(wanted, entries)
+    nearby = [entry for entry in able if wanted.here is not None and entry.name in wanted.here]
     candidates = nearby or able
-    bearable = [entry for entry in candidates if cost(entry, wish.stems) <= wish.limit]
+    bearable = [entry for entry in candidates if cost(entry, wanted.stems) <= wanted.limit]
     if not bearable:
-        bearable = [min(candidates, key=lambda entry: cost(entry, wish.stems))]
-    measurement = _common_measurement(candidates, wish.stems)
+        bearable = [min(candidates, key=lambda entry: cost(entry, wanted.stems))]
+    measurement = _common_measurement(candidates, wanted.stems)
 
     def rank(entry: CatalogEntry) -> tuple[float, float]:
         if measurement is None:
             return 0.0, 0.0
-        figure = _figures(entry, wish.stems).get(measurement, -math.inf)
-        return -figure, cost(entry, wish.stems)
+        figure = _figures(entry, wanted.stems).get(measurement, -math.inf)
+        return -figure, cost(entry, wanted.stems)
 
     best = min(bearable, key=rank)
-    return Choice(best.name, _reason(best, wish, measurement, num_others=len(bearable) - 1))
+    return ModelChoice(best.name, _reason(best, wanted, measurement, num_others=len(bearable) - 1))
 
 
 def cost(entry: CatalogEntry, stems: Collection[str]) -> float:
@@ -115,22 +115,22 @@ def cost(entry: CatalogEntry, stems: Collection[str]) -> float:
     return entry.giga_operations * share
 
 
-def _able(wish: Wish, entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
+def _able(wanted: Requirements, entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
     having = [
         entry
         for entry in entries
         if entry.repo_id is not None
         and not entry.unverified
         and not entry.child_names
-        and _has(entry, wish.stems)
+        and _has(entry, wanted.stems)
     ]
-    named = ", ".join(wish.stems)
+    named = ", ".join(wanted.stems)
     if not having:
         raise UnknownStemError(
             f"No model to choose from has all of the stems {named}.",
             hint="`stemsplit models list` shows the stems of each; take one with `model`.",
         )
-    allowed = [entry for entry in having if not wish.permissive or entry.licence in PERMISSIVE]
+    allowed = [entry for entry in having if not wanted.permissive or entry.licence in PERMISSIVE]
     if not allowed:
         raise UnknownModelError(
             f"No model for {named} has a permissive licence: those that have these stems are "
@@ -138,10 +138,11 @@ def _able(wish: Wish, entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
             hint="`stemsplit models show NAME` says what is known; leave out `licence` to allow "
             "them.",
         )
-    fitting = [entry for entry in allowed if _fits(entry, wish.memory_bytes)]
+    fitting = [entry for entry in allowed if _fits(entry, wanted.memory_bytes)]
     if not fitting:
         raise UnknownModelError(
-            f"No model for {named} fits into {(wish.memory_bytes or 0) / 2**30:.1f} GiB of memory.",
+            f"No model for {named} fits into {(wanted.memory_bytes or 0) / 2**30:.1f} GiB "
+            "of memory.",
             hint="Take one with `model` to try it all the same.",
         )
     return fitting
@@ -192,18 +193,18 @@ def _common_measurement(
 
 def _reason(
     entry: CatalogEntry,
-    wish: Wish,
+    wanted: Requirements,
     measurement: tuple[str, str, str] | None,
     *,
     num_others: int,
 ) -> str:
-    kind = "permissive model" if wish.permissive else "model"
-    here = " on this machine" if wish.here is not None and entry.name in wish.here else ""
-    what = f"{here} for {', '.join(wish.stems)}"
-    device = "a CPU" if wish.device == "cpu" else "a GPU"
-    operations = cost(entry, wish.stems)
-    figure = _figures(entry, wish.stems).get(measurement) if measurement else None
-    if operations > wish.limit:
+    kind = "permissive model" if wanted.permissive else "model"
+    here = " on this machine" if wanted.here is not None and entry.name in wanted.here else ""
+    what = f"{here} for {', '.join(wanted.stems)}"
+    device = "a CPU" if wanted.device == "cpu" else "a GPU"
+    operations = cost(entry, wanted.stems)
+    figure = _figures(entry, wanted.stems).get(measurement) if measurement else None
+    if operations > wanted.limit:
         why = (
             f"the cheapest {kind}{what}, though its {operations:.0f} Gop for a second of music are "
             f"many for {device}"
@@ -213,9 +214,9 @@ def _reason(
     elif figure is None or measurement is None:
         why = f"the first of {num_others + 1} {kind}s{what}; none has a published figure"
     else:
-        limit = "" if wish.limit == math.inf else f" of up to {wish.limit:.0f} Gop/s"
+        limit = "" if wanted.limit == math.inf else f" of up to {wanted.limit:.0f} Gop/s"
         why = (
             f"of {num_others + 1} {kind}s{what}{limit} it has the highest published figure, "
             f"{figure:.2f} dB ({measurement[0]}, {measurement[1]})"
         )
-    return f"{entry.name} was chosen ({wish.quality}): {why}."
+    return f"{entry.name} was chosen ({wanted.quality}): {why}."

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from stemsplit.cli.evaluation_reporters import TerminalEvaluationReporter, label_contenders
+from stemsplit.cli.evaluation_reporters import TerminalEvaluationReporter, label_systems
 from stemsplit.errors import UsageError
-from stemsplit.evaluate.contenders import MixtureContender
 from stemsplit.evaluate.dataset import Track
+from stemsplit.evaluate.systems import MixtureSystem
 from tests.audio.songs import SHARED_AUDIO
 from tests.cli.conftest import Stemsplit
 from tests.evaluate.trees import stem_samples, write, write_dsd100, write_musdb18_hq, write_song
@@ -217,7 +217,7 @@ def test_a_missing_package_is_named_before_any_work(
     assert not Path("evaluation.jsonl").exists()
 
 
-def test_names_tell_contenders_apart() -> None:
+def test_names_tell_systems_apart() -> None:
     keys = [
         ("a", "r", "fp32"),
         ("b", "sha256:0123456789abcdef", "fp32"),
@@ -225,7 +225,7 @@ def test_names_tell_contenders_apart() -> None:
         ("c", "r", "fp32"),
         ("c", "r", "bf16"),
     ]
-    assert list(label_contenders(keys).values()) == [
+    assert list(label_systems(keys).values()) == [
         "a",
         "b@0123456789ab",
         "b@main",
@@ -259,11 +259,11 @@ def test_a_terminal_gets_one_bar(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = TerminalEvaluationReporter()
     song = Track(name="song", mixture=None, sources={})
     with reporter.running(2):
-        reporter.start(song, MixtureContender())
+        reporter.start(song, MixtureSystem())
         reporter.progress(0.5)
         reporter.note("[not markup]")
         reporter.failed(song, UsageError("It broke."))
-        reporter.start(song, MixtureContender())
+        reporter.start(song, MixtureSystem())
     stderr = capsys.readouterr().err
     assert "Note: [not markup]" in stderr
     assert "Failed: song: It broke." in stderr

@@ -16,13 +16,13 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
 from stemsplit.errors import UsageError
 from stemsplit.hub import choose as choose_module
-from stemsplit.hub.choose import Choice, Wish
+from stemsplit.hub.choose import ModelChoice, Requirements
 
 RUNTIME = choose_runtime(device="cpu")
 FOUR = ("drums", "bass", "other", "vocals")
 
 
-def pick(model: str | None, preference: Preference, **options: Any) -> Choice | None:
+def pick(model: str | None, preference: Preference, **options: Any) -> ModelChoice | None:
     return pick_model(model, preference, SeparationOptions(**options), RUNTIME, offline=False)
 
 
@@ -41,19 +41,21 @@ def pick(model: str | None, preference: Preference, **options: Any) -> Choice | 
 def test_a_model_is_chosen_for_the_stems_that_are_named(
     options: dict[str, Any], stems: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wishes: list[Wish] = []
+    asked: list[Requirements] = []
 
-    def remember(wish: Wish, _: object) -> Choice:
-        wishes.append(wish)
-        return Choice("some", "reason")
+    def remember(requirements: Requirements, _: object) -> ModelChoice:
+        asked.append(requirements)
+        return ModelChoice("some", "reason")
 
     monkeypatch.setattr("stemsplit.engine.choice.choose", remember)
-    assert pick(None, Preference(quality="fast"), **options) == Choice("some", "reason")
-    nearby, wish = wishes  # of all models, one is chosen, and of those here what may replace it
+    assert pick(None, Preference(quality="fast"), **options) == ModelChoice("some", "reason")
+    nearby, requirements = (
+        asked  # of all models, one is chosen, and of those here what may replace it
+    )
     assert nearby.here is not None
-    assert wish == replace(nearby, here=None)
-    assert (wish.stems, wish.device, wish.quality) == (stems, "cpu", "fast")
-    assert wish.memory_bytes == memory_bytes(torch.device("cpu"))
+    assert requirements == replace(nearby, here=None)
+    assert (requirements.stems, requirements.device, requirements.quality) == (stems, "cpu", "fast")
+    assert requirements.memory_bytes == memory_bytes(torch.device("cpu"))
 
 
 def test_without_a_quality_a_licence_alone_asks_for_a_balanced_model() -> None:
@@ -117,8 +119,8 @@ def have(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_prefers_nothing_gets_the_default_and_who_names_a_model_that_model() -> None:
     assert pick(None, Preference()) is None
-    assert pick("whatever", Preference()) == Choice("whatever", "")
-    assert pick("umxhq", Preference(permissive=True)) == Choice("umxhq", "")
+    assert pick("whatever", Preference()) == ModelChoice("whatever", "")
+    assert pick("umxhq", Preference(permissive=True)) == ModelChoice("umxhq", "")
     with pytest.raises(UsageError, match="quality best and the model umxhq exclude each other"):
         pick("umxhq", Preference(quality="best"))
     with pytest.raises(UsageError, match="of the weights of umxl is restricted"):

@@ -43,7 +43,7 @@ def test_records_are_appended_and_found_again(tmp_path: Path) -> None:
         record("c", value=3),
     ]
     again = RecordFile(path)
-    assert again.find(record("b").subject, record("b").contender) is not None
+    assert again.find(record("b").subject, record("b").system) is not None
     assert again.find(record("b").subject, ("m", "other", "fp32")) is None
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[0] == dataclasses.asdict(record("a"))
@@ -59,7 +59,7 @@ def test_the_last_of_several_records_counts(tmp_path: Path) -> None:
 def test_an_excerpt_is_not_the_song() -> None:
     assert record().subject != dataclasses.replace(record(), track_bytes=99).subject
     assert record().subject != dataclasses.replace(record(), protocol="q").subject
-    assert record().contender != dataclasses.replace(record(), revision="s").contender
+    assert record().system != dataclasses.replace(record(), revision="s").system
 
 
 def test_half_a_line_of_a_killed_run_is_passed_over(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_half_a_line_of_a_killed_run_is_passed_over(tmp_path: Path) -> None:
     RecordFile(path).append([record("a"), record("b")])
     path.write_text(path.read_text()[:-20])
     store = RecordFile(path)
-    assert store.find(record("b").subject, record("b").contender) is None
+    assert store.find(record("b").subject, record("b").system) is None
     store.append([record("b", value=5.0)])
     assert [(each.track, each.value) for each in read_records(path)] == [("a", 1.0), ("b", 5.0)]
 

@@ -1,4 +1,4 @@
-"""The loop over tracks and contenders."""
+"""The loop over tracks and systems."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError, StemsplitError, UsageError
-from stemsplit.evaluate.contenders import (
-    Contender,
-    MixtureContender,
-    ModelContender,
-    OracleContender,
-    ShareCallback,
-    revision_of,
-)
 from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
 from stemsplit.evaluate.discover import find_dataset
 from stemsplit.evaluate.records import Record, RecordFile
 from stemsplit.evaluate.run import Evaluation
+from stemsplit.evaluate.systems import (
+    MixtureSystem,
+    ModelSystem,
+    OracleSystem,
+    ShareCallback,
+    System,
+    revision_of,
+)
 from stemsplit.version import __version__
 from tests.engine.toy_models import GainModel, bag_of, model_of
 from tests.evaluate.trees import stem_samples, write, write_song
@@ -39,8 +39,8 @@ class Ears:
         self.failures: list[str] = []
         self.num_records = 0
 
-    def start(self, track: Track, contender: Contender) -> None:
-        self.started.append((track.name, contender.key[0]))
+    def start(self, track: Track, system: System) -> None:
+        self.started.append((track.name, system.key[0]))
 
     def progress(self, share: float) -> None:
         assert 0 <= share <= 1
@@ -78,18 +78,14 @@ def songs(tmp_path: Path) -> Path:
 
 
 def evaluation(
-    songs: Path, store: Path, *contenders: Contender, metrics: Sequence[str] = ("sdr",)
+    songs: Path, store: Path, *systems: System, metrics: Sequence[str] = ("sdr",)
 ) -> Evaluation:
-    return Evaluation(
-        find_dataset(songs), [MixtureContender(), *contenders], metrics, RecordFile(store)
-    )
+    return Evaluation(find_dataset(songs), [MixtureSystem(), *systems], metrics, RecordFile(store))
 
 
-def test_every_contender_is_measured_on_every_track(songs: Path, tmp_path: Path) -> None:
+def test_every_system_is_measured_on_every_track(songs: Path, tmp_path: Path) -> None:
     ears = Ears()
-    run = evaluation(
-        songs, tmp_path / "r.jsonl", OracleContender("irm"), metrics=("sdr", "bsseval")
-    )
+    run = evaluation(songs, tmp_path / "r.jsonl", OracleSystem("irm"), metrics=("sdr", "bsseval"))
     assert run.num_tasks_left == 4
     assert run.run(ears) == 0
     assert ears.started == [
@@ -159,8 +155,8 @@ def test_more_stems_than_the_data_set_has(songs: Path, tmp_path: Path) -> None:
 
 
 def test_bounds_are_measured_for_each_way_of_summing(songs: Path, tmp_path: Path) -> None:
-    contenders = Fixed("karaoke", "vocals", "other"), Fixed("three", "vocals", "other", "bass")
-    run = evaluation(songs, tmp_path / "r.jsonl", *contenders)
+    systems = Fixed("karaoke", "vocals", "other"), Fixed("three", "vocals", "other", "bass")
+    run = evaluation(songs, tmp_path / "r.jsonl", *systems)
     ears = Ears()
     run.run(ears)
     assert ears.started.count(("one", "mixture")) == 2
@@ -185,10 +181,10 @@ def test_a_bad_track_does_not_stop_the_others(songs: Path, tmp_path: Path) -> No
     assert {record.track for record in run.records()} == {"two"}
 
 
-def test_a_contender_that_fails_does_not_stop_the_others(songs: Path, tmp_path: Path) -> None:
+def test_a_system_that_fails_does_not_stop_the_others(songs: Path, tmp_path: Path) -> None:
     ears = Ears()
     broken = Fixed("broken", "vocals", "bass", "other", broken="bass")
-    run = evaluation(songs, tmp_path / "r.jsonl", broken, OracleContender("ibm"))
+    run = evaluation(songs, tmp_path / "r.jsonl", broken, OracleSystem("ibm"))
     assert run.run(ears) == 2
     assert ears.failures == ["one: It is out of order.", "two: It is out of order."]
     assert {record.model for record in run.records()} == {"mixture", "ibm"}
@@ -205,12 +201,12 @@ def test_stems_that_do_not_add_up_are_noted(songs: Path, tmp_path: Path) -> None
 def test_models_run_as_in_separate(songs: Path) -> None:
     """At another rate than the model's, to the sample."""
     model = model_of(GainModel())
-    contender = ModelContender(model, choose_runtime(device="cpu"))
+    system = ModelSystem(model, choose_runtime(device="cpu"))
     audio = load_track(find_dataset(songs).tracks[0])
     weights: list[float] = []
-    estimates = contender.estimate(audio, weights.append)
+    estimates = system.estimate(audio, weights.append)
     assert weights[-1] == 1.0
-    assert tuple(estimates) == contender.stems == model.stems
+    assert tuple(estimates) == system.stems == model.stems
     for estimate in estimates.values():
         assert estimate.shape == audio.mixture.shape
     assert torch.isfinite(torch.stack(list(estimates.values()))).all()
@@ -232,4 +228,4 @@ def test_oracles_of_surround_sound_are_refused() -> None:
         stems=("a",), mixture=torch.ones(6, 10), sources=torch.ones(1, 6, 10), sample_rate=8000
     )
     with pytest.raises(UsageError, match="mono or stereo, got 6 channels"):
-        OracleContender("mwf").estimate(audio, print)
+        OracleSystem("mwf").estimate(audio, print)

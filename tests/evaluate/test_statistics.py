@@ -9,7 +9,7 @@ import pytest
 
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.bootstrap import estimate_mean, estimate_median, summarize
-from stemsplit.evaluate.compare import compare, pick_contender
+from stemsplit.evaluate.compare import compare, pick_system
 from stemsplit.evaluate.records import Record
 from tests.evaluate.test_records import record
 
@@ -53,7 +53,7 @@ def test_summaries_count_what_was_excluded() -> None:
     assert first.median.interval == (1.0, 8.0)
     assert (first.num_tracks, first.num_excluded) == (3, 1)
     assert second.mean is None
-    assert (second.contender[0], second.num_tracks, second.num_excluded) == ("n", 0, 2)
+    assert (second.system[0], second.num_tracks, second.num_excluded) == ("n", 0, 2)
 
 
 def test_models_are_compared_track_by_track() -> None:
@@ -87,16 +87,16 @@ def test_only_what_both_have_is_compared() -> None:
 
 def test_the_only_model_is_picked_and_bounds_are_not() -> None:
     several = records([1.0], model="mixture") + records([2.0]) + records([3.0], model="irm")
-    assert pick_contender(several, None, "a.jsonl") == records([2.0])
-    assert pick_contender(several, "irm", "a.jsonl") == records([3.0], model="irm")
+    assert pick_system(several, None, "a.jsonl") == records([2.0])
+    assert pick_system(several, "irm", "a.jsonl") == records([3.0], model="irm")
     with pytest.raises(UsageError, match=r"a.jsonl has no results of n. It has: mixture@r \(fp32"):
-        pick_contender(several, "n", "a.jsonl")
+        pick_system(several, "n", "a.jsonl")
     with pytest.raises(UsageError, match=r"has no results of a model. It has: none"):
-        pick_contender([], None, "a.jsonl")
+        pick_system([], None, "a.jsonl")
 
 
 def test_a_revision_can_be_picked() -> None:
     both = records([1.0]) + records([2.0], revision="s")
     with pytest.raises(UsageError, match=r"several models: m@r \(fp32\), m@s \(fp32\)"):
-        pick_contender(both, "m", "a.jsonl")
-    assert pick_contender(both, "m@s", "a.jsonl") == records([2.0], revision="s")
+        pick_system(both, "m", "a.jsonl")
+    assert pick_system(both, "m@s", "a.jsonl") == records([2.0], revision="s")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stemsplit.errors import UnknownModelError, UnknownStemError
 from stemsplit.hub.catalog import CatalogEntry, Licence, Score, load_catalog
-from stemsplit.hub.choose import PERMISSIVE, Quality, Wish, choose, cost
+from stemsplit.hub.choose import PERMISSIVE, Quality, Requirements, choose, cost
 
 FOUR = ("drums", "bass", "other", "vocals")
 CATALOG = load_catalog()
@@ -42,9 +42,9 @@ def entry(name: str, *scores: Score, operations: float | None = 50, **fields: An
     return replace(known, **fields)
 
 
-def chosen(*entries: CatalogEntry, quality: Quality = "best", **wish: Any) -> str:
+def chosen(*entries: CatalogEntry, quality: Quality = "best", **wanted: Any) -> str:
     defaults: dict[str, Any] = {"stems": ("vocals",), "device": "cpu"}
-    return choose(Wish(quality=quality, **(defaults | wish)), entries).model
+    return choose(Requirements(quality=quality, **(defaults | wanted)), entries).model
 
 
 def test_the_highest_figure_wins_and_the_cheaper_of_equals() -> None:
@@ -96,7 +96,7 @@ def test_a_cpu_is_spared_what_takes_much_longer_than_the_song() -> None:
     assert chosen(*entries, quality="balanced", device="mps") == "heaviest"
     assert chosen(*entries[2:], quality="fast") == "heavy"  # the least evil
     only = entries[2:4]
-    reason = choose(Wish(quality="fast", stems=("vocals",), device="cpu"), only).reason
+    reason = choose(Requirements(quality="fast", stems=("vocals",), device="cpu"), only).reason
     assert "cheapest model for vocals, though its 1200 Gop" in reason
 
 
@@ -152,8 +152,8 @@ def test_offline_what_is_here_comes_first() -> None:
     a, b = entry("a", score(8)), entry("b", score(9))
     assert chosen(a, b, here=["a"]) == "a"
     assert chosen(a, b, here=[]) == "b"  # which is then not to be had
-    wish = Wish(quality="best", stems=("vocals",), device="cpu", here=["a", "c"])
-    assert "only model on this machine for vocals" in choose(wish, [a, b]).reason
+    wanted = Requirements(quality="best", stems=("vocals",), device="cpu", here=["a", "c"])
+    assert "only model on this machine for vocals" in choose(wanted, [a, b]).reason
 
 
 @given(
@@ -163,23 +163,23 @@ def test_offline_what_is_here_comes_first() -> None:
     memory_bytes=st.none() | st.integers(4 << 30, 1 << 40),
     permissive=st.booleans(),
 )
-def test_the_catalogue_has_a_model_for_every_wish(**wish: Any) -> None:
-    choice = choose(Wish(**wish), CATALOG.values())
+def test_the_catalogue_has_a_model_for_every_wish(**wanted: Any) -> None:
+    choice = choose(Requirements(**wanted), CATALOG.values())
     found = CATALOG[choice.model]
-    assert set(wish["stems"]) <= set(found.stems)
-    assert not wish["permissive"] or found.licence in PERMISSIVE
-    assert choice.reason.startswith(f"{found.name} was chosen ({wish['quality']}): ")
+    assert set(wanted["stems"]) <= set(found.stems)
+    assert not wanted["permissive"] or found.licence in PERMISSIVE
+    assert choice.reason.startswith(f"{found.name} was chosen ({wanted['quality']}): ")
     assert "\n" not in choice.reason
-    if wish["quality"] == "fast" and wish["device"] == "cpu" and not wish["permissive"]:
-        assert cost(found, wish["stems"]) <= 60
+    if wanted["quality"] == "fast" and wanted["device"] == "cpu" and not wanted["permissive"]:
+        assert cost(found, wanted["stems"]) <= 60
 
 
 def test_what_the_catalogue_comes_to() -> None:
     """Not law, but a change here should be meant."""
 
     def pick(quality: Quality, device: str, *stems: str, permissive: bool = False) -> str:
-        wish = Wish(quality=quality, stems=stems, device=device, permissive=permissive)
-        return choose(wish, CATALOG.values()).model
+        wanted = Requirements(quality=quality, stems=stems, device=device, permissive=permissive)
+        return choose(wanted, CATALOG.values()).model
 
     assert pick("fast", "cpu", *FOUR) == "htdemucs"
     assert pick("fast", "cpu", "vocals") == "htdemucs_ft"

@@ -28,7 +28,7 @@ OUR_REVISION = f"stemsplit {__version__}"
 ShareCallback = Callable[[float], None]
 
 
-class Contender(Protocol):
+class System(Protocol):
     """Separates tracks. `stems` None: it has whatever stems the track has.
 
     `key` is its name, its revision and its precision, as records have them.
@@ -44,7 +44,7 @@ class Contender(Protocol):
         """Estimates [C, T] by stem, as long as the track and at its rate."""
 
 
-class MixtureContender:
+class MixtureSystem:
     """The lower bound: the mixture as the estimate of every stem."""
 
     key = (MIXTURE, OUR_REVISION, "fp32")
@@ -55,7 +55,7 @@ class MixtureContender:
         return dict.fromkeys(audio.stems, audio.mixture)
 
 
-class OracleContender:
+class OracleSystem:
     """An upper bound, made with the true sources."""
 
     stems = None
@@ -72,7 +72,7 @@ class OracleContender:
         return dict(zip(audio.stems, estimates, strict=True))
 
 
-class ModelContender:
+class ModelSystem:
     """A model as `separate` runs it, without random shifts."""
 
     def __init__(self, model: Ensemble, runtime: Runtime) -> None:
