@@ -29,7 +29,9 @@ from stemsplit.audio.frames import Frame, decoded_frames, is_without_times
 from stemsplit.audio.gaps import MAX_PADDING_SAMPLES, CountedGaps, Gaps, TimedGaps, on_time
 from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.promises import read_promise
+from stemsplit.audio.tracks import stream_notes
 from stemsplit.errors import AudioReadError
+from stemsplit.quoting import counted
 
 _PEEKED_BYTES = 16
 
@@ -55,9 +57,9 @@ def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
         )
     if index >= len(container.streams.audio):
         raise AudioReadError(
-            f"{display_path(path)} has {len(container.streams.audio)} audio streams, and number "
-            f"{index + 1} was asked for.",
-            hint="A stem file has five: the mixture, drums, bass, other and vocals.",
+            f"{display_path(path)} has {counted(len(container.streams.audio), 'audio track')}, and "
+            f"`track` {index + 1} was asked for.",
+            hint="Tracks are counted from 1, without the video.",
         )
     stream = container.streams.audio[index]
     if stream.codec_context is None:
@@ -85,6 +87,7 @@ def _decoded(path: Path, container: Any, index: int, damage: Damage) -> Decoded:
         bits_per_sample=_bits_per_sample(path, stream),
         tolerance_samples=promise.tolerance_samples,
         ends_early=promise.ends_early,
+        notes=stream_notes(container, stream),
     )
     source = _Source(path, index, container, stream)
     blocks = source.blocks(info, chain([] if first is None else [first], frames), damage)

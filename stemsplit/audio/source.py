@@ -68,22 +68,22 @@ class Look:
         return self.state.is_that_of(self.info.path)
 
 
-def look(path: str | os.PathLike[str]) -> Look:
-    """What the header of the file claims; decodes one frame at most.
+def look(path: str | os.PathLike[str], *, stream: int = 0) -> Look:
+    """What the header of the file claims of an audio stream; decodes one frame at most.
 
     Raises:
-        AudioReadError: missing, unreadable, not audio, or a sample rate out of range.
+        AudioReadError: missing, unreadable, not audio, a sample rate out of range, no such stream.
     """
     path = Path(path)
     with reading_errors(path):
         state = FileState.of(path)
-        with _open(path, 0, Damage()) as decoded:
+        with _open(path, stream, Damage()) as decoded:
             return Look(decoded.info, state)
 
 
-def probe(path: str | os.PathLike[str]) -> AudioInfo:
+def probe(path: str | os.PathLike[str], *, stream: int = 0) -> AudioInfo:
     """What the header of the file claims, as `look` finds it."""
-    return look(path).info
+    return look(path, stream=stream).info
 
 
 def read_blocks(

@@ -50,6 +50,7 @@ _WORDS = {
     "input_sha256": "song",
     "track": "place or text in the cue sheet",
     "subtype": "bit depth",
+    "audio_track": "track",
     "container": "format",
     "start_seconds": "start",
     "end_seconds": "end",

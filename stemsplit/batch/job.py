@@ -140,12 +140,13 @@ class TrackPlan:
         path = job.song.path
         if job.song.problem is not None:
             raise job.song.problem
+        stream = session.options.audio_track - 1
         seen = job.song.look
-        if seen is None or not seen.is_current():
-            seen = look(path)
+        if stream or seen is None or not seen.is_current():
+            seen = look(path, stream=stream)
         return cls(
             job=job,
-            mixture=_mixture(job.song, seen),
+            mixture=_mixture(job.song, seen, stream),
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
@@ -226,13 +227,13 @@ class TrackPlan:
             raise changed(self.job.song.path)
 
 
-def _mixture(song: Song, seen: Look) -> Mixture:
+def _mixture(song: Song, seen: Look, stream: int) -> Mixture:
     if song.track is None:
-        return Mixture.from_file(song.path, seen)
+        return Mixture.from_file(song.path, seen, stream=stream)
     part = song.track.part
     if part.of(seen.info).num_samples == 0:
         raise no_such_part(seen.info, part.samples(seen.info.sample_rate)[0])
-    return Mixture.from_file(song.path, seen, part=part, name=song.track.name)
+    return Mixture.from_file(song.path, seen, stream=stream, part=part, name=song.track.name)
 
 
 def _digest(song: Song, seen: Look) -> str:

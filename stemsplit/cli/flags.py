@@ -18,7 +18,7 @@ FLAGS: Mapping[str, str] = {
         for name in (
             *("model", "quality", "licence", "then", "offline"),
             *("stems", "two_stems", "complement", "residual", "sum_to_mix", "lfe"),
-            *("start", "end", "template", "overwrite"),
+            *("start", "end", "track", "template", "overwrite"),
             *("format", "bit_depth", "bitrate", "codec", "dither", "clip", "sample_rate"),
             *("device", "precision", "batch_size", "overlap", "segment", "shifts", "seed"),
             *("debug", "force", "subset"),

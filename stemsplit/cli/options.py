@@ -231,6 +231,16 @@ SumToMix = Annotated[
     bool,
     option("--sum-to-mix", group=WHAT, help="Put whatever the stems leave over into `other`."),
 ]
+Track = Annotated[
+    int,
+    option(
+        "--track",
+        group=WHAT,
+        parser=whole("--track", 1),
+        metavar="N",
+        help="Which audio track of a video, or of a file with several, is the song.",
+    ),
+]
 Start = Annotated[
     str,
     option("--start", group=WHAT, metavar="SECONDS|M:SS", help="Only from here on, to the sample."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run_preview(
-    jobs: Sequence[Job], sessions: Iterable[Session], reporter: Reporter
+    jobs: Sequence[Job], sessions: Iterable[Session], reporter: Reporter, *, stream: int
 ) -> tuple[list[JobResult], set[Path]]:
     """What became of each song with each model, and where the records of these are.
 
@@ -25,7 +25,7 @@ def run_preview(
     """
     from stemsplit.batch.job import plan_record
 
-    excerpts = [_busiest_range(job) for job in jobs]
+    excerpts = [_busiest_range(job, stream) for job in jobs]
     records: set[Path] = set()
 
     def rounds() -> Iterator[Round]:
@@ -39,10 +39,10 @@ def run_preview(
     return run_rounds(rounds(), reporter), records
 
 
-def _busiest_range(job: Job) -> tuple[float, float | None]:
+def _busiest_range(job: Job, stream: int) -> tuple[float, float | None]:
     from stemsplit.report.busiest import busiest_range
 
     try:
-        return busiest_range(job.song.path, part=job.song.part)
+        return busiest_range(job.song.path, stream=stream, part=job.song.part)
     except AudioReadError:
         return 0.0, None  # the job itself will say why

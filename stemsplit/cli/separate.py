@@ -55,6 +55,7 @@ def separate(
     sum_to_mix: opt.SumToMix = False,
     start: opt.Start = "0",
     end: opt.End = None,
+    track: opt.Track = 1,
     output: opt.OutputDir = Path("separated"),
     template: opt.Template = DEFAULT_TEMPLATE,
     format_: opt.Format = None,
@@ -134,6 +135,7 @@ def separate(
         lfe=lfe,
         start_seconds=opt.seconds("--start", start),
         end_seconds=None if end is None else opt.seconds("--end", end),
+        audio_track=track,
         stem_file=encoding.container == "stem.mp4",
         shifts=shifts,
         seed=seed,
@@ -236,7 +238,7 @@ def separate(
         for song in found.songs
     ]
     if preview:
-        results, records = run_preview(jobs, map(open_model, picked), reporter)
+        results, records = run_preview(jobs, map(open_model, picked), reporter, stream=track - 1)
     else:
         session = open_model(picked[0])
         jobs = settle_names(jobs, session, reporter)

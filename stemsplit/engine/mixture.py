@@ -63,24 +63,27 @@ class Mixture:
         path: Path,
         seen: Look | None = None,
         *,
+        stream: int = 0,
         part: Part | None = None,
         name: str | None = None,
     ) -> Mixture:
-        """The first audio stream of a file, which must stay as it was `seen`, or else is now.
+        """An audio stream of a file, which must stay as it was `seen`, or else is now.
 
         `part`: only this of it, which has a `name` of its own.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
         """
-        seen = look(path) if seen is None else seen
+        seen = look(path, stream=stream) if seen is None else seen
         info = seen.info
         damage = Damage()
         return cls(
             name=name or path.name,
             sample_rate=info.sample_rate,
             channels=info.channels,
-            open_blocks=lambda: read_blocks(path, damage=damage, state=seen.state, part=part),
+            open_blocks=lambda: read_blocks(
+                path, stream=stream, damage=damage, state=seen.state, part=part
+            ),
             info=info if part is None else part.of(info),
             damage=damage,
         )

@@ -39,6 +39,8 @@ class SeparationOptions:
     separated; it begins with the sample nearest to the start. `sample_rate`: of the outputs in Hz,
     or the source's, or the model's.
 
+    `audio_track`: which of a file's audio tracks is the song, counted from 1.
+
     `shifts`: the number of seeded random time shifts to average over; 0 is one pass without a
     shift. `overlap`: share of a chunk in [0, 1), None for the model's own. `segment_seconds`: chunk
     length, None for the model's own.
@@ -59,6 +61,7 @@ class SeparationOptions:
     overlap: float | None = None
     segment_seconds: float | None = None
     sample_rate: int | Literal["source", "model"] = "source"
+    audio_track: int = 1
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -79,6 +82,8 @@ class SeparationOptions:
         for mix in self.mixes:
             parse_mix(mix)  # raises where it cannot be understood
         self._check_range()
+        if self.audio_track < 1:
+            raise UsageError(f"`track` counts from 1, got {self.audio_track}.")
         if not 0 <= self.shifts <= 100:
             raise UsageError(f"`shifts` must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
@@ -90,6 +95,7 @@ class SeparationOptions:
     def _check_types(self) -> None:
         """Python checks no annotation, and a text would only be compared with a number later."""
         check_number("start", self.start_seconds)
+        check_number("track", self.audio_track, whole=True)
         check_number("shifts", self.shifts, whole=True)
         check_number("seed", self.seed, whole=True)
         for argument, number in (("end", self.end_seconds), ("overlap", self.overlap)):

@@ -65,6 +65,7 @@ class Separator:
         stem_file: bool = False,
         start: float = 0.0,
         end: float | None = None,
+        track: int = 1,
         shifts: int = 0,
         seed: int = 0,
         overlap: float | None = None,
@@ -96,6 +97,7 @@ class Separator:
             stem_file=stem_file,
             start_seconds=_plain(start),
             end_seconds=_plain(end),
+            audio_track=_plain(track),
             shifts=_plain(shifts),
             seed=_plain(seed),
             overlap=_plain(overlap),
@@ -193,7 +195,7 @@ class Separator:
             check_number("sample_rate", sample_rate, whole=True)
             mixture = Mixture.from_array(audio, _plain(sample_rate))
         elif isinstance(audio, (str, os.PathLike)):
-            mixture = Mixture.from_file(Path(audio))
+            mixture = Mixture.from_file(Path(audio), stream=self._options.audio_track - 1)
         else:
             raise UsageError(
                 f"`audio` must be a path, an array or a tensor, got {quoted(audio)}.",

@@ -26,7 +26,11 @@ _FRAME_SECONDS = 0.046
 
 
 def busiest_range(
-    path: Path, *, part: Part | None = None, seconds: float = EXCERPT_SECONDS
+    path: Path,
+    *,
+    stream: int = 0,
+    part: Part | None = None,
+    seconds: float = EXCERPT_SECONDS,
 ) -> tuple[float, float | None]:
     """Where the busiest `seconds` begin and end; they begin with a whole second of the song.
 
@@ -36,8 +40,9 @@ def busiest_range(
     Raises:
         AudioReadError: the song cannot be read.
     """
-    sample_rate = probe(path).sample_rate
-    busyness = _busyness(read_blocks(path, part=part), sample_rate)  # [seconds of the song]
+    sample_rate = probe(path, stream=stream).sample_rate
+    blocks = read_blocks(path, stream=stream, part=part)
+    busyness = _busyness(blocks, sample_rate)  # [seconds of the song]
     width = math.ceil(seconds)
     if len(busyness) <= width:
         return 0.0, None

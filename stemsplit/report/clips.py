@@ -56,7 +56,7 @@ class Clip:
         Raises:
             AudioReadError: the file cannot be read.
         """
-        info = probe(path)
+        info = probe(path, stream=stream)
         return cls(
             info=info,
             stream=stream,
@@ -72,7 +72,8 @@ class Clip:
     def plays_exactly(self) -> bool:
         """Whether every browser plays the file as it is, in step with others."""
         return (
-            self.info.codec in _PLAYED_EXACTLY.get(self.info.container, ())
+            self.stream == 0
+            and self.info.codec in _PLAYED_EXACTLY.get(self.info.container, ())
             and self.info.num_channels <= 2
             and self.info.sample_rate <= _MAX_PLAYED_RATE
         )

@@ -127,6 +127,7 @@ def _sounds(records: SongRecords) -> Iterator[Sound]:
     if first.input_path is not None and first.input_sha256 is not None:
         yield Sound(
             path=first.input_path,
+            stream=first.audio_track - 1,
             duration_seconds=first.duration_seconds,
             start_seconds=first.offset_seconds + first.start_seconds,
             sha256=first.input_sha256,

@@ -52,6 +52,7 @@ class TrackRecord:
     offset_seconds: float
     start_seconds: float
     end_seconds: float | None
+    audio_track: int
     sample_rate: int
     num_samples: int
     gain_db: float
@@ -117,6 +118,7 @@ def parse_record(file: Path, raw: Values) -> TrackRecord:
         offset_seconds=_offset_seconds(raw),
         start_seconds=number(options.get("start_seconds")) or 0.0,
         end_seconds=number(options.get("end_seconds")),
+        audio_track=whole(options.get("audio_track")) or 1,
         sample_rate=sample_rate,
         num_samples=num_samples,
         gain_db=number(raw.get("gain_db")) or 0.0,
