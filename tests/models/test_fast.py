@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stemsplit.models import fast as fast_layers
 from stemsplit.models.blocks.dconv import DConv, DConvConfig
-from stemsplit.models.fast import accelerate, attention, convolutions, products
+from stemsplit.models.fast import accelerate, attention, convolutions, dconv, products
 from stemsplit.models.fast.attention import SCORE_SCALE, attend
 from stemsplit.models.fast.convolutions import TransposedConvolution
 from stemsplit.models.fast.dconv import FastDConv
@@ -20,6 +21,7 @@ from stemsplit.models.fast.roformer import FastRotaryAttention
 from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.waveform import FastChain
 from stemsplit.models.roformer import axial
+from stemsplit.models.self_test import self_test_signals
 from tests.models import random_models, test_roformer
 from tests.models.parity import agreement_db, build, noise
 
@@ -140,6 +142,37 @@ def test_layers_that_disagree_are_put_back(
         assert torch.equal(network(mixture), plain(mixture))
 
 
+def test_layers_that_are_wrong_after_silence_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are alike, and there only, a deviation is off as sums in float32 made it."""
+    exact = dconv._Layer._statistics
+
+    def one_sided(layer: dconv._Layer, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std_inverse = exact(layer, hidden)
+        alike = (hidden[:, 1:] == hidden[:, :-1]).float().mean(dim=(1, 3), keepdim=True)
+        return mean, std_inverse * (1 + 5e-3 * (alike > 0.2))
+
+    network = build(random_models.htdemucs())
+    monkeypatch.setattr(dconv._Layer, "_statistics", one_sided)
+    with torch.inference_mode():
+        plain = network.probe()
+    assert accelerate(network) is None
+    monkeypatch.setattr(fast_layers, "_REQUIRED_DB", {torch.float32: 0.0})
+    accelerate(network)
+    with torch.inference_mode():
+        levels = [agreement_db(*items) for items in zip(plain, network.probe(), strict=True)]
+    assert levels[0] > 100  # noise alone does not tell
+    assert min(levels) < 80
+
+
+def test_the_self_test_hears_silence_an_onset_quiet_noise_an_offset_and_a_click() -> None:
+    noise, onset, click = self_test_signals(2, 4096)
+    assert 0.9 < noise.std() < 1.1
+    assert onset[:, :1536].abs().max() == 0 < onset[:, 1536].abs().min()
+    assert 0 < onset[:, 3072:].abs().max() < 1e-3
+    assert (click == click[0, 0]).sum() == 2 * 4095
+    assert click[0, 0] != 0
+
+
 def test_operators_that_refuse_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Tensor:
         raise RuntimeError("unsupported on this machine")
@@ -207,11 +240,11 @@ def after_silence(num_rows: int, num_bins: int, num_features: int) -> Tensor:
 def test_statistics_are_exact_where_nearly_all_rows_are_alike(num_rows: int, num_bins: int) -> None:
     """In float32, 1 / std was off by up to 8e-5: the rows were all rounded the same way."""
     torch.manual_seed(0)
-    dconv = DConv(48, DConvConfig(depth=1, compress=8)).requires_grad_(False)
+    plain = DConv(48, DConvConfig(depth=1, compress=8)).requires_grad_(False)
     hidden = after_silence(num_rows, num_bins, 6)
-    (layer,) = FastDConv(dconv)._layers
+    (layer,) = FastDConv(plain)._layers
     mean, std_inverse = layer._statistics(hidden)
-    widen = cast(nn.Conv1d, cast(nn.Sequential, dconv.layers[0])[3])
+    widen = cast(nn.Conv1d, cast(nn.Sequential, plain.layers[0])[3])
     wide = nn.functional.linear(hidden.double(), widen.weight[..., 0].double(), widen.bias.double())
     variance, expected_mean = torch.var_mean(wide, dim=(1, 3), correction=0, keepdim=True)
     assert torch.allclose(mean, expected_mean, rtol=0, atol=1e-12)

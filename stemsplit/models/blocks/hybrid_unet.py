@@ -16,6 +16,7 @@ from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer, Sc
 from stemsplit.models.blocks.short_sounds import needs_float64
 from stemsplit.models.blocks.spectrogram import analyze, synthesize
 from stemsplit.models.blocks.standardize import standardize
+from stemsplit.models.self_test import self_test_signals
 from stemsplit.models.spec import ModelSpec
 
 _PROBE_FRAMES = 4
@@ -89,17 +90,18 @@ class HybridUNet(nn.Module):
         return stems
 
     def probe(self, device: torch.device | str = "cpu") -> Tensor:
-        """What all layers together make of a short noise, always the same: one row of numbers.
+        """What all layers together make of the signals of the self-test, a row for each: [3, ...].
 
         `device` is the one that the network is on.
         """
-        noise = torch.Generator().manual_seed(0)
-        num_channels, num_bins = self.config.num_channels, self.config.n_fft // 2
-        hop_length = self.config.n_fft // 4
-        x = torch.randn(1, 2 * num_channels, num_bins, _PROBE_FRAMES, generator=noise)
-        waveform = torch.randn(1, num_channels, _PROBE_FRAMES * hop_length, generator=noise)
-        branches = self._run_branches(x.to(device), waveform.to(device))
-        return torch.cat([branch.flatten() for branch in branches])
+        signals = self_test_signals(
+            self.config.num_channels, _PROBE_FRAMES * self.config.n_fft // 4
+        ).to(device)  # [3, C, T]
+        spectrograms = analyze(
+            signals, n_fft=self.config.n_fft, zero_padded=self.config.zero_padded
+        )
+        branches = self._run_branches(standardize(spectrograms).values, standardize(signals).values)
+        return torch.cat([branch.flatten(1) for branch in branches], dim=1)
 
     def _run_branches(self, x: Tensor, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Both branches, [B, 2C, F, N] and [B, C, T], down and up again with S times the channels.

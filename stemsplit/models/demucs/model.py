@@ -19,6 +19,7 @@ from stemsplit.models.blocks.sequence import BLSTM
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.demucs.config import DemucsConfig
 from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
+from stemsplit.models.self_test import self_test_signals
 from stemsplit.models.spec import ModelSpec
 
 _MAX_MIN_LENGTH_SAMPLES = 1 << 26
@@ -60,11 +61,13 @@ class Demucs(nn.Module):
         return x * scaled.std[:, None] + scaled.mean[:, None] if config.normalize else x
 
     def probe(self, device: torch.device | str = "cpu") -> Tensor:
-        """What all layers together make, on its device, of a short noise, always the same."""
-        noise = torch.Generator().manual_seed(0)
+        """What all layers together make of the signals of the self-test, [3, S * C, T].
+
+        `device` is the one that the network is on.
+        """
         num_samples = self.spec.chunking.fitted_length(_PROBE_SAMPLES)
-        mixture = torch.randn(1, self.config.num_channels, num_samples, generator=noise)
-        return self._run_layers(mixture.to(device))
+        signals = self_test_signals(self.config.num_channels, num_samples)  # [3, C, T]
+        return self._run_layers(standardize(signals.to(device)).values)
 
     def _run_layers(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, S * C, T]."""

@@ -13,6 +13,7 @@ from stemsplit.models.roformer.attention import RMSNorm, TransformerConfig
 from stemsplit.models.roformer.axial import AxialStack
 from stemsplit.models.roformer.bands import BandSplit, MaskEstimator
 from stemsplit.models.roformer.config import RoFormerConfig
+from stemsplit.models.self_test import self_test_signals
 from stemsplit.models.spec import ModelSpec
 
 
@@ -58,13 +59,12 @@ class _RoFormer(nn.Module):
         return torch.stack(estimates, dim=1)[..., :num_samples]  # [B, S, C, T]
 
     def probe(self, device: torch.device | str = "cpu") -> Tensor:
-        """What all layers together make of a short noise, always the same.
+        """What all layers together make of the signals of the self-test, [3, S, C, T].
 
         `device` is the one that the network is on.
         """
-        noise = torch.Generator().manual_seed(0)
-        mixture = torch.randn(1, self.config.num_channels, self.config.n_fft, generator=noise)
-        estimates: Tensor = self(mixture.to(device))
+        signals = self_test_signals(self.config.num_channels, self.config.n_fft)
+        estimates: Tensor = self(signals.to(device))
         return estimates
 
     def _analyze(self, mixture: Tensor) -> Tensor:
