@@ -104,7 +104,7 @@ def open_session(
             with suppress(ModelError, UnknownStemError):
                 return replace(load(name), notes=(note,))
         raise type(error)(
-            f"{reason} It could not be had: {error.message}",
+            f"{reason} It could not be had: {error.message}" if reason else error.message,
             hint=f"{error.hint} Or name another one with `model`.".strip(),
         ) from error
 

@@ -31,6 +31,7 @@ from stemsplit.cli.bench_process import (
     run_worker,
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
+from stemsplit.cli.checks import check_device
 from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.console import escaped, plain, say, shown
 from stemsplit.cli.json_lines import emit
@@ -119,11 +120,13 @@ def bench(
     """
     reporter = make_reporter(as_json=as_json, quiet=True)
     quiet = quiet or as_json
+    devices = [name.lower() for name in device or ["auto"]]
+    for name in devices:
+        check_device(name, "auto")
     targets = _fetched(model, offline=offline, quiet=quiet) if model else _defaults(reporter)
     settings = Settings(
         precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug
     )
-    devices = [name.lower() for name in device or ["auto"]]
     cases = [(target, name) for target in targets for name in devices]
     results: list[Measurement | Failure] = []
     until = time.time() + budget

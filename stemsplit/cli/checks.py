@@ -10,6 +10,7 @@ from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
+from stemsplit.cli.pipes import check_single
 from stemsplit.device.names import split_device_names
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.preference import Preference, check_permissive
@@ -55,6 +56,25 @@ def check_device(devices: str, batch_size: str) -> None:
     split_device_names(devices.lower())
     if batch_size.lower() != "auto" and not (batch_size.isdecimal() and int(batch_size)):
         raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
+
+
+def check_there(path: Path) -> None:
+    """Raises UsageError unless there is a file or folder."""
+    if not os.path.lexists(path):
+        raise UsageError(
+            f"There is no file or folder {display_path(path)}.",
+            hint="Check the spelling and the folder.",
+        )
+
+
+def check_one_output(
+    inputs: Sequence[Path], models: Sequence[str], options: SeparationOptions
+) -> None:
+    """Raises UsageError if what goes to stdout is more than one file, as far as is known by now."""
+    stems = catalogue_stems(models[0]) if models else None
+    if stems is not None and not options.stem_file:
+        outputs = [output.name for output in choose_outputs(stems, options)]
+        check_single(outputs * len(set(inputs)))
 
 
 def check_preview(**excluded: bool) -> None:

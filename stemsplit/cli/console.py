@@ -27,6 +27,9 @@ CAUTION = "black on yellow"
 
 _TOGETHER = re.compile(r"`[^`]+`|(?<!\S)\(?\d[\d.:]* (?:s|ms|dB|Hz|kHz|MB|GB|MiB|GiB|%|x)(?!\w)")
 
+STDIN_FOLDER = ".stemsplit-stdin-"
+"""What the name of a folder begins with in which a song from stdin lies."""
+
 NOTE = f"[{CAUTION}]Note:[/]"
 
 
@@ -119,10 +122,14 @@ def escaped(text: str) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path that any terminal can print, as rich markup; again, no tag may follow it at once."""
+    """A path that any terminal can print, as rich markup; again, no tag may follow it at once.
+
+    What came from stdin, and lies in a folder of ours for a while, is just that.
+    """
     from stemsplit.audio.file_names import display_path
 
-    return escaped(display_path(path))
+    is_stdin = any(part.startswith(STDIN_FOLDER) for part in path.parts)
+    return "stdin" if is_stdin else escaped(display_path(path))
 
 
 def about(path: Path, text: str) -> str:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device, check_output
+from stemsplit.cli.checks import check_device, check_output, check_there
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
@@ -187,6 +187,7 @@ def evaluate(
         )
     check_device(device, batch_size)
     check_output(output, is_folder=False)
+    check_there(dataset)
     for each in model or ():
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
     from stemsplit.evaluate.bootstrap import summarize
@@ -258,12 +259,14 @@ def _systems(
 
 
 def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: EvaluationReporter) -> None:
+    if len(models) > 2:
+        raise UsageError(f"--compare takes one or two models, got {len(models)}.")
+    for file in files:
+        check_there(file)
     from stemsplit.audio.file_names import display_path
     from stemsplit.evaluate.compare import compare, pick_system
     from stemsplit.evaluate.records import read_records
 
-    if len(models) > 2:
-        raise UsageError(f"--compare takes one or two models, got {len(models)}.")
     wanted = (models[0], models[-1]) if models else (None, None)
     first, second = (
         pick_system(read_records(path), name, display_path(path))

@@ -11,16 +11,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from stemsplit.cli.console import STDIN_FOLDER
 from stemsplit.cli.streams import describe_stdout_error, take_stdout_error, was_closed
 from stemsplit.errors import AudioWriteError, UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import Job, Session
     from stemsplit.batch.results import JobResult
 
 STREAM = Path("-")
-
-_SPOOL = ".stemsplit-stdin-"
 
 
 def is_stdout(output: Path, *, prints: bool) -> bool:
@@ -62,11 +60,8 @@ def connected(inputs: Sequence[Path], output: Path) -> Iterator[tuple[list[Path]
         yield list(inputs), output
 
 
-def check_single(jobs: Sequence[Job], session: Session) -> None:
-    """Raises UsageError unless the jobs write one file in all."""
-    from stemsplit.batch.job import plan_outputs
-
-    names = [name for job in jobs for name in plan_outputs(job, session)]
+def check_single(names: Sequence[str]) -> None:
+    """Raises UsageError unless this is the name of one output."""
     if len(names) != 1:
         raise UsageError(
             f"With -o - there must be one song and one output, not {len(names)}: "
@@ -112,7 +107,7 @@ def _stdin_as_file(folder: Path) -> Iterator[Path]:
             f"- reads a song from stdin, and that is {unfit}.",
             hint="Send one with | or <.",
         )
-    spool = folder / f"{_SPOOL}{secrets.token_hex(8)}"
+    spool = folder / f"{STDIN_FOLDER}{secrets.token_hex(8)}"
     song = spool / "stdin" / "stdin"
     with writing(song):
         made_folders = make_folders(folder)
@@ -133,6 +128,6 @@ def _stdin_as_file(folder: Path) -> Iterator[Path]:
 def _remove_orphans(folder: Path) -> None:
     from filelock import FileLock, Timeout
 
-    for spool in folder.glob(f"{_SPOOL}*"):
+    for spool in folder.glob(f"{STDIN_FOLDER}*"):
         with suppress(Timeout, OSError), FileLock(spool / "lock", timeout=0):
             shutil.rmtree(spool, ignore_errors=True)

@@ -17,7 +17,14 @@ from stemsplit.batch.results import JobResult, Preview
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device, check_models, check_output, check_preview, hopeless
+from stemsplit.cli.checks import (
+    check_device,
+    check_models,
+    check_one_output,
+    check_output,
+    check_preview,
+    hopeless,
+)
 from stemsplit.cli.console import plain, say
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
@@ -182,11 +189,14 @@ def separate(
     if problems := hopeless(inputs):
         _report_problems(problems, output, reporter, dry_run=dry_run)
     is_default = not models and preference == Preference()
-    check_models([DEFAULT_MODEL] if is_default else models, steps, wanted, preference)
+    known = [DEFAULT_MODEL] if is_default else models
+    check_models(known, steps, wanted, preference)
+    if to_stdout:
+        check_one_output(inputs, known, wanted)
     reporter.waiting("Loading PyTorch")
     with importing():
         from stemsplit.batch.discover import discover
-        from stemsplit.batch.job import Job, plan_record
+        from stemsplit.batch.job import Job, plan_outputs, plan_record
         from stemsplit.batch.journal import keep_journal
         from stemsplit.batch.local import open_session
         from stemsplit.cli.preview import run_preview
@@ -243,7 +253,7 @@ def separate(
         session = open_model(picked[0])
         jobs = settle_names(jobs, session, reporter)
         if to_stdout:
-            check_single(jobs, session)
+            check_single([name for job in jobs for name in plan_outputs(job, session)])
         if dry_run:
             _preview(jobs, session, reporter)
             return

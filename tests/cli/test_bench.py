@@ -284,8 +284,8 @@ class FakeChildren:
             "hint": "Use shorter chunks.",
             "exit_code": 1,
         },
-        "quantum": {"message": "'quantum' is not a device.", "hint": "Use cpu.", "exit_code": 2},
-        "lost": {"message": "A file is damaged.", "hint": "Pull it.", "exit_code": 3},
+        "cuda:7": {"message": "'cuda:7' is not a device.", "hint": "Use cpu.", "exit_code": 2},
+        "cuda:8": {"message": "A file is damaged.", "hint": "Pull it.", "exit_code": 3},
     }
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,8 +375,9 @@ def test_a_chunk_without_end_is_stopped(
         (["-m", "htdemuks"], 3, "Did you mean htdemucs", 0),
         (["-m", "spectral", "-m", "htdemucs"], 3, "stays offline", 0),
         # What was measured before the mistake was noticed is kept.
-        (["-d", "cpu", "-d", "quantum"], 2, "'quantum' is not a device. Use cpu.", 1),
-        (["-d", "cpu", "-d", "lost"], 3, "A file is damaged. Pull it.", 1),
+        (["-d", "cpu", "-d", "cuda:7"], 2, "'cuda:7' is not a device. Use cpu.", 1),
+        (["-d", "cpu", "-d", "cuda:8"], 3, "A file is damaged. Pull it.", 1),
+        (["-d", "cpu", "-d", "quantum"], 2, "'quantum' is not a device. Use auto", 0),
     ],
 )
 def test_what_cannot_be_measured(

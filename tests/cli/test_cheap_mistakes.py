@@ -87,6 +87,8 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str, list[str]]:
         (["--batch-size", "0"], "--batch-size must be auto or a number, got '0'"),
         (["--then", "vocals"], "does not say which output goes through which model"),
         (["-o", "-", "--json"], "With -o - the stem goes to stdout"),
+        (["-o", "-"], "With -o - there must be one song and one output, not 4: drums, bass"),
+        (["b.wav", "-o", "-", "--stems", "bass"], "one song and one output, not 2: bass, bass."),
     ],
 )
 def test_bad_usage(folder: Path, arguments: list[str], message: str) -> None:
@@ -141,6 +143,9 @@ def test_a_missing_song_takes_no_other_with_it(folder: Path) -> None:
     [
         (["song.wav", "--quality", "best", "--stems", "tuba"], "has all of the stems tuba"),
         (["song.wav", "--licence", "permissive", "--stems", "guitar"], "has a permissive licence"),
+        (["evaluate", "nowhere"], "There is no file or folder nowhere. Check the spelling"),
+        (["evaluate", "--compare", "a.jsonl", "b.jsonl"], "There is no file or folder a.jsonl."),
+        (["bench", "--device", "abacus"], "'abacus' is not a device"),
         (["evaluate", ".", "--limit", "0"], "--limit must be a whole number, 1 or more, got '0'."),
         (["bench", "--budget", "x"], "--budget must be a number, 1 or more, got 'x'."),
         (["bench", "--seconds", "nan"], "--seconds must be a number, 0.1 or more, got 'nan'."),

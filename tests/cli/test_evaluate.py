@@ -185,7 +185,7 @@ def test_a_track_that_cannot_be_read_fails_alone(stemsplit: Stemsplit, musdb: Pa
         (("evaluate", ".", "--metric", ","), "--metric names nothing."),
         (("evaluate", ".", "--oracle", "irn"), "--oracle does not know 'irn'. Did you mean irm?"),
         (("evaluate", ".", "--compare", "a", "b"), "--compare reads two files of results"),
-        (("evaluate", "--compare", "a", "b"), "a cannot be read"),
+        (("evaluate", "--compare", "a", "b"), "There is no file or folder a."),
         (("evaluate", "--compare", "a", "b", *3 * ("-m", "x")), "one or two models"),
         (("evaluate", ".", "--precision", "fp16", "--device", "cpu"), "not a precision for a CPU"),
     ],

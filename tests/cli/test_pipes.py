@@ -137,7 +137,8 @@ def test_stdin_that_is_no_song_fails_and_leaves_nothing(
 ) -> None:
     result = pipe(song, "-", *SPECTRAL)
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert f"Failed: stdin {message}" in result.stderr
+    assert ".stemsplit-stdin" not in result.stderr
     assert list(workplace.iterdir()) == []
     assert pipe(song, "-", *SPECTRAL, "-o", "-").stdout_bytes == b""
 
