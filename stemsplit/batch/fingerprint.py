@@ -237,8 +237,9 @@ def _identity(model: Ensemble) -> dict[str, Any]:
     ]
     if len(parts) == 1:
         return {**parts[0], "name": model.name}
-    weights = [dict(part.weights) for part in model.parts]
-    return {"name": model.name, "parts": parts, "weights": weights}
+    # Records of 0.4 call them so, and what differs from a record is done again.
+    shares = [dict(part.weights) for part in model.parts]
+    return {"name": model.name, "parts": parts, "shares": shares}
 
 
 def _revision(number: int) -> str:

@@ -35,13 +35,13 @@ def describe_model(model: Ensemble) -> dict[str, Any]:
             "origin": part.bag.origin,
             "revision": part.bag.revision,
             "licence": part.bag.licence,
-            "weights": dict(part.weights),
+            "shares": dict(part.weights),
         }
         for part in model.parts
     ]
     if len(parts) > 1:
         return {"name": model.name, "parts": parts}
-    del parts[0]["weights"]
+    del parts[0]["shares"]
     return {**parts[0], "name": model.name}
 
 
