@@ -15,13 +15,13 @@ from pathlib import Path
 from stemsplit import quoting
 from stemsplit.audio.place import remove_folders
 from stemsplit.audio.reading import being_read
-from stemsplit.batch.crew import Crew, Tell
 from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.track import run_job
+from stemsplit.batch.workers import Notify, Workers
 from stemsplit.device.cancel import Cancellation, Check, never
 from stemsplit.device.hardware import cpu_memory, num_usable_cores
 from stemsplit.device.runtime import Runtime
@@ -138,7 +138,7 @@ class Listeners:
     on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
     on_busy: Callable[[Job], None] = lambda _job: None
 
-    def through(self, tell: Tell) -> Listeners:
+    def through(self, tell: Notify) -> Listeners:
         """The same, called by way of `tell`."""
         return Listeners(
             on_start=partial(tell, self.on_start),
@@ -227,8 +227,8 @@ def _attempt_all(
 ) -> Generator[tuple[Job, JobResult | None], None, None]:
     """What became of the jobs, in their order; None if another process is at work on a track."""
     sessions = session.on_each_device()
-    workers = _workers(sessions, len(jobs))
-    if len(workers) == 1:  # takes no threads
+    places = _places(sessions, len(jobs))
+    if len(places) == 1:  # takes no threads
         for job in jobs:
             yield job, _attempt(job, session, listeners)
         return
@@ -237,7 +237,7 @@ def _attempt_all(
         left.put(number)
     results: dict[int, JobResult | None] = {}
 
-    def work(on_device: Session, tell: Tell, cancellation: Cancellation) -> None:
+    def work(on_device: Session, tell: Notify, cancellation: Cancellation) -> None:
         with suppress(queue.Empty):
             while True:
                 number = left.get_nowait()
@@ -249,15 +249,15 @@ def _attempt_all(
         for on_device in sessions:
             on_device.runtime.queue.abandon()
 
-    with Crew([partial(work, on_device) for on_device in workers], wake=wake) as crew:
+    with Workers([partial(work, on_device) for on_device in places], wake=wake) as workers:
         next_number = 0
-        for _ in crew:
+        for _ in workers:
             while next_number in results:
                 yield jobs[next_number], results.pop(next_number)
                 next_number += 1
 
 
-def _workers(sessions: Sequence[Session], num_jobs: int) -> list[Session]:
+def _places(sessions: Sequence[Session], num_jobs: int) -> list[Session]:
     """The session of each thread; the devices take turns, so that few jobs are shared out too."""
     num_cores, memory = num_usable_cores() // len(sessions), cpu_memory()
     share = None if memory is None else memory.free_bytes // len(sessions)

@@ -53,7 +53,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Preview:
+class PlannedTrack:
     """What would become of a job.
 
     `duration_seconds`: of the outputs, by what the header claims; None if it claims nothing.
@@ -70,7 +70,7 @@ class Preview:
     error: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The preview as JSON values."""
+        """The plan as JSON values."""
         return {
             "input": absolute_name(self.input),
             "folder": str(self.folder.absolute()),

@@ -24,7 +24,7 @@ from stemsplit.audio.stem_mp4 import StemFileWriter
 from stemsplit.audio.tag_reader import read_tags
 from stemsplit.audio.tagging import Tagger
 from stemsplit.audio.writers import new_writer
-from stemsplit.batch.beside import Beside
+from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, Session, TrackPlan
@@ -177,9 +177,12 @@ def _new_writer(
 def _write(separation: ChainSeparation, writer: StemWriter | StemFileWriter) -> None:
     """Separates the track into files that do not bear their final names yet."""
     # The next chunk need not wait for the disk, or for an encoder that knows its gain already.
-    with Beside(max_waiting=_MAX_WAITING_BLOCKS) as beside, closing(separation.blocks()) as blocks:
+    with (
+        BackgroundCalls(max_waiting=_MAX_WAITING_BLOCKS) as background,
+        closing(separation.blocks()) as blocks,
+    ):
         for block in blocks:
-            beside(functools.partial(_write_block, block, writer))
+            background(functools.partial(_write_block, block, writer))
 
 
 def _write_block(block: NamedBlock, writer: StemWriter | StemFileWriter) -> None:

@@ -16,7 +16,7 @@ from stemsplit.cli.summary import Totals, planned_seconds
 from stemsplit.stages import Stage
 
 if TYPE_CHECKING:
-    from stemsplit.batch.results import JobResult, Preview
+    from stemsplit.batch.results import JobResult, PlannedTrack
 
 SCHEMA = 1
 
@@ -106,14 +106,14 @@ class JsonReporter(Reporter):
         super().page(path, error=error)
         self._emit("page", page=str(path.absolute()), error=error)
 
-    def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
-        for preview in previews:
-            self._emit("planned", **preview.as_json())
-        actions = [preview.action for preview in previews]
+    def planned(self, planned: Sequence[PlannedTrack], estimated_seconds: float) -> None:
+        for track in planned:
+            self._emit("planned", **track.as_json())
+        actions = [track.action for track in planned]
         self._emit(
             "plan",
             **{action: actions.count(action) for action in ("new", "redo", "skip", "fail")},
-            duration_seconds=planned_seconds(previews),
+            duration_seconds=planned_seconds(planned),
             estimated_seconds=estimated_seconds,
         )
 

@@ -13,12 +13,12 @@ from stemsplit.batch.note import Note
 from stemsplit.cli.console import CAUTION, NOTE, about, plain, say, shown
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.live import ProgressLine, StageLines, can_show_progress
-from stemsplit.cli.summary import print_page, print_plan, print_previews, print_results, suspicion
+from stemsplit.cli.summary import print_page, print_plan, print_planned, print_results, suspicion
 from stemsplit.errors import one_line
 from stemsplit.stages import Stage
 
 if TYPE_CHECKING:
-    from stemsplit.batch.results import JobResult, Preview
+    from stemsplit.batch.results import JobResult, PlannedTrack
 
 
 def make_reporter(
@@ -72,10 +72,10 @@ class Reporter:
     def waiting(self, text: str) -> None:
         """Called with what is done before there is anything to report."""
 
-    def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
+    def planned(self, planned: Sequence[PlannedTrack], estimated_seconds: float) -> None:
         """Called instead of all that follows, if nothing is to be done but to say what would be."""
-        print_previews(previews)
-        print_plan(previews, estimated_seconds)
+        print_planned(planned)
+        print_plan(planned, estimated_seconds)
 
     def stage(self, stage: Stage) -> None:
         """Called while models are fetched and loaded."""
@@ -193,9 +193,9 @@ class TerminalReporter(_TalkingReporter):
         self._line.describe(text)
         self._line.start()
 
-    def planned(self, previews: Sequence[Preview], estimated_seconds: float) -> None:
+    def planned(self, planned: Sequence[PlannedTrack], estimated_seconds: float) -> None:
         self._line.stop()
-        super().planned(previews, estimated_seconds)
+        super().planned(planned, estimated_seconds)
 
     def stage(self, stage: Stage) -> None:
         self._line.stage(stage)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from stemsplit.audio.encoding import Encoding
-from stemsplit.batch.results import JobResult, Preview
+from stemsplit.batch.results import JobResult, PlannedTrack
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
@@ -255,7 +255,7 @@ def separate(
         if to_stdout:
             check_single([name for job in jobs for name in plan_outputs(job, session)])
         if dry_run:
-            _preview(jobs, session, reporter)
+            _dry_run(jobs, session, reporter)
             return
         results = run_with_reporter(jobs, session, reporter)
         records = {plan_record(job, session) for job in jobs}
@@ -307,11 +307,11 @@ def _report_problems(
     """Ends a run in which there is nothing to separate."""
     errors = {song.input: str(song.problem) for song in songs}
     if dry_run:
-        previews = [
-            Preview(input=path, folder=output, action="fail", error=error)
+        planned = [
+            PlannedTrack(input=path, folder=output, action="fail", error=error)
             for path, error in errors.items()
         ]
-        reporter.planned(previews, 0.0)
+        reporter.planned(planned, 0.0)
     else:
         results = [
             JobResult(input=path, status="failed", error=error) for path, error in errors.items()
@@ -344,12 +344,12 @@ def settle_names(jobs: Sequence[Job], session: Session, reporter: Reporter) -> l
     return named
 
 
-def _preview(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
-    from stemsplit.batch.preview import estimate_seconds, preview_jobs
+def _dry_run(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
+    from stemsplit.batch.dry_run import estimate_seconds, plan_tracks
 
-    previews = list(preview_jobs(jobs, session))
-    reporter.planned(previews, estimate_seconds(previews, session))
-    if any(preview.action == "fail" for preview in previews):
+    planned = list(plan_tracks(jobs, session))
+    reporter.planned(planned, estimate_seconds(planned, session))
+    if any(track.action == "fail" for track in planned):
         raise typer.Exit(1)
 
 

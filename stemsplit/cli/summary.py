@@ -18,7 +18,7 @@ from stemsplit.cli.tables import print_table
 from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
-    from stemsplit.batch.results import JobResult, Preview
+    from stemsplit.batch.results import JobResult, PlannedTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +123,16 @@ def suspicion(result: JobResult) -> str:
 _ACTIONS = {"new": "new", "redo": "again", "skip": "skip: done", "fail": "would fail"}
 
 
-def print_previews(previews: Sequence[Preview]) -> None:
+def print_planned(planned: Sequence[PlannedTrack]) -> None:
     """A table on stdout: what would become of each song, and where."""
     rows = []
-    for preview in previews:
-        length = preview.duration_seconds
+    for track in planned:
+        length = track.duration_seconds
         rows.append(
             (
-                with_scheme(preview.input),
-                _ACTIONS[preview.action],
-                "" if preview.action == "fail" else os.fsdecode(place(preview.folder)),
+                with_scheme(track.input),
+                _ACTIONS[track.action],
+                "" if track.action == "fail" else os.fsdecode(place(track.folder)),
                 "?" if length is None else clock(length),
             )
         )
@@ -141,21 +141,21 @@ def print_previews(previews: Sequence[Preview]) -> None:
     )
 
 
-def print_plan(previews: Sequence[Preview], estimated_seconds: float) -> None:
+def print_plan(planned: Sequence[PlannedTrack], estimated_seconds: float) -> None:
     """What the whole run would come to."""
-    for preview in previews:
-        if preview.error is not None:
-            say(f"[bold red]Would fail:[/] {about(preview.input, preview.error)}")
-        elif preview.reason is not None:
-            say(f"Again: {about(preview.input, preview.reason)}")
+    for track in planned:
+        if track.error is not None:
+            say(f"[bold red]Would fail:[/] {about(track.input, track.error)}")
+        elif track.reason is not None:
+            say(f"Again: {about(track.input, track.reason)}")
     counts = [
         f"{number} {label}"
         for action, label in _ACTIONS.items()
-        if (number := sum(preview.action == action for preview in previews))
+        if (number := sum(track.action == action for track in planned))
     ]
-    say(f"{counted(len(previews), 'song')}: {', '.join(counts)}.")
+    say(f"{counted(len(planned), 'song')}: {', '.join(counts)}.")
     say(
-        f"{clock(planned_seconds(previews))} of music to separate, about "
+        f"{clock(planned_seconds(planned))} of music to separate, about "
         f"{clock(estimated_seconds)} of work (an estimate, from the measured time of one chunk). "
         "Nothing was written."
     )
@@ -166,8 +166,8 @@ def print_page(path: Path) -> None:
     typer.echo(display_path(path.absolute()))
 
 
-def planned_seconds(previews: Sequence[Preview]) -> float:
+def planned_seconds(planned: Sequence[PlannedTrack]) -> float:
     """The length of all songs that would be separated, as far as it is known."""
     return sum(
-        preview.duration_seconds or 0.0 for preview in previews if preview.action in ("new", "redo")
+        track.duration_seconds or 0.0 for track in planned if track.action in ("new", "redo")
     )

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from stemsplit.audio.encode import Encoding
+from stemsplit.batch.dry_run import plan_tracks
 from stemsplit.batch.earlier import settle
 from stemsplit.batch.job import Job, Session
-from stemsplit.batch.preview import preview_jobs
 from stemsplit.batch.record import read_record, write_record
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
@@ -188,7 +188,7 @@ def test_to_overwrite_needs_no_words(job: Job) -> None:
 
 def test_a_dry_run_says_why(job: Job) -> None:
     run(replace(job, encoding=FLOAT))
-    (preview,) = preview_jobs([job], session_for())
+    (preview,) = plan_tracks([job], session_for())
     assert (preview.action, preview.reason) == ("redo", "bit depth 32f -> 24")
     assert preview.as_json()["reason"] == "bit depth 32f -> 24"
 
@@ -326,7 +326,7 @@ def test_what_a_power_cut_took_is_made_again(
         cut(path, how)
     left_over = folder / f".stemsplit-{'0' * 16}-00000000.part"
     left_over.write_bytes(b"of another track")
-    (preview,) = preview_jobs([job], session_for())
+    (preview,) = plan_tracks([job], session_for())
     assert preview.action == "redo"
     result = run(job)
     assert (result.status, result.redone) == ("done", True)
@@ -340,7 +340,7 @@ def test_a_power_cut_that_took_the_record_as_well(job: Job, folder: Path, how: s
     run(job)
     for path in folder.iterdir():
         cut(path, how)
-    (preview,) = preview_jobs([job], session_for())
+    (preview,) = plan_tracks([job], session_for())
     assert preview.action == "new"
     assert run(job).status == "done"
     assert run(job).status == "skipped"

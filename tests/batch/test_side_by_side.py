@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.encode import Encoding, read_spool
-from stemsplit.batch.crew import Crew, Tell
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.batch.workers import Notify, Workers
 from stemsplit.device.batches import BatchLimit
 from stemsplit.device.cancel import Cancellation, Check
 from stemsplit.device.queue import DeviceQueue
@@ -308,10 +308,10 @@ def test_a_cpu_has_one_track_and_a_gpu_one_for_each_core(monkeypatch: pytest.Mon
 
 
 def test_an_error_of_a_worker_is_raised_where_one_listens() -> None:
-    def fails(_tell: Tell, _cancellation: Cancellation) -> None:
+    def fails(_tell: Notify, _cancellation: Cancellation) -> None:
         raise ValueError("a defect")
 
-    def waits(_tell: Tell, cancellation: Cancellation) -> None:
+    def waits(_tell: Notify, cancellation: Cancellation) -> None:
         while True:
             cancellation.check()
             time.sleep(0.01)
@@ -319,8 +319,8 @@ def test_an_error_of_a_worker_is_raised_where_one_listens() -> None:
     woken = []
     with (
         pytest.raises(ValueError, match="a defect"),
-        Crew([fails, waits], wake=lambda: woken.append(True)) as crew,
+        Workers([fails, waits], wake=lambda: woken.append(True)) as workers,
     ):
-        list(crew)
+        list(workers)
     assert woken
     assert not track_threads()

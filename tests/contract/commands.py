@@ -80,7 +80,9 @@ STORIES: Mapping[str, tuple[Line, ...]] = {
         _line("album  -m  spectral  --template  {track}/{stem} ({model}).{ext}  --json"),
         _line("album  -m  spectral  --json  --dry-run  -o  elsewhere"),
     ),
-    "networks": tuple(_line(f"song.wav  -m  models/{name}  --json") for name in FAMILIES),
+    "networks": tuple(
+        _line(f"song.wav  -m  models/{name}  --precision  fp32  --json") for name in FAMILIES
+    ),
     "how networks run": _each(
         "song.wav  -m  models/bag/small.yaml  --json  --precision  fp32",
         "--shifts  2  --seed  3",
@@ -89,7 +91,7 @@ STORIES: Mapping[str, tuple[Line, ...]] = {
         "--sample-rate  22050  -o  halved",
     ),
     "several models": _each(
-        "song.wav  --json",
+        "song.wav  --json  --precision  fp32",
         "-m  vocals=models/htdemucs.safetensors,*=spectral",
         "-m  models/htdemucs.safetensors*2 + models/hdemucs.safetensors",
         "-m  models/scnet/a.ckpt + spectral  --stems  vocals",

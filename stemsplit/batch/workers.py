@@ -12,24 +12,24 @@ from typing import Protocol
 from stemsplit.device.cancel import Cancellation, Cancelled
 
 
-class Tell(Protocol):
+class Notify(Protocol):
     def __call__(self, listener: Callable[..., object], *arguments: object) -> None:
-        """Has `listener` called with the arguments in the thread that goes through the crew.
+        """Has `listener` called with the arguments in the thread that goes through the workers.
 
         Raises:
             Cancelled: that thread has left.
         """
 
 
-Worker = Callable[[Tell, Cancellation], None]
+Worker = Callable[[Notify, Cancellation], None]
 
 
-class Crew:
+class Workers:
     """Threads that work side by side, each on a call of its own.
 
-    A worker is given a `Tell`, and the flag that its loops look at. Going through the crew makes
-    the calls that were told, one after the other as they happened, and ends with the last worker;
-    what a worker raises is raised there. Left before that, all workers are cancelled, with `wake`
+    A worker is given a `Notify`, and the flag that its loops look at. Going through them makes the
+    calls that they were notified of, one after the other as they happened, and ends with the last
+    worker; what a worker raises is raised there. Left before that, all are cancelled, with `wake`
     for those that wait for something, and no thread is left behind: each ends with the block, the
     chunk or the file that it is at.
     """
@@ -43,7 +43,7 @@ class Crew:
             for worker in workers
         ]
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Workers:
         for thread in self._threads:
             thread.start()
         return self

@@ -14,7 +14,7 @@ from stemsplit.audio.place import check_target
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo
-from stemsplit.batch.results import Preview
+from stemsplit.batch.results import PlannedTrack
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
@@ -24,18 +24,18 @@ from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import StemsplitError
 
 
-def preview_jobs(jobs: Sequence[Job], session: Session) -> Iterator[Preview]:
+def plan_tracks(jobs: Sequence[Job], session: Session) -> Iterator[PlannedTrack]:
     """What would become of each job, as far as can be seen without decoding it."""
     for job in jobs:
         try:
-            yield _preview(TrackPlan.of(job, session), session)
+            yield _planned(TrackPlan.of(job, session), session)
         except StemsplitError as error:
-            yield Preview(
+            yield PlannedTrack(
                 input=job.song.input, folder=job.output_dir, action="fail", error=str(error)
             )
 
 
-def _preview(plan: TrackPlan, session: Session) -> Preview:
+def _planned(plan: TrackPlan, session: Session) -> PlannedTrack:
     record = read_record(plan.record_file)
     action = plan.action(record)
     if action != "skip":
@@ -47,7 +47,7 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
     num_samples = mixture.info.num_samples if mixture.info else None
     if num_samples is not None:
         num_samples = len(choose_range(mixture, num_samples, session.options))
-    return Preview(
+    return PlannedTrack(
         input=plan.job.song.input,
         folder=plan.folder,
         action=action,
@@ -60,20 +60,20 @@ def _preview(plan: TrackPlan, session: Session) -> Preview:
     )
 
 
-def estimate_seconds(previews: Sequence[Preview], session: Session) -> float:
+def estimate_seconds(planned: Sequence[PlannedTrack], session: Session) -> float:
     """Roughly how long the work would take: the measured time of a chunk, for each chunk.
 
     Decoding and writing are left out, and tracks of unknown length count as nothing.
     """
-    todo = [preview for preview in previews if preview.action in ("new", "redo")]
+    todo = [track for track in planned if track.action in ("new", "redo")]
     if not todo:
         return 0.0
     seconds = 0.0
     for model, options in session.chain.stages:
         hop_seconds = model.hop_seconds(options)
         num_hops = sum(
-            preview.passes * math.ceil((preview.duration_seconds or 0.0) / hop_seconds)
-            for preview in todo
+            track.passes * math.ceil((track.duration_seconds or 0.0) / hop_seconds)
+            for track in todo
         )
         seconds += num_hops * _seconds_per_hop(model, session.runtime, options)
     return seconds

@@ -10,7 +10,7 @@ from types import TracebackType
 Call = Callable[[], None]
 
 
-class Beside:
+class BackgroundCalls:
     """Runs calls in another thread, one after the other, in the order in which they were made.
 
     At most `max_waiting` of them wait; whoever makes another one waits too, so that a slow disk
@@ -22,9 +22,9 @@ class Beside:
         self._waiting: queue.Queue[Call | None] = queue.Queue(max_waiting)
         self._error: BaseException | None = None
         self._stopped = False
-        self._thread = threading.Thread(target=self._work, name="stemsplit-beside", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="stemsplit-background", daemon=True)
 
-    def __enter__(self) -> Beside:
+    def __enter__(self) -> BackgroundCalls:
         self._thread.start()
         return self
 

@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from stemsplit.batch.beside import Beside
+from stemsplit.batch.background import BackgroundCalls
 
 
 def test_calls_run_in_order_in_one_other_thread() -> None:
     seen: list[tuple[int, int]] = []
-    with Beside(max_waiting=2) as beside:
+    with BackgroundCalls(max_waiting=2) as background:
         for index in range(100):
-            beside(lambda index=index: seen.append((index, threading.get_ident())))
+            background(lambda index=index: seen.append((index, threading.get_ident())))
     assert [index for index, _ in seen] == list(range(100))
     assert len({thread for _, thread in seen} - {threading.get_ident()}) == 1
 
@@ -25,11 +25,11 @@ def test_an_error_is_raised_where_the_calls_come_from_and_ends_them() -> None:
         raise OSError("disk full")
 
     def run() -> None:
-        with Beside(max_waiting=1) as beside:
-            beside(lambda: seen.append("before"))
-            beside(fail)
+        with BackgroundCalls(max_waiting=1) as background:
+            background(lambda: seen.append("before"))
+            background(fail)
             for _ in range(10):
-                beside(lambda: seen.append("after"))
+                background(lambda: seen.append("after"))
 
     with pytest.raises(OSError, match="disk full"):
         run()
@@ -40,8 +40,8 @@ def test_an_error_in_the_very_last_call_is_raised_at_the_end() -> None:
     def fail() -> None:
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"), Beside(max_waiting=5) as beside:
-        beside(fail)
+    with pytest.raises(OSError, match="disk full"), BackgroundCalls(max_waiting=5) as background:
+        background(fail)
 
 
 def test_when_the_networks_fail_what_waits_is_dropped() -> None:
@@ -54,9 +54,9 @@ def test_when_the_networks_fail_what_waits_is_dropped() -> None:
         seen.append("first")
 
     def run() -> None:
-        with Beside(max_waiting=5) as beside:
-            beside(first)
-            beside(lambda: seen.append("second"))
+        with BackgroundCalls(max_waiting=5) as background:
+            background(first)
+            background(lambda: seen.append("second"))
             started.wait()
             threading.Timer(0.05, go_on.set).start()
             raise ValueError("the network failed")
@@ -64,7 +64,7 @@ def test_when_the_networks_fail_what_waits_is_dropped() -> None:
     with pytest.raises(ValueError, match="the network failed"):
         run()
     assert seen == ["first"]
-    assert not [thread for thread in threading.enumerate() if thread.name == "stemsplit-beside"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "stemsplit-background"]
 
 
 def test_few_calls_wait() -> None:
@@ -73,9 +73,9 @@ def test_few_calls_wait() -> None:
 
     def make() -> None:
         nonlocal made
-        with Beside(max_waiting=2) as beside:
+        with BackgroundCalls(max_waiting=2) as background:
             for _ in range(10):
-                beside(go_on.wait)
+                background(go_on.wait)
                 made += 1
 
     maker = threading.Thread(target=make)
