@@ -105,16 +105,19 @@ def _edited(path: Path, container: Any, stream: Any, sample_rate: int) -> Promis
     if stream.duration is None:
         return Promise()
     num_samples: Fraction = stream.duration * stream.time_base * sample_rate
-    is_counted = num_samples.denominator == 1 and _edits_count_samples(path, sample_rate)
-    if is_counted or stream.codec_context.codec.canonical_name == "alac":
+    if stream.codec_context.codec.canonical_name == "alac":
         return _exactly(round(num_samples))
-    ends = (
-        _gapless_samples(container),
-        _edits_end(path, container.streams.audio.index(stream), sample_rate),
-    )
-    # One that is far off is about something else.
-    near = (end for end in ends if end and abs(end - num_samples) <= _MP4_TOLERANCE_SAMPLES)
-    return Promise(round(num_samples), _MP4_TOLERANCE_SAMPLES, next(near, None))
+
+    def is_near(end: int | None) -> bool:
+        """One that is far off is about something else."""
+        return end is not None and end > 0 and abs(end - num_samples) <= _MP4_TOLERANCE_SAMPLES
+
+    end = _gapless_samples(container)
+    if not is_near(end):
+        if num_samples.denominator == 1 and _edits_count_samples(path, sample_rate):
+            return _exactly(round(num_samples))
+        end = _edits_end(path, container.streams.audio.index(stream), sample_rate)
+    return Promise(round(num_samples), _MP4_TOLERANCE_SAMPLES, end if is_near(end) else None)
 
 
 def _gapless_samples(container: Any) -> int | None:

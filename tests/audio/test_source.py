@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -240,29 +241,31 @@ def test_padding_in_mp4_is_cut(
     path = tmp_path / "a.m4a"
     write_pyav(path, samples, codec=codec, container="mp4", sample_rate=rate, options=options)
     audio = read_all(path)
-    # Opus does not begin before its 312th sample is heard.
-    assert audio.shape[-1] == pytest.approx(num_samples, abs=0 if codec == "aac" else 312)
+    # Opus does not begin before its 312th sample is heard. From version 8.1 on, ffmpeg cuts AAC
+    # where the edit list does, before anybody can know better.
+    inexact = rate // timescale + 1 if av.library_versions["libavformat"] >= (63,) else 0
+    assert audio.shape[-1] == pytest.approx(num_samples, abs=inexact if codec == "aac" else 312)
     assert probe(path).missing_samples(audio.shape[-1]) == 0
 
 
 @pytest.mark.parametrize("has_edits", [True, False])
-@pytest.mark.parametrize(("said", "kept"), [(30_000, 30_000), (29_000, 29_000), (15_000, None)])
+@pytest.mark.parametrize(("said", "kept"), [(29_696, 29_696), (29_000, 29_000), (15_000, 29_696)])
 def test_padding_is_cut_where_itunes_says(
-    tmp_path: Path, has_edits: bool, said: int, kept: int | None
+    tmp_path: Path, has_edits: bool, said: int, kept: int
 ) -> None:
-    options = {"use_editlist": str(int(has_edits)), "movie_timescale": "1000"}
-    samples = tone(30_000)
+    options = {"use_editlist": str(int(has_edits)), "movie_timescale": "44100"}
+    samples = tone(29 * 1024)  # so that the last frame is full, as iTunes has it
     path = write_pyav(tmp_path / "a.m4a", samples, codec="aac", container="mp4", options=options)
-    before = read_all(path).shape[-1]
-    assert before == 30_000 if has_edits else before > 31_000
     song = MP4(path)
-    song.add_tags() if song.tags is None else None
-    text = f" 00000000 00000400 000002D0 {said:016X} 00000000 00000000"
+    if song.tags is None:
+        song.add_tags()
+    padding = max(0, 29_696 - said) if said > 20_000 else 0
+    text = f" 00000000 00000400 {padding:08X} {said:016X} 00000000 00000000"
     song["----:com.apple.iTunes:iTunSMPB"] = [MP4FreeForm(text.encode())]
     song.save()
     audio = read_all(path)
     # What is said of another length is about something else.
-    assert audio.shape[-1] == (kept or before - (0 if has_edits else 1024))
+    assert audio.shape[-1] == kept
     middle = slice(5000, 25_000)
     assert np.corrcoef(audio[0, middle], samples[0, middle])[0, 1] > 0.99
 
