@@ -6,8 +6,10 @@ Each side lives in a process of its own that loads the network once; then they t
 machine that gets slower gets slower for both. What is timed is array in, stems out, from the CPU's
 memory and back to it, on the CPU or a GPU (--device cuda): track statistics, chunks, network and
 overlap-add. demucs runs with shifts=0, which is in its favour: its own default is a random shift.
-Also printed: the signal-to-difference of the two results, and the peak memory of each process, on
-the GPU if there is one. `htdemucs_ft` is a bag of one network per stem, of which the vocals are
+Also printed: the signal-to-difference of the two results, for this song and for each of
+`tests.signals` (both sides are in float32: after a click in silence, it is demucs that is far from
+exact, see `tests/models/test_exactness.py`), and the peak memory of each process, on the GPU if
+there is one. `htdemucs_ft` is a bag of one network per stem, of which the vocals are
 wanted, as with `stemsplit --two-stems vocals`.
 """
 
@@ -33,8 +35,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it runs 
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.evaluate.demo_song import make_demo_song
 from tests.models import random_models
+from tests.signals import SIGNALS
 
 SAMPLE_RATE = 44100
+SIGNAL_SECONDS = 7  # one chunk of HTDemucs
+SONG = "the song"
 
 Reference = random_models.ReferenceModel
 
@@ -123,17 +128,27 @@ def work(arguments: argparse.Namespace) -> None:
         started = time.perf_counter()
         stems = split(mixture)
         print(time.perf_counter() - started, flush=True)
-    np.save(arguments.save, stems.numpy())
-    print(peak_mib(device), flush=True)
+    peak = peak_mib(device)
+    results = {name: split(make(SIGNAL_SECONDS * SAMPLE_RATE)) for name, make in SIGNALS.items()}
+    np.savez(arguments.save, **{SONG: stems.numpy()}, **{n: y.numpy() for n, y in results.items()})
+    print(peak, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Seconds of each run and peak memory of both sides, and how far apart their stems are."""
+    """Seconds of each run and peak memory of both sides, and how far apart their stems are.
+
+    That for the song, and for each of the signals.
+    """
 
     seconds: dict[str, list[float]]
     peak_mib: dict[str, float]
-    difference_db: float
+    differences_db: dict[str, float]
+
+    @property
+    def difference_db(self) -> float:
+        """For the song."""
+        return self.differences_db[SONG]
 
     @property
     def ratio(self) -> float:
@@ -144,7 +159,7 @@ class Comparison:
 
 def compare(arguments: argparse.Namespace, bag: Path) -> Comparison:
     """Both sides with the networks in `bag`, turn by turn."""
-    saved = {side: bag.with_name(f"{side}.npy") for side in ("stemsplit", "demucs")}
+    saved = {side: bag.with_name(f"{side}.npz") for side in ("stemsplit", "demucs")}
     settings = [
         f"--{name}={getattr(arguments, name)}"
         for name in ("device", "precision", "seconds", "threads")
@@ -166,8 +181,12 @@ def compare(arguments: argparse.Namespace, bag: Path) -> Comparison:
             print("go", file=child.stdin, flush=True)
             seconds[side].append(float(child.stdout.readline()))  # type: ignore[union-attr]
     peaks = {side: float(child.communicate()[0]) for side, child in children.items()}
-    ours, theirs = (torch.from_numpy(np.load(path)) for path in saved.values())
-    return Comparison(seconds, peaks, signal_to_difference_db(theirs, ours))
+    ours, theirs = (np.load(path) for path in saved.values())
+    differences_db = {
+        name: signal_to_difference_db(torch.from_numpy(theirs[name]), torch.from_numpy(ours[name]))
+        for name in theirs
+    }
+    return Comparison(seconds, peaks, differences_db)
 
 
 def write_bag(folder: Path, family: str) -> Path:
@@ -192,7 +211,9 @@ def print_table(arguments: argparse.Namespace, comparison: Comparison) -> None:
             f"{arguments.seconds / median:15.2f}{comparison.peak_mib[side]:11.0f}"
         )
     print(f"stemsplit is {comparison.ratio:.2f} x as fast as demucs")
-    print(f"signal-to-difference: {comparison.difference_db:.1f} dB")
+    print("signal-to-difference:")
+    for name, level in comparison.differences_db.items():
+        print(f"{level:9.1f} dB   {name}")
 
 
 def main() -> None:
