@@ -34,12 +34,14 @@ class Frame:
 
     `time`: where it belongs, in samples; None if the file does not say. `lost_bytes` of the file,
     from `lost_from` on, held nothing that can be decoded, packets of `lost_samples` among them.
-    `packet_at`: where the packet is that it comes from; `read_bytes`: how far the file was read,
-    from the first one on.
+    `first_time`: where the first packet belongs, whatever became of it. `packet_at`: where the
+    packet is that the frame comes from; `read_bytes`: how far the file was read, from the first
+    one on.
     """
 
     samples: Tensor
     time: float | None
+    first_time: float | None
     lost_bytes: int
     lost_samples: float
     lost_from: int
@@ -56,18 +58,21 @@ class _Reading:
     """How far a file was read, and what was lost since the last frame."""
 
     first: int | None = None
+    first_time: float | None = None
     packet: int = -1
     end: int = 0
     lost_bytes: int = 0
     lost_samples: float = 0.0
     lost_from: int = 0
 
-    def pass_to(self, packet: Any) -> None:
+    def pass_to(self, packet: Any, sample_rate: int) -> None:
         """Goes on to a packet; what lies before it is lost."""
         if packet.pos is None or not packet.size:
             return
         if self.first is None:
             self.first = self.end = packet.pos
+            if packet.pts is not None and packet.time_base:
+                self.first_time = float(packet.pts * packet.time_base * sample_rate)
         if packet.pos == self.packet:  # one of several in a packet of the container
             self.end += packet.size
             return
@@ -98,6 +103,7 @@ class _Reading:
         frame = Frame(
             samples=samples,
             time=time,
+            first_time=self.first_time,
             lost_bytes=self.lost_bytes,
             lost_samples=self.lost_samples,
             lost_from=self.lost_from,
@@ -132,7 +138,7 @@ def decoded_frames(
             break
         if packet is None:
             break
-        reading.pass_to(packet)
+        reading.pass_to(packet, stream.codec_context.sample_rate)
         last = packet if packet.size else last
         try:
             frames = packet.decode()

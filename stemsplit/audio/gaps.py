@@ -99,7 +99,7 @@ class TimedGaps(Gaps):
             return 0
         offset = frame.time - self._position
         if self._offset is None:
-            self._offset = offset
+            self._offset = _first_offset(frame, offset)
         gap = offset - self._offset
         self._num_after += 1
         if abs(gap) <= self._tolerance:
@@ -175,6 +175,14 @@ class CountedGaps(Gaps):
         missing = self._promised - trial.num_good
         least, most = math.ceil(missing / length), (missing + MAX_PADDING_SAMPLES) // length
         return max(0, min(max(estimate, least), most)) / max(1, estimate)
+
+
+def _first_offset(frame: Frame, offset: float) -> float:
+    """By how much time stamps are ahead, where the first packets may be lost themselves."""
+    if not frame.lost_bytes or frame.first_time is None:
+        return offset
+    # What comes before zero is what encoders put there, and is left out.
+    return min(offset, max(0.0, frame.first_time))
 
 
 def on_time(frames: Iterable[Frame]) -> Iterator[Frame]:

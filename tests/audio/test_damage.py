@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -153,6 +154,23 @@ def test_damage_of_ogg_by_libsndfile_moves_nothing(
     assert has_holes(path)
 
 
+@pytest.mark.parametrize("kind", ["m4a", "mka flac", "wv", "tta", "flac in mp4"])
+def test_the_first_frames_may_be_lost_too(tmp_path: Path, kind: str) -> None:
+    path = make(tmp_path, kind)
+    whole, _ = read(path)
+    with av.open(path) as file:
+        packets = [(packet.pos, packet.size) for packet in file.demux(audio=0) if packet.size][:3]
+    content = bytearray(path.read_bytes())
+    for at, num_bytes in packets:
+        content[at + 40 : at + num_bytes] = bytes(num_bytes - 40)
+    path.write_bytes(content)
+    damaged, damage = read(path)
+    assert damaged.shape == whole.shape
+    assert damage.losses[0].start == 0
+    after = slice(4 * RATE, None)
+    assert np.corrcoef(damaged[0, after], whole[0, after])[0, 1] > 0.98
+
+
 def test_mp3_files_that_were_joined_with_their_tags_have_no_gap(tmp_path: Path) -> None:
     options = {"write_xing": "0", "write_id3v2": "0"}
     one = write_pyav(tmp_path / "one", song(), codec="libmp3lame", container="mp3", options=options)
@@ -176,6 +194,7 @@ def frame(
     return Frame(
         samples=torch.ones(1, num_samples),
         time=time,
+        first_time=0.0,
         lost_bytes=lost_bytes,
         lost_samples=lost_samples,
         lost_from=0,
