@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stemsplit.dsp.levels import CorrelationMeter, Level, LevelMeter
+from stemsplit.dsp.levels import CorrelationMeter, Level, LevelMeter, energy
 from stemsplit.dsp.loudness import LoudnessMeter
 
 _SILENT_PEAK_DBFS = -80.0
@@ -152,11 +152,11 @@ class TrackMeters:
             self._loudness.add(heard)
             self._levels.add(heard)
             self._correlation.add(separated)
-            self._mixture_energy += _energy(dry)
+            self._mixture_energy += energy(dry)
             rest = dry.clone()
             for stem in separated:  # twice as fast as their sum over dimension 0
                 rest -= stem
-            self._residual_energy += _energy(rest)
+            self._residual_energy += energy(rest)
 
     def checks(self) -> Checks:
         """What the samples so far come to."""
@@ -225,7 +225,3 @@ class TrackMeters:
             (first, second): self._correlation.correlation(row, other)
             for (row, first), (other, second) in itertools.combinations(enumerate(self._stems), 2)
         }
-
-
-def _energy(signal: Tensor) -> float:
-    return float(torch.linalg.vector_norm(signal)) ** 2

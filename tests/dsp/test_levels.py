@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stemsplit.dsp.levels import FULL_SCALE, CorrelationMeter, Level, LevelMeter
+from stemsplit.dsp.levels import FULL_SCALE, CorrelationMeter, Level, LevelMeter, energy
+from tests.signals import SIGNALS
 
 
 def noise(num_signals: int, num_samples: int, *, offset: float = 0.0) -> Tensor:
@@ -124,3 +125,22 @@ def test_what_does_not_move_correlates_with_nothing() -> None:
     assert [meter.correlation(0, other) for other in (1, 2, 3)] == [None] * 3
     assert meter.correlation(1, 2) is None
     assert CorrelationMeter(num_signals=2).correlation(0, 1) is None
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_energies_are_exact_whatever_is_heard(name: str) -> None:
+    """Float32 was off by 5e-5 over a second of a constant."""
+    signal = SIGNALS[name](44_100)
+    expected = float(signal.double().square().sum())
+    meter = CorrelationMeter(num_signals=1)
+    meter.add(signal[None])
+    assert meter.energies() == pytest.approx([expected], rel=2e-6)
+    assert energy(signal) == pytest.approx(expected, rel=2e-6)
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 1023, 1024, 1025])
+def test_energies_of_any_length(num_samples: int) -> None:
+    assert energy(torch.ones(2, num_samples)) == pytest.approx(2 * num_samples, rel=1e-6)
+    meter = CorrelationMeter(num_signals=2)
+    meter.add(torch.ones(2, 2, num_samples))
+    assert meter.energies() == [2 * num_samples] * 2
