@@ -24,6 +24,9 @@ _VERBS = {
 }
 
 
+_LEFT_WIDTH = len(" 0:00 left")
+
+
 def can_show_progress() -> bool:
     """Whether stderr is a terminal on which a line can be written anew."""
     console = stderr()
@@ -94,7 +97,8 @@ class ProgressLine:
             return
         seconds_left = (pace.total - position) / pace.speed if pace.speed else 0.0
         left = f" {clock(seconds_left)} left" if seconds_left >= 1 else ""
-        amount = f"{100 * position / pace.total:3.0f} %{left}"
+        # Of one width, or the bar would jump when there is less than a second left.
+        amount = f"{100 * position / pace.total:3.0f} %{left:<{_LEFT_WIDTH}}"
         self._bar.update(self._task, total=pace.total, completed=position, amount=amount)
 
 

@@ -66,6 +66,7 @@ def test_it_says_what_it_does_before_the_first_chunk(folder: Path) -> None:
     assert said[0] == "Loading PyTorch"
     assert said.index("Loading PyTorch") < said.index("song.wav")
     assert any(line.rstrip().endswith("100 %") for line in screen.seen)
+    assert len({line.index(" %") for line in screen.seen if " %" in line}) == 1  # nothing jumps
     assert not any("━" in line for line in screen.text)
 
 
