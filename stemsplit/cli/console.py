@@ -25,7 +25,10 @@ from stemsplit.errors import one_line
 CAUTION = "black on yellow"
 """The style of what must not be missed; readable on light and on dark, which bold yellow is not."""
 
-_TOGETHER = re.compile(r"`[^`]+`|(?<!\S)\(?\d[\d.:]* (?:s|ms|dB|Hz|kHz|MB|GB|MiB|GiB|%|x)(?!\w)")
+# With all that touches it: what may be broken begins and ends at a space.
+_TOGETHER = re.compile(
+    r"[^ ]*`[^`]+`[^ ]*|(?<![^ ])\(?\d[\d.:]* (?:s|ms|dB|Hz|kHz|MB|GB|MiB|GiB|%|x)(?!\w)[^ ]*"
+)
 
 STDIN_FOLDER = ".stemsplit-stdin-"
 """What the name of a folder begins with in which a song from stdin lies."""

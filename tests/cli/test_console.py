@@ -28,6 +28,7 @@ def test_words_stay_whole_and_lines_fit(words: list[str], width: int, indent: in
     ("text", "width", "lines"),
     [
         ("Run `models pull x` now", 18, ["Run", "`models pull x`", "now"]),
+        ("See x`a b`yyy now", 8, ["See x`a", "b`yyy", "now"]),
         ("Run `models pull x` now", 10, ["Run", "`models", "pull x`", "now"]),  # too long for it
         ("It took 3.00 s, of 4", 11, ["It took", "3.00 s, of", "4"]),
         ("song (0:03 in 0.4 s)", 16, ["song (0:03 in", "0.4 s)"]),

@@ -198,8 +198,8 @@ def test_no_input_is_exit_code_2(stemsplit: Stemsplit) -> None:
 def test_an_output_folder_that_is_a_file_is_an_error(stemsplit: Stemsplit, song: Path) -> None:
     Path("occupied").write_text("mine")
     result = stemsplit(song, "-m", "spectral", "-o", "occupied")
-    assert result.exit_code == 1
-    assert "could not be written: Not a directory" in result.stderr
+    assert result.exit_code == 2
+    assert "occupied is a file, and a folder is needed there." in result.stderr
     assert Path("occupied").read_text() == "mine"
 
 
