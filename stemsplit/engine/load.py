@@ -17,9 +17,9 @@ from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.model_files import Member, ModelSource
 from stemsplit.hub.recipe import EnsembleSource
+from stemsplit.models.family import Graph
 from stemsplit.models.mdxnet.mixer import mix, read_mixer
-from stemsplit.models.recognize import recognize, recognize_graph
-from stemsplit.models.registry import build_model
+from stemsplit.models.registry import build_model, recognize, recognize_graph
 from stemsplit.models.spec import Model
 from stemsplit.models.spectral.model import SpectralSeparator
 from stemsplit.quoting import counted
@@ -205,10 +205,12 @@ def _build(member: Member) -> Model:
     if isinstance(content, GraphWeights):
         graph = content.graph
         network = recognize_graph(
-            graph.nodes,
-            graph.input_shape,
-            fingerprint=content.fingerprint,
-            settings=content.settings,
+            Graph(
+                nodes=graph.nodes,
+                input_shape=graph.input_shape,
+                fingerprint=content.fingerprint,
+                settings=content.settings,
+            )
         )
     elif content.class_name is not None:
         return build_model(content.class_name, (), content.settings or {}, content.tensors)

@@ -1,12 +1,15 @@
-"""Networks built from the contents of checkpoints.
+"""The families that there are, and networks built from the contents of checkpoints.
 
 A checkpoint names its class as text. The text is looked up in the table of families and nowhere
-else: nothing is ever imported or called by a name that came from a file.
+else: nothing is ever imported or called by a name that came from a file. One that names none is of
+the family that recognises it: exactly one, or it is refused rather than guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -14,11 +17,103 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from stemsplit.errors import CheckpointError
-from stemsplit.models.families import FAMILIES, Arguments, Family
+from stemsplit.models import (
+    cac_tdc,
+    conv_tasnet,
+    demucs,
+    hdemucs,
+    htdemucs,
+    mdx23c,
+    mdxnet,
+    openunmix,
+    roformer,
+    scnet,
+)
+from stemsplit.models.family import Arguments, Family, Graph
 from stemsplit.models.spec import Model
 from stemsplit.quoting import listed, quoted, reason
 
+_FOLDERS = (
+    htdemucs,
+    hdemucs,
+    demucs,
+    conv_tasnet,
+    roformer,
+    scnet,
+    mdx23c,
+    mdxnet,
+    cac_tdc,
+    openunmix,
+)
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {family.name: family for folder in _FOLDERS for family in folder.FAMILIES}
+)
+
 _NUM_SHOWN = 3
+_CONFIGURATION_HINT = (
+    "Put its configuration beside it: a .yaml with the same name, or one called config_*.yaml."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognized:
+    """What `build_model` needs to know."""
+
+    class_name: str
+    kwargs: Mapping[str, object]
+    tensors: Mapping[str, Tensor]
+
+
+def recognize(
+    settings: Mapping[str, object] | None, tensors: Mapping[str, Tensor], *, file_name: str
+) -> Recognized:
+    """The network of `tensors`, given what the configuration beside them says, None without one.
+
+    Raises:
+        CheckpointError: it is of no family that stemsplit has, or could be of several.
+    """
+    if settings is not None:
+        name = _family_of_settings(settings, file_name)
+        return Recognized(class_name=name, kwargs=settings, tensors=tensors)
+    found = {name: family.bare(tensors, file_name) for name, family in FAMILIES.items()}
+    fitting = {name: kwargs for name, kwargs in found.items() if kwargs is not None}
+    if len(fitting) != 1:
+        several = f": it could be {' or '.join(fitting)}" if fitting else ""
+        raise CheckpointError(
+            f"{file_name} does not say which network it is for{several}.", hint=_CONFIGURATION_HINT
+        )
+    ((name, kwargs),) = fitting.items()
+    return Recognized(class_name=name, kwargs=kwargs, tensors=tensors)
+
+
+def recognize_graph(graph: Graph) -> Recognized:
+    """The network that came as operations.
+
+    Raises:
+        CheckpointError: this is not a network that stemsplit has, or too little is known of it.
+    """
+    # So far one family comes like that; its own refusal says most.
+    ((name, read),) = ((each.name, each.graph) for each in FAMILIES.values() if each.graph)
+    kwargs, tensors = read(graph)
+    return Recognized(class_name=name, kwargs=kwargs, tensors=tensors)
+
+
+def _family_of_settings(settings: Mapping[str, object], file_name: str) -> str:
+    fitting = [name for name, family in FAMILIES.items() if family.fits(settings)]
+    if len(fitting) == 1:
+        return fitting[0]
+    rules = "; ".join(
+        f"{name} by {', '.join(family.marks)}" for name, family in FAMILIES.items() if family.marks
+    )
+    section = settings.get("model")
+    names = section.keys() if isinstance(section, Mapping) else ()
+    problem = f"fits {' and '.join(fitting)}" if fitting else "fits no family that stemsplit has"
+    raise CheckpointError(
+        f"The configuration of {file_name} {problem}: its section 'model' has "
+        f"{listed(names) or 'nothing'}.",
+        hint=f"Families are told apart by arguments of the network: {rules}. If the file relies on "
+        "a default, write that argument into it.",
+    )
 
 
 def build_model(

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
+from stemsplit.models.registry import FAMILIES
 
 _FOUR = ("drums", "bass", "other", "vocals")
 _DEMUCS = {"sources": list(_FOUR)}

@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
+from stemsplit.models.registry import FAMILIES
 from tests.audio.songs import Samples, band_noise, tone, write_sndfile
 from tests.golden.make_finished_tracks import ZIP
 from tests.hub.published_layouts import as_yaml, small_settings, tensors_of

@@ -18,8 +18,8 @@ import torch
 from stemsplit.checkpoints.contents import read_tensors, read_weights
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.checkpoints.protobuf import Message, nested
-from stemsplit.models.recognize import recognize, recognize_graph
-from stemsplit.models.registry import build_model
+from stemsplit.models.family import Graph
+from stemsplit.models.registry import build_model, recognize, recognize_graph
 from tests.fuzz import onnx_files
 from tests.fuzz.hub_targets import build_recognized
 from tests.fuzz.mutate import mutate
@@ -167,7 +167,14 @@ def _read_onnx(path: Path) -> None:
     settings = {"target_name": "vocals", "n_fft": 64, "hop_length": 16}
     known = fingerprint(path)
     build_recognized(
-        recognize_graph(graph.nodes, graph.input_shape, fingerprint=known, settings=settings)
+        recognize_graph(
+            Graph(
+                nodes=graph.nodes,
+                input_shape=graph.input_shape,
+                fingerprint=known,
+                settings=settings,
+            )
+        )
     )
 
 

@@ -18,8 +18,7 @@ from stemsplit.hub import cache, remote, transport
 from stemsplit.hub.cache import HubRepo
 from stemsplit.hub.talk import Question
 from stemsplit.hub.transport import Answer
-from stemsplit.models.recognize import Recognized, recognize
-from stemsplit.models.registry import build_model
+from stemsplit.models.registry import Recognized, build_model, recognize
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
 from tests.fuzz.text_targets import BAG_WORDS, JSON_WORDS

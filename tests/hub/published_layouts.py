@@ -20,8 +20,9 @@ import yaml
 from torch import Tensor, nn
 
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
+from stemsplit.models.registry import FAMILIES
 from tests.hub.loopback import Hub
 from tests.models import random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name

@@ -16,7 +16,8 @@ from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError
 from stemsplit.hub import resolve as resolve_module
 from stemsplit.hub.catalog import CatalogEntry, load_catalog
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
+from stemsplit.models.registry import FAMILIES
 from tests.hub.loopback import Hub
 from tests.hub.published_layouts import publish
 from tests.models.parity import noise

@@ -15,9 +15,9 @@ from stemsplit import Separator
 from stemsplit.checkpoints.config_file import parse_configuration
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.resolve import resolve
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
-from stemsplit.models.recognize import recognize
+from stemsplit.models.registry import FAMILIES, recognize
 from tests.hub.loopback import Hub
 from tests.hub.published_layouts import as_yaml, small_settings, tensors_of
 from tests.models.deterministic_weights import fill_by_name, values_by_name
@@ -168,7 +168,7 @@ def test_an_onnx_file_is_known_by_its_fingerprint(
         Separator(str(file), device="cpu")
 
     known = {"target_name": "instrumental", "n_fft": 6144, "compensate": 1.03, "silent_bins": 3}
-    monkeypatch.setattr("stemsplit.models.recognize.uvr_settings", lambda _: known)
+    monkeypatch.setattr("stemsplit.models.mdxnet.graph.uvr_settings", lambda _: known)
     assert Separator(str(file), device="cpu").model.stems == ("instrumental", "vocals")
     # What the user says about it counts more.
     (tmp_path / "Kim.yaml").write_text("target_name: drums\nn_fft: 6144\n")

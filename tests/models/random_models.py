@@ -28,7 +28,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from stemsplit.models.families import FAMILIES, Arguments
+from stemsplit.models.family import Arguments
+from stemsplit.models.registry import FAMILIES
 from tests.references import reference_module
 
 ReferenceModel = Any

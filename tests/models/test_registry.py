@@ -1,10 +1,12 @@
 """What checkpoints may ask for, and what is refused."""
 
+import importlib
 import logging
 import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks import spectrogram
-from stemsplit.models.registry import build_model
+from stemsplit.models.registry import FAMILIES, build_model, recognize
 from tests.models.parity import build, noise
 from tests.models.random_models import (
     STEMS,
@@ -269,3 +271,35 @@ def test_importing_the_registry_brings_in_nothing_heavy_but_torch() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     third_party = set(run.stdout.split()) - set(sys.stdlib_module_names)
     assert third_party == {"stemsplit"}
+
+
+def test_a_checkpoint_that_fits_two_families_is_refused() -> None:
+    both = {
+        "encoder.0.0.weight": torch.zeros(4, 2, 8),
+        "lstm.lstm.weight_ih_l0_reverse": torch.zeros(1),
+        "separator.network.2.0.0.net.0.weight": torch.zeros(1),
+    }
+    with pytest.raises(CheckpointError, match=r"could be demucs\.model\.Demucs or demucs\.tasnet"):
+        recognize(None, both, file_name="x.th")
+
+
+def test_a_relative_of_demucs_v2_is_not_taken_for_it() -> None:
+    """The Demucs denoiser: one channel, and an LSTM that does not look ahead."""
+    tensors = {
+        "encoder.0.0.weight": torch.zeros(48, 1, 8),
+        "lstm.lstm.weight_ih_l0": torch.zeros(3072, 768),
+    }
+    with pytest.raises(CheckpointError, match=r"x\.th does not say which network it is for\."):
+        recognize(None, tensors, file_name="x.th")
+
+
+def test_no_folder_of_a_family_is_forgotten() -> None:
+    import stemsplit.models
+
+    for folder in sorted(Path(stemsplit.models.__file__).parent.iterdir()):
+        module = f"stemsplit.models.{folder.name}"
+        if not (folder / "config.py").exists() or folder.name == "spectral":
+            continue  # no family, or one without files
+        declared = importlib.import_module(module).FAMILIES
+        assert declared
+        assert all(FAMILIES[family.name] is family for family in declared)

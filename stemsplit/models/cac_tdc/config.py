@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torch import Tensor
+
+from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
 
 _SIGNATURE = (
@@ -12,6 +16,25 @@ _SIGNATURE = (
     "internal_channels n_internal_layers kernel_size_f spec_type spec_est_mode "
     "first_conv_activation tdc_activation last_activation"
 )
+
+_STEM_IN_NAME = re.compile(r"(?:^|[^a-z])(vocals|drums|bass|other)(?=$|[^a-z])")
+
+
+def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:
+    """The arguments of the authors' checkpoints, which hold nothing but tensors; None for others.
+
+    Raises:
+        CheckpointError: it is one, but its name does not say which stem it is for.
+    """
+    if not {"first_conv.0.weight", "encoders.0.H.0.0.weight"} <= tensors.keys():
+        return None
+    stems = set(_STEM_IN_NAME.findall(file_name.lower()))
+    if len(stems) != 1:
+        raise CheckpointError(
+            f"{file_name} is a CaC-TDC network, which does not say which stem it is for.",
+            hint="Have the stem in the file's name: vocals, drums, bass or other.",
+        )
+    return {"target_name": stems.pop()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

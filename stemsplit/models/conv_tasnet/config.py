@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from stemsplit.models.blocks.arguments import Arguments
 
@@ -11,6 +14,15 @@ from stemsplit.models.blocks.arguments import Arguments
 _SIGNATURE = (
     "sources N L B H P X R audio_channels norm_type causal mask_nonlinear samplerate segment_length"
 )
+
+_RELEASED_STEMS = ("drums", "bass", "other", "vocals")
+_BLOCK = re.compile(r"separator\.network\.2\.0\.([0-9]{1,2})\.net\.0\.weight")
+
+
+def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:  # noqa: ARG001
+    """The arguments of the released checkpoint, which is nothing but tensors; None for others."""
+    blocks = [name for name in tensors if _BLOCK.fullmatch(name)]
+    return {"sources": list(_RELEASED_STEMS), "X": len(blocks)} if blocks else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

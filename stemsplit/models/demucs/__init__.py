@@ -1,1 +1,22 @@
 """Demucs in the time domain, third generation. Défossez et al. (2019), arXiv:1911.13254."""
+
+from __future__ import annotations
+
+from stemsplit.models.demucs.adapter import adapt_names
+from stemsplit.models.demucs.config import DemucsConfig
+from stemsplit.models.demucs.model import Demucs
+from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config, released_arguments
+from stemsplit.models.family import Family
+
+FAMILIES = (
+    Family(
+        name="demucs.demucs.Demucs",
+        build=lambda given: Demucs(DemucsConfig.from_arguments(given.args, given.kwargs)),
+        adapt=lambda tensors, network: adapt_names(tensors, network.state_dict().keys()),
+    ),
+    Family(
+        name="demucs.model.Demucs",
+        build=lambda given: DemucsV2(DemucsV2Config.from_arguments(given.args, given.kwargs)),
+        bare=released_arguments,
+    ),
+)

@@ -27,6 +27,18 @@ _SIGNATURE = (
     "lstm_layers context normalize samplerate segment_length"
 )
 _MAX_READ_SAMPLES = 1 << 27
+_RELEASED_STEMS = ("drums", "bass", "other", "vocals")
+
+
+def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:  # noqa: ARG001
+    """The arguments of a released checkpoint, which holds nothing but tensors; None for any other.
+
+    Causal relatives of one channel, such as the Demucs denoiser, have LSTMs of one direction.
+    """
+    first = tensors.get("encoder.0.0.weight")
+    if first is None or first.ndim != 3 or "lstm.lstm.weight_ih_l0_reverse" not in tensors:
+        return None
+    return {"sources": list(_RELEASED_STEMS), "channels": int(first.shape[0])}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

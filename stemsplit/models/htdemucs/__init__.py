@@ -1,1 +1,14 @@
 """Hybrid Transformer Demucs. Rouard, Massa, Défossez (2023), arXiv:2211.08553."""
+
+from __future__ import annotations
+
+from stemsplit.models.family import Family
+from stemsplit.models.htdemucs.config import HTDemucsConfig
+from stemsplit.models.htdemucs.model import HTDemucs
+
+FAMILIES = (
+    Family(
+        name="demucs.htdemucs.HTDemucs",
+        build=lambda given: HTDemucs(HTDemucsConfig.from_arguments(given.args, given.kwargs)),
+    ),
+)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.models.family import Graph, GraphNode
+from stemsplit.models.mdxnet.uvr import uvr_settings
 
 _BLOCK = r"(?P<convolutions>(?:cb?)+)(?P<products>(?:ma?b){0,2})"
 _SAME_BLOCK = "(?P=convolutions)(?P=products)"
@@ -27,17 +28,24 @@ _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 _EPSILON = 1e-5
 
 
-class GraphNode(Protocol):
-    """One operation: its kind as ONNX calls it, and its weights, None for what is no weight."""
+def recognise_graph(graph: Graph) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """The network of an ONNX file, whose operations tell all but the settings.
 
-    @property
-    def kind(self) -> str: ...
+    Without settings the file must be one that the UVR community knows by its fingerprint.
 
-    @property
-    def inputs(self) -> tuple[Tensor | None, ...]: ...
-
-    @property
-    def attributes(self) -> Mapping[str, object]: ...
+    Raises:
+        CheckpointError: neither, or this is no MDX-Net.
+    """
+    found, tensors = read_graph(graph.nodes, graph.input_shape)
+    known = graph.settings or uvr_settings(graph.fingerprint)
+    if not known:
+        raise CheckpointError(
+            f"The ONNX file is an MDX-Net, but nothing is known about its stem and its FFT: "
+            f"{graph.fingerprint} is not among the fingerprints that the UVR community has "
+            "published.",
+            hint="Put a .yaml with the same name beside it, with target_name and n_fft.",
+        )
+    return {**known, **found}, tensors
 
 
 def read_graph(

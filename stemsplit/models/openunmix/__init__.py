@@ -1,1 +1,17 @@
 """Open-Unmix: one recurrent network per stem and a Wiener filter. Stöter et al. (JOSS 2019)."""
+
+from __future__ import annotations
+
+from stemsplit.models.family import Family
+from stemsplit.models.openunmix.adapter import adapt_openunmix
+from stemsplit.models.openunmix.config import read_openunmix_config
+from stemsplit.models.openunmix.model import OpenUnmix
+
+FAMILIES = (
+    Family(
+        name="openunmix",
+        build=lambda given: OpenUnmix(read_openunmix_config(given.kwargs)),
+        adapt=adapt_openunmix,
+        sections=("separator", "targets"),
+    ),
+)

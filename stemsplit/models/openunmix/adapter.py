@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from stemsplit.errors import CheckpointError
+from stemsplit.models.openunmix.model import OpenUnmix
 from stemsplit.quoting import quoted
 
 # Not of the network: the spectrogram's window and the sample rate, which early versions saved.
@@ -37,3 +38,19 @@ def merge_networks(
         for name, tensor in files[stem].items()
         if name not in _LEFTOVERS and not name.endswith(_TRAINING_COUNTER)
     }
+
+
+def adapt_openunmix(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of all files, which are called `{stem}.{name in the stem's file}`."""
+    assert isinstance(network, OpenUnmix)
+    files = {
+        stem: {
+            name.removeprefix(f"{stem}."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{stem}.")
+        }
+        for stem in network.spec.stems
+    }
+    return merge_networks(
+        {stem: file for stem, file in files.items() if file}, stems=network.spec.stems
+    )

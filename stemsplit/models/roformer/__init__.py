@@ -5,3 +5,22 @@ arXiv:2309.02612. Wang, Lu, Won (2023), "Mel-Band RoFormer for Music Source Sepa
 arXiv:2310.01809. The networks here are those of the published community checkpoints, under the
 names that these store, and read the configurations that lie beside them.
 """
+
+from __future__ import annotations
+
+from stemsplit.models.family import Family
+from stemsplit.models.roformer.config import read_bs_roformer_config, read_melband_roformer_config
+from stemsplit.models.roformer.model import BSRoFormer, MelBandRoFormer
+
+FAMILIES = (
+    Family(
+        name="bs_roformer",
+        build=lambda given: BSRoFormer(read_bs_roformer_config(given.kwargs)),
+        marks=("freqs_per_bands",),
+    ),
+    Family(
+        name="mel_band_roformer",
+        build=lambda given: MelBandRoFormer(read_melband_roformer_config(given.kwargs)),
+        marks=("num_bands",),
+    ),
+)

@@ -1,0 +1,83 @@
+"""What a family of networks says about itself: all that the registry knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+Tensors = Mapping[str, Tensor]
+
+
+class Arguments(NamedTuple):
+    """What a checkpoint says about its network, beside the tensors themselves."""
+
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
+    tensor_names: Collection[str]
+
+
+def as_they_are(tensors: Tensors, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG001
+    """For families whose checkpoints name tensors as our network does."""
+    return dict(tensors)
+
+
+def never_bare(tensors: Tensors, file_name: str) -> None:  # noqa: ARG001
+    """For families that are not known by their tensors alone."""
+    return
+
+
+class GraphNode(Protocol):
+    """One operation: its kind as ONNX calls it, and its weights, None for what is no weight."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]: ...
+
+    @property
+    def attributes(self) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """A network that came as operations, such as an ONNX file."""
+
+    nodes: Sequence[GraphNode]
+    input_shape: Sequence[int | None]
+    fingerprint: str
+    """By which a community knows the file."""
+    settings: Mapping[str, object] | None
+    """What the catalogue or a configuration beside the file says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """How a network is built, how its tensors are found, and how its files are recognised."""
+
+    name: str
+    """The class that its published checkpoints name; where they name none, its name in the spec."""
+    build: Callable[[Arguments], nn.Module]
+    """The network, without weights. A ValueError says what no such network can have."""
+    adapt: Callable[[Tensors, nn.Module], dict[str, Tensor]] = as_they_are
+    """The checkpoint's tensors under the names of the network, which has no weights yet."""
+    marks: Collection[str] = ()
+    """What the section `model` of a configuration has for this family and for no other."""
+    sections: Collection[str] = ()
+    """The sections that all configurations of this family have, and no others."""
+    bare: Callable[[Tensors, str], Mapping[str, object] | None] = never_bare
+    """The arguments of a checkpoint that is nothing but tensors, in a file of that name; None: it
+    is not one of this family."""
+    graph: Callable[[Graph], tuple[Mapping[str, object], Tensors]] | None = None
+    """The arguments and tensors of a network that came as operations. A CheckpointError says why it
+    is not one of this family."""
+
+    def fits(self, settings: Mapping[str, object]) -> bool:
+        """Whether a configuration is for this family."""
+        section = settings.get("model")
+        names = section.keys() if isinstance(section, Mapping) else ()
+        marked = any(mark in names for mark in self.marks)
+        return marked or (bool(self.sections) and all(each in settings for each in self.sections))
