@@ -14,7 +14,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from stemsplit.audio import encode, pyav
+from stemsplit.audio import container, encode
 from stemsplit.audio.encoding import LIMITS, Kind, StreamFormat
 from stemsplit.cli import doctor as doctor_command
 from stemsplit.cli.doctor_checks import codecs, devices, hub_trial, libraries, tone, versions
@@ -429,7 +429,7 @@ def test_a_library_that_dropped_an_argument(monkeypatch: pytest.MonkeyPatch) -> 
     def open_as_it_is_now(*_: object, **__: object) -> object:
         raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
 
-    monkeypatch.setattr(pyav.av, "open", open_as_it_is_now)
+    monkeypatch.setattr(container.av, "open", open_as_it_is_now)
     finding = libraries.check_work("av")
     assert finding.status == "problem"
     assert "does not do its work: TypeError: open() got an unexpected" in finding.value
