@@ -133,6 +133,9 @@ def decoded_frames(
     while True:
         try:
             packet = next(packets, None)
+        except IndexError:  # of a stream that turns up late, which PyAV does not know
+            packets = container.demux(stream)
+            continue
         except av.FFmpegError:
             num_bad += 1
             break

@@ -231,3 +231,20 @@ def test_half_a_second_may_be_missing_where_seconds_are_counted(
     whole = path.read_bytes()
     path.write_bytes(whole[: -round(len(whole) * seconds / SECONDS)])
     assert bool(said(path)) == (seconds > 0.5)
+
+
+def test_a_stream_that_turns_up_late_is_passed_over(tmp_path: Path) -> None:
+    path = write_pyav(
+        tmp_path / "song", song(44_100), codec="aac", container="flv", sample_rate=44_100
+    )
+    num_samples = sum(block.shape[-1] for block in read_blocks(path))
+    whole = path.read_bytes()
+    picture = b"\x12\0\0"  # of H.263, in a tag of its own among those of the sound
+    tag = b"\x09" + len(picture).to_bytes(3, "big") + bytes(7) + picture
+    tag += len(tag).to_bytes(4, "big")
+    # After half of the tags; each says how long it is.
+    at = 13
+    while at < len(whole) // 2:
+        at += int.from_bytes(whole[at + 1 : at + 4], "big") + 15
+    path.write_bytes(whole[:at] + tag + whole[at:])
+    assert sum(block.shape[-1] for block in read_blocks(path)) == num_samples
