@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,13 +35,20 @@ _IMPORTED_LATE = (
 """What libraries load for some inputs only; loaded before, so that an import is a finding."""
 
 
+def _modules_of(package: str) -> list[str]:
+    """All modules right below a package; what is in `mutagen._tools` and the like is a program."""
+    folders = importlib.import_module(package).__path__
+    found = pkgutil.iter_modules(folders, f"{package}.")
+    return [module.name for module in found if not module.ispkg]
+
+
 def fuzz(kind: str, numbers: range, *, seed: int, folder: Path) -> sandbox.Report:
     """What became of the inputs of one kind."""
     target = TARGETS[kind]
     for name in ("input", "output"):
         (folder / name).mkdir(parents=True)
     seeds = target.seeds(folder)
-    for module in _IMPORTED_LATE:
+    for module in (*_IMPORTED_LATE, *_modules_of("mutagen"), *_modules_of("stemsplit.audio")):
         importlib.import_module(module)
     path = folder / "input" / f"warm up{target.suffix}"
     for data in (*seeds, b"junk"):  # what they import is loaded before the watching begins
