@@ -80,6 +80,12 @@ STORIES: Mapping[str, tuple[Line, ...]] = {
         _line("album  -m  spectral  --template  {track}/{stem} ({model}).{ext}  --json"),
         _line("album  -m  spectral  --json  --dry-run  -o  elsewhere"),
     ),
+    "lists": (
+        _line("some.m3u8  -m  spectral  --json  --stems  drums"),
+        _line("disc.cue  -m  spectral  --json  --stems  drums"),
+        _line("disc.cue  -m  spectral  --json  --stems  drums"),
+        _line("https://example.org/song.mp3  -m  spectral"),
+    ),
     "networks": tuple(
         _line(f"song.wav  -m  models/{name}  --precision  fp32  --json") for name in FAMILIES
     ),

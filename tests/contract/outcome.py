@@ -21,13 +21,13 @@ from stemsplit.version import __version__
 _AUDIO = {".wav", ".flac", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".mp4"}
 _NEVER_THE_SAME = {
     *("seconds", "modified_ns", "realtime_factor", "estimated_seconds"),
-    *("device", "bytes", "prefixes"),
+    *("device", "bytes", "prefixes", "time"),
 }
 """Keys of JSON whose values are times, or depend on the machine and its libraries."""
 _DIGESTS = re.compile(r"\b[0-9a-f]{64}\b")
 _DEEP_DB = -100
 """Below this level there is only what CPUs round otherwise."""
-_TIMES = re.compile(r"\b\d+:\d\d(:\d\d)?\b|\b\d+(\.\d+)? s\b")
+_TIMES = re.compile(r"\b\d+:\d\d(:\d\d)?\b|\b\d+(\.\d+)? [sx]\b")
 
 
 class Runner:

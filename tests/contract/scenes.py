@@ -74,6 +74,12 @@ def _write_songs(folder: Path) -> None:
     write_sndfile(folder / "slow.wav", _song(2, seed=6), sample_rate=22_050, subtype="PCM_16")
     for seed, name in enumerate(("01 Intro.wav", "disc 1/01 Intro.wav", "disc 1/02 End.flac")):
         write_sndfile(folder / "album" / name, _song(2, seed=seed), subtype="PCM_16")
+    (folder / "some.m3u8").write_text("#EXTM3U\nsong.wav\nalbum\\01 Intro.wav\nmissing.mp3\n")
+    (folder / "disc.cue").write_text(
+        'PERFORMER "Nobody"\nFILE "song.wav" WAVE\n'
+        '  TRACK 01 AUDIO\n    TITLE "One"\n    INDEX 01 00:00:00\n'
+        '  TRACK 02 AUDIO\n    TITLE "Two"\n    INDEX 01 00:00:07\n'
+    )
     (folder / "album" / "notes.txt").write_text("no music either")
 
 
