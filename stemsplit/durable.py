@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,12 +70,6 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def sync_folders(folders: Iterable[Path]) -> None:
-    """The same for several folders, once for each."""
-    for folder in dict.fromkeys(folders):
-        sync_folder(folder)
 
 
 def _sync(descriptor: int) -> None:

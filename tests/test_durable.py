@@ -64,4 +64,5 @@ def test_a_disk_that_fails_is_told_from_one_that_cannot_sync(
 
 
 def test_a_folder_that_cannot_be_opened_is_passed_over(tmp_path: Path) -> None:
-    durable.sync_folders([tmp_path / "not there", tmp_path])
+    durable.sync_folder(tmp_path / "not there")
+    durable.sync_folder(tmp_path)

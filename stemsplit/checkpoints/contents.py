@@ -40,17 +40,6 @@ class Weights:
     tensors: dict[str, Tensor]
 
 
-def read_weights(path: Path) -> Weights:
-    """The content of a `.safetensors` file with demucs' metadata, or of a demucs `.th` package.
-
-    Raises:
-        CheckpointError: damaged, not such a file, or quantised.
-    """
-    if path.suffix == ".safetensors":
-        return _named_safetensors(path, *_open_safetensors(path))
-    return _named_package(path, read_checkpoint(path))
-
-
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
@@ -66,10 +55,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_file(path: Path) -> Weights | dict[str, Tensor]:
-    """What `read_weights` gives if the file says which network it is for, else its tensors.
+    """What the file says if it names its network, else its tensors.
+
+    It names it in demucs' metadata of `.safetensors`, or as a demucs `.th` package.
 
     Raises:
-        CheckpointError: damaged, or neither.
+        CheckpointError: damaged, quantised, or neither.
     """
     if path.suffix == ".safetensors":
         metadata, tensors = _open_safetensors(path)

@@ -44,15 +44,6 @@ class BssEvalScores:
     sar: Tensor
 
 
-def sdr_bsseval_v4(references: Tensor, estimates: Tensor, *, sample_rate: int) -> list[float]:
-    """The SDR in dB of each estimate: the median over the seconds of a track.
-
-    `references` and `estimates` are [S, C, T]. Seconds in which any of them is silent do not count;
-    NaN if there are no others. See `BssEval` for errors.
-    """
-    return median_over_frames(BssEval(references, sample_rate=sample_rate).sdr(estimates))
-
-
 class BssEval:
     """BSS Eval v4 of any number of estimates of the same sources, which are prepared only once.
 

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from stemsplit.checkpoints.contents import read_weights
+from stemsplit.checkpoints.contents import Weights, read_file
 from stemsplit.checkpoints.pickle_data import read_pickle
 from stemsplit.checkpoints.pickle_values import Opaque
 from stemsplit.checkpoints.torch_file import _Storages, read_checkpoint
@@ -26,6 +26,14 @@ from tests.models import random_models
 from tests.references import reference_module
 
 HTDemucs = reference_module("demucs.htdemucs").HTDemucs
+
+
+def read_weights(path: Path) -> Weights:
+    """The content of a file that names its network."""
+    content = read_file(path)
+    assert isinstance(content, Weights)
+    return content
+
 
 METADATA = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": "{}"}
 
@@ -270,7 +278,7 @@ def test_mutated_files_load_or_are_refused(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, "has no args, klass, kwargs"),
+        ({"klass": "demucs.htdemucs.HTDemucs"}, "has no args, kwargs"),
         ({**METADATA, "structure": "{}"}, r"quantised.*_q"),
         ({**METADATA, "args": "[NaN]"}, "NaN is not a number"),
         ({**METADATA, "args": "[" * 100_000}, "metadata is not readable"),
@@ -307,7 +315,8 @@ def test_packages_that_are_not_networks_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.th"
     model = {"klass": HTDemucs, "args": (), "kwargs": {}, "state": {"x": torch.ones(1)}}
     for value, message in (
-        ([1, 2], "not a demucs package"),
+        ([1, 2], "holds no tensors"),
+        ({"klass": HTDemucs}, "not a demucs package"),
         ({**model, "state": {"__quantized": True}}, "quantised"),
         ({**model, "state": {"x": 1}}, "'x' in its state is not a tensor"),
         ({**model, "state": {}}, "no tensors"),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from stemsplit.checkpoints.contents import read_file, read_tensors, read_weights
+from stemsplit.checkpoints.contents import read_file, read_tensors
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.checkpoints.torch_file import read_checkpoint
 from stemsplit.errors import CheckpointError
@@ -176,7 +176,7 @@ def read_all(folder: Path) -> None:
     messages = {}
     for path in sorted(folder.iterdir()):
         try:
-            read_onnx(path) if path.suffix == ".onnx" else read_weights(path)
+            read_onnx(path) if path.suffix == ".onnx" else read_file(path)
         except CheckpointError as error:
             messages[path.stem] = str(error)
         except BaseException as error:
@@ -220,7 +220,7 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path, suffix: str) -> None:
     os.mkfifo(path)
     readers: list[Callable[[Path], object]] = [read_onnx, fingerprint]
     if suffix != ".onnx":
-        readers = [read_weights, read_tensors, read_file]
+        readers = [read_tensors, read_file]
     for read in readers:
         with pytest.raises((CheckpointError, OSError), match="is a pipe, not a file"):
             read(path)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stemsplit.errors import UsageError
 from stemsplit.evaluate import bsseval
-from stemsplit.evaluate.bsseval import sdr_bsseval_v4
+from stemsplit.evaluate.bsseval import BssEval, median_over_frames
 from stemsplit.evaluate.dataset import TrackAudio
 from stemsplit.evaluate.metrics import sdr, si_sdr
 from stemsplit.evaluate.scoring import (
@@ -56,7 +56,7 @@ def test_figures_are_those_of_the_functions() -> None:
     found = values(audio, estimates, "sdr", "si_sdr", "bsseval")
     assert len(found) == 2 * (1 + 1 + 4)
     stacked = torch.stack(list(estimates.values()))
-    medians = sdr_bsseval_v4(audio.sources, stacked, sample_rate=RATE)
+    medians = median_over_frames(BssEval(audio.sources, sample_rate=RATE).sdr(stacked))
     for index, stem in enumerate(audio.stems):
         pair = audio.sources[index], estimates[stem]
         assert found[f"{stem} sdr"] == sdr(*pair)
