@@ -24,48 +24,7 @@ _WORDS = {"message", "error", "warnings", "fix"}
 
 
 class JsonReporter(Reporter):
-    """One JSON object per line.
-
-    Every line has `schema` (1), `event` and `time` (seconds since 1970). New fields and events may
-    be added to schema 1; nothing is taken away or changes its meaning. Paths are absolute, lengths
-    of time are in seconds, levels in dB. `input` of a track of a cue sheet is the sheet with the
-    track's name below it, album.cue/01 Title. The events, and their other fields:
-
-        note      message
-        stage     stage name share input
-        start     input
-        progress  input share
-        busy      input
-        done      input status outputs redone duration_seconds seconds realtime_factor gain_db
-                  residual_db warnings checks error
-        skipped   as done
-        failed    as done
-        summary   done redone skipped failed suspicious
-        planned   input folder action duration_seconds reason error
-        plan      new redo skip fail duration_seconds estimated_seconds
-        page      page error
-
-    `note`: something that the user must not miss; it also goes to stderr. `stage`: what takes time
-    beside the separation: `fetching` of a file and `loading` of a model before all songs,
-    `scanning` of a song before it and `writing` after it (`input` says of which, else it is null).
-    `share` of it, in [0, 1], is done, null if that is not known; at most one for each tenth.
-    `start`: work on a song begins. `progress`: `share` of it, in [0, 1], is done; at most one for
-    each percent. On a GPU several songs are worked on at once and their lines interleave: `input`
-    says which one is meant.
-    `busy`: another process is at work on the song, which is looked at again later. Each song ends
-    in exactly one `done`, `skipped` (it was finished already) or `failed` (`error` says why, else
-    it is null). `outputs` maps names to files; `redone` says that an earlier run had begun or
-    finished the song. `checks` is what stemsplit.json has under this name, or null: levels of the
-    mixture and of each output before the gain, correlations of the stems, and as `suspicions` why
-    the separation has probably failed. `summary` is the last line, apart from `page`, and counts
-    the songs; those `redone` are among those `done`, and `suspicious` lists the inputs of those
-    with suspicions. `page`: with --report or --preview, a page that was written, or the `error`
-    that prevented it; where there is no index, also one that was up to date.
-
-    With --dry-run there are only `note`, one `planned` for each song, with what would be done as
-    `action` (new, redo, skip, fail; `reason` says why it would be redone), and at the end `plan`,
-    which counts them and adds up the lengths of those that are new or to be redone.
-    """
+    """One JSON object per line; README.md beside this file has the events and their fields."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         super().__init__(verbose=verbose)
