@@ -34,9 +34,9 @@ class Frame:
 
     `time`: where it belongs, in samples; None if the file does not say. `lost_bytes` of the file,
     from `lost_from` on, held nothing that can be decoded, packets of `lost_samples` among them.
-    `first_time`: where the first packet belongs, whatever became of it. `packet_at`: where the
-    packet is that the frame comes from; `read_bytes`: how far the file was read, from the first
-    one on.
+    `first_time`: where the first packet belongs, if it is known that it was lost. `packet_at`:
+    where the packet is that the frame comes from; `read_bytes`: how far the file was read, from the
+    first one on.
     """
 
     samples: Tensor
@@ -57,8 +57,11 @@ class Frame:
 class _Reading:
     """How far a file was read, and what was lost since the last frame."""
 
+    is_alone: bool
+    """No other streams lie between the packets."""
     first: int | None = None
     first_time: float | None = None
+    num_bad: int = 0
     packet: int = -1
     end: int = 0
     lost_bytes: int = 0
@@ -82,6 +85,7 @@ class _Reading:
 
     def lose(self, packet: Any) -> None:
         """Takes into account that the packet cannot be decoded."""
+        self.num_bad += 1
         self._lose(self.end - packet.size, packet.size)
 
     def miss(self, packet: Any, sample_rate: int, num_samples: int) -> None:
@@ -103,7 +107,8 @@ class _Reading:
         frame = Frame(
             samples=samples,
             time=time,
-            first_time=self.first_time,
+            # Some decoders keep their first frame, and what follows may be a picture.
+            first_time=self.first_time if self.is_alone or self.num_bad else None,
             lost_bytes=self.lost_bytes,
             lost_samples=self.lost_samples,
             lost_from=self.lost_from,
@@ -126,7 +131,7 @@ def decoded_frames(
     """
     if stream.codec_context.codec.canonical_name in _CHECKED:
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
-    reading = _Reading()
+    reading = _Reading(is_alone=len(container.streams) == 1)
     last = None
     num_frames = num_bad = 0
     packets = container.demux(stream)

@@ -98,10 +98,10 @@ def test_the_streams_of_a_stem_file(tmp_path: Path) -> None:
     for index, stem in enumerate(("drums", "bass", "other", "vocals")):
         source = audio.sources[audio.stems.index(stem)]
         assert (source - torch.from_numpy(stem_samples(index))).abs().max() <= 2**-15
-    with pytest.raises(AudioReadError, match="has 5 audio streams, and number 6 was asked for"):
+    with pytest.raises(AudioReadError, match="has 5 audio tracks, and `track` 6 was asked for"):
         list(read_blocks(path, stream=5))
     wav = write(tmp_path / "song.wav", stem_samples(0))
-    with pytest.raises(AudioReadError, match="has 1 audio streams, and number 2 was asked for"):
+    with pytest.raises(AudioReadError, match="has 1 audio track, and `track` 2 was asked for"):
         list(read_blocks(wav, stream=1))
 
 

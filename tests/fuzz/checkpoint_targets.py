@@ -15,7 +15,7 @@ from random import Random
 import safetensors.torch
 import torch
 
-from stemsplit.checkpoints.contents import read_tensors, read_weights
+from stemsplit.checkpoints.contents import read_file, read_tensors
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.checkpoints.protobuf import Message, nested
 from stemsplit.models.family import Graph
@@ -104,7 +104,7 @@ def _repack_zip(rng: Random, data: bytes) -> bytes:
 
 
 def _read_checkpoint(path: Path) -> None:
-    read_weights(path)
+    read_file(path)
 
 
 def _state_seeds(folder: Path) -> list[bytes]:
@@ -246,7 +246,7 @@ def _build_network(path: Path) -> None:
         document = json.loads(path.read_bytes())
         klass, args, kwargs = (document[name] for name in ("klass", "args", "kwargs"))
     except (ValueError, LookupError, TypeError, RecursionError):
-        return  # `read_weights` gives only what is well-formed
+        return  # `read_file` gives only what is well-formed
     if isinstance(klass, str) and isinstance(args, list) and isinstance(kwargs, dict):
         build_model(klass, args, kwargs, {"a": torch.zeros(1)})
 
