@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from stemsplit.batch.lock import track_lock
-from stemsplit.cli.json_lines import SCHEMA, JsonReporter
+from stemsplit.cli.json_lines import SCHEMA
 from tests.cli.conftest import Stemsplit
-
-
-def documented_fields() -> dict[str, set[str]]:
-    """The table of events in the documentation of `JsonReporter`."""
-    table: dict[str, set[str]] = {}
-    event = ""
-    for line in (JsonReporter.__doc__ or "").splitlines():
-        if not (row := re.fullmatch(r" {8}(\w*) +(\w[\w ]*)", line)):
-            continue
-        event = row[1] or event
-        fields = row[2].split()
-        table.setdefault(event, set()).update(table[fields[1]] if fields[0] == "as" else fields)
-    return table
+from tests.cli.documentation import documented_fields
 
 
 def events_of(stdout: str) -> list[dict[str, object]]:

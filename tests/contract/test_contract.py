@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import stemsplit.cli
+from tests.cli.documentation import documented_fields, documented_keys
 from tests.contract.commands import STORIES
 from tests.contract.outcome import differences
 from tests.contract.stories import expected, tell
@@ -24,19 +23,6 @@ def test_a_story_ends_as_it_did(story: str, tmp_path: Path) -> None:
     )
 
 
-TABLES = Path(stemsplit.cli.__file__).with_name("README.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*?) \|(?: .* \|)?$", TABLES, flags=re.MULTILINE)
-
-
-def documented() -> Mapping[str, set[str]]:
-    """The fields of each event, as README.md has them."""
-    fields = {name.strip("`"): set(re.findall(r"`(\w+)`", text)) for name, text in ROWS}
-    return {
-        **fields,
-        **{name: fields["done"] for name, text in fields.items() if text == {"done"}},
-    }
-
-
 def expected_values(kind: type) -> Iterator[Any]:
     for story in STORIES:
         for outcome in expected(story).values():
@@ -44,7 +30,7 @@ def expected_values(kind: type) -> Iterator[Any]:
 
 
 def test_the_table_of_events_is_complete() -> None:
-    table = documented()
+    table = documented_fields()
     seen = [
         event for event in expected_values(list) if isinstance(event, dict) and "event" in event
     ]
@@ -54,9 +40,8 @@ def test_the_table_of_events_is_complete() -> None:
 
 
 def test_the_table_of_the_record_is_complete() -> None:
-    keys = {key for names, _ in ROWS for key in re.findall(r"`(\w+)`", names)}
     records = [
         value for name, value in expected_values(dict) if name.endswith("/stemsplit.json") and value
     ]
     assert len(records) > 30
-    assert set().union(*records) <= keys
+    assert set().union(*records) <= documented_keys()

@@ -167,7 +167,8 @@ def test_stems_are_saved_as_the_command_line_saves_them(
         if subtype == "FLOAT":
             assert np.array_equal(saved.T, separation[stem])
         elif extension != "mp3":
-            assert np.abs(saved.T - separation[stem]).max() < 0.02
+            tolerance = 0.1 if extension == "ogg" else 1e-3  # lossy; two codecs' versions differ
+            assert np.abs(saved.T - separation[stem]).max() < tolerance
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {
         path.name for path in paths.values()
     }

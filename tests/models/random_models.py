@@ -81,6 +81,8 @@ class StandIn:
             nn.init.normal_(parameter, std=num_inputs**-0.5)
 
     def __getattr__(self, name: str) -> Any:
+        if not hasattr(self.network, name):  # to ask for it is to compare
+            self()
         return getattr(self.network, name)
 
     def eval(self) -> StandIn:

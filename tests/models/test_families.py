@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,15 +133,6 @@ def test_items_of_a_batch_do_not_influence_each_other(case: Case) -> None:
         # Sums are formed in another order for another batch size.
         tolerance = 2e-5 * float(alone.abs().max())
         torch.testing.assert_close(together[index], alone, atol=tolerance, rtol=0)
-
-
-@pytest.fixture
-def plain_kernels() -> Iterator[None]:
-    """oneDNN in torch 2.11 gets strided bf16 convolutions wrong on CPUs with AMX (by -1 dB)."""
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(before)
 
 
 @pytest.mark.usefixtures("plain_kernels")

@@ -107,6 +107,7 @@ def test_silence_stays_finite_and_the_input_is_not_modified() -> None:
     assert not estimate.requires_grad
 
 
+@pytest.mark.usefixtures("plain_kernels")
 def test_autocast_gives_float32_near_the_exact_output() -> None:
     reference, mixture = htdemucs(), noise(1, 2, 22050)
     exact = build(reference)(mixture)
