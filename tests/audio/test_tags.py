@@ -253,6 +253,7 @@ def test_a_huge_picture_is_left_out_with_a_warning(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_the_largest_tags_fit_every_format(tmp_path: Path, kind: str) -> None:
     largest = make_tags(

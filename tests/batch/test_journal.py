@@ -27,6 +27,8 @@ from tests.audio.songs import tone, write_sndfile
 CRASHING = """
 import os, signal, sys
 
+pytestmark = pytest.mark.slow
+
 def crash(event, arguments):
     if event != "open" or "killer" not in os.path.basename(str(arguments[0])):
         return

@@ -50,6 +50,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes")
 def test_processes_on_one_folder_share_the_work(tmp_path: Path) -> None:
     songs = tmp_path / "songs"

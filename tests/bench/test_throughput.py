@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).with_name("throughput.py")
 
 
+@pytest.mark.slow
 def test_every_row_of_the_table_is_measured() -> None:
     arguments = ["--device=cpu", "--family=small", "--songs=3", "--seconds=1", "--runs=1"]
     result = subprocess.run(

@@ -37,6 +37,8 @@ from stemsplit.version import __version__
 from tests.cli.conftest import Stemsplit
 from tests.models.random_models import htdemucs, write_safetensors
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 MEASUREMENT = Measurement(

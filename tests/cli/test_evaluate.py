@@ -234,6 +234,7 @@ def test_names_tell_systems_apart() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_AUDIO.exists(), reason="the shared audio files are not here")
 def test_bounds_and_the_built_in_model_on_a_real_song(stemsplit: Stemsplit) -> None:
     """That its BSS Eval figures are museval's is tests/evaluate/test_bsseval.py's business."""

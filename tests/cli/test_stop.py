@@ -16,6 +16,7 @@ from tests.audio.songs import tone, write_long, write_sndfile
 from tests.cli.test_errors import nothing_left, run_process
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
     pytest.mark.usefixtures("usual_signals"),
 ]

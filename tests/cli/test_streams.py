@@ -19,7 +19,10 @@ SPECTRAL = "song.wav -m spectral -o out"
 STEMS = ["bass.wav", "drums.wav", "other.wav", "vocals.wav"]
 LOST = "Nothing else is lost.\n"
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="redirections of a POSIX shell")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="redirections of a POSIX shell"),
+    pytest.mark.slow,
+]
 needs_full_device = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="no device that is always full"
 )

@@ -17,7 +17,10 @@ from stemsplit.cli.reporters import LineReporter
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.terminal import ROOT, run_in_terminal
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such terminals")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="there are no such terminals"),
+    pytest.mark.slow,
+]
 
 LOUD = (
     "Note: spectral runs in place of htdemucs, far less cleanly. Once there is a network: "

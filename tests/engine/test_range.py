@@ -30,6 +30,7 @@ def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -
     return TrackSeparation(mixture, bag, choose_runtime(device="cpu"), options)
 
 
+@pytest.mark.slow
 @given(
     source_rate=st.sampled_from([44100, 48000, 22050, 8000]),
     output_rate=st.sampled_from(["source", "model", 32000]),

@@ -81,6 +81,7 @@ def test_frames_in_which_anything_is_silent_have_no_scores() -> None:
     np.testing.assert_allclose(medians, np.nanmedian(expected[0], axis=1), atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_falcon
 def test_scores_of_a_real_song_are_those_of_museval() -> None:
     """The whole excerpt with all stems: the figures that `stemsplit evaluate` prints."""

@@ -13,7 +13,10 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc"),
+    pytest.mark.slow,
+]
 
 ROOT = Path(__file__).parents[2]
 COUNT = os.environ.get("STEMSPLIT_FUZZ_COUNT", "400")

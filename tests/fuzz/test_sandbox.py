@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc"),
+    pytest.mark.slow,
+]
 
 # Input 1 does the harm, 0 and 2 are harmless.
 HARM = {

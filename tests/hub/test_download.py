@@ -197,6 +197,7 @@ def test_a_closed_port_is_an_unreachable_hub(hub: Hub) -> None:
     assert endpoint in result
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_is_noticed(hub: Hub) -> None:
     hub.hang.set()
     assert "Cannot fetch htdemucs.yaml" in resolve_in_subprocess(hub.env())

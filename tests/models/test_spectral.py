@@ -111,6 +111,7 @@ def test_batch_items_do_not_meet(model: SpectralSeparator) -> None:
         assert signal_to_difference_db(alone, batched[i]) > 100
 
 
+@pytest.mark.slow
 def test_chunked_is_as_whole(model: SpectralSeparator, song: Tensor) -> None:
     """Chunks differ from the whole only near their seams, where a median window is cut off.
 

@@ -97,6 +97,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from([*GOOD, "checks", "warnings", "measured"]), VALUES))
 def test_no_json_makes_it_stumble(changes: dict[str, Any]) -> None:
