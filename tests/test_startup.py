@@ -37,6 +37,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(action: str) -> None:
     assert loaded == "[]"
 
 
+@pytest.mark.slow
 def test_what_only_some_songs_need_is_not_imported_for_all() -> None:
     loaded = run_python(
         "import stemsplit.batch.local, stemsplit.engine.separator, sys; "

@@ -26,6 +26,8 @@ _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
 _WITHOUT_TIMES = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "mlp", "truehd", "wav")
 # Their frames have checksums that ffmpeg looks at only if it is told to: else damage is noise.
 _CHECKED = {"flac", "tta", "wavpack"}
+# What containers have between two packets.
+_MAX_OVERHEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,21 @@ class _Reading:
             self.lost_from = max(0, start)
         self.lost_bytes += num_bytes
 
+    @property
+    def _lost_the_first(self) -> bool:
+        """Whether the first packets are lost, where no frame has come of them.
+
+        Some decoders keep their first frame for themselves, and what follows in the file may be a
+        picture, or the container's own.
+        """
+        return self.num_bad > 0 or (self.is_alone and self.lost_bytes > _MAX_OVERHEAD_BYTES)
+
     def frame(self, samples: Tensor, time: float | None) -> Frame:
         """A frame with what was lost before it."""
         frame = Frame(
             samples=samples,
             time=time,
-            # Some decoders keep their first frame, and what follows may be a picture.
-            first_time=self.first_time if self.is_alone or self.num_bad else None,
+            first_time=self.first_time if self._lost_the_first else None,
             lost_bytes=self.lost_bytes,
             lost_samples=self.lost_samples,
             lost_from=self.lost_from,

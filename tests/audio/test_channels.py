@@ -128,6 +128,7 @@ PLANAR = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_planar_samples_of_many_channels(tmp_path: Path) -> None:
     written = {
         name: tone(20_000, num_channels=num_channels, sample_rate=48_000)

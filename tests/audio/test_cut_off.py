@@ -12,6 +12,8 @@ from stemsplit.audio.damage import Damage
 from stemsplit.audio.source import probe, read_blocks
 from tests.audio.songs import SHARED_AUDIO, band_noise, tone, write_pyav, write_sndfile
 
+pytestmark = pytest.mark.slow
+
 RATE = 48_000
 SECONDS = 6
 NUM_SAMPLES = SECONDS * RATE

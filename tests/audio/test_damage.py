@@ -21,6 +21,8 @@ from stemsplit.audio.ogg import has_holes
 from stemsplit.audio.source import probe, read_blocks
 from tests.audio.songs import Samples, band_noise, write_pyav, write_sndfile
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 6
 DAMAGED_BYTES = 3000
 RATE = 48_000

@@ -26,6 +26,8 @@ from stemsplit.engine.options import SeparationOptions
 from tests.audio.songs import tone, write_sndfile
 from tests.engine.toy_models import GainModel, model_of
 
+pytestmark = pytest.mark.slow
+
 FLOAT = Encoding(subtype="32f")
 FLAC = Encoding(container="flac")
 FOUR = ["bass", "drums", "other", "vocals"]

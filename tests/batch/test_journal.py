@@ -21,13 +21,13 @@ from stemsplit.device.cancel import Cancellation, Cancelled
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_sndfile
 
+pytestmark = pytest.mark.slow
+
 # Python imports a module of this name in every process. It plays a decoder that crashes: when a
 # file called killer* is opened below `stemsplit.audio.source._open`, by a process whose stack also
 # has the function CRASHES_IN, as often as there are files called once*.
 CRASHING = """
 import os, signal, sys
-
-pytestmark = pytest.mark.slow
 
 def crash(event, arguments):
     if event != "open" or "killer" not in os.path.basename(str(arguments[0])):

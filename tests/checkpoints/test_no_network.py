@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.models import random_models
@@ -30,6 +31,7 @@ print("read")
 """
 
 
+@pytest.mark.slow
 def test_no_file_is_read_by_way_of_the_network(tmp_path: Path) -> None:
     network = random_models.htdemucs()
     files = [

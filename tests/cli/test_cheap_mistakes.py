@@ -13,6 +13,8 @@ import pytest
 
 from tests.audio.songs import tone, write_sndfile
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 RUN = """

@@ -26,6 +26,8 @@ from stemsplit.hub.resolve import resolve
 from tests.cli.conftest import Stemsplit
 from tests.hub.loopback import Hub
 
+pytestmark = pytest.mark.slow
+
 Doctor = Callable[..., dict[tuple[str, str], dict[str, Any]]]
 
 

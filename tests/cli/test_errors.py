@@ -26,6 +26,8 @@ from tests.audio.songs import (
 from tests.cli.conftest import Stemsplit
 from tests.hub.loopback import Hub
 
+pytestmark = pytest.mark.slow
+
 
 def nothing_left(folder: Path = Path("separated")) -> bool:
     return not folder.exists() or not any(path.is_file() for path in folder.rglob("*"))

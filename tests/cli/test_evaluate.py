@@ -16,6 +16,8 @@ from tests.audio.songs import SHARED_AUDIO
 from tests.cli.conftest import Stemsplit
 from tests.evaluate.trees import stem_samples, write, write_dsd100, write_musdb18_hq, write_song
 
+pytestmark = pytest.mark.slow
+
 FAST = ("--metric", "sdr")
 
 

@@ -11,6 +11,8 @@ from stemsplit.cli.app import app
 from tests.cli.conftest import Stemsplit
 from tests.models.random_models import htdemucs, write_bag
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = ("-m", "spectral", "--stems", "bass")
 
 DEMUCS_OPTIONS = {

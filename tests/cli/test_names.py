@@ -17,6 +17,8 @@ from typer.testing import Result
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit
 
+pytestmark = pytest.mark.slow
+
 POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="Windows has no such names or files")
 
 ODD_STEMS = (

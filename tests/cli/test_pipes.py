@@ -17,6 +17,8 @@ from stemsplit.cli.app import app
 from tests.audio.songs import tone, write_pyav
 from tests.cli.conftest import Stemsplit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SPECTRAL = ("-m", "spectral", "--stems", "vocals")
 

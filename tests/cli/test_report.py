@@ -15,6 +15,8 @@ from stemsplit.report.busiest import busiest_range
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit
 
+pytestmark = pytest.mark.slow
+
 
 def events(stdout: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stdout.splitlines()]

@@ -47,6 +47,8 @@ from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 from tests.golden import make_cac_tdc, make_demucs_v2, make_mdx23c, make_mdxnet, make_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 
+pytestmark = pytest.mark.slow
+
 # Both sides compute in float32, but sum weighted chunks in another order: 120 dB and more are seen.
 REQUIRED_DB = 100.0
 

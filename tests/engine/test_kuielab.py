@@ -20,6 +20,8 @@ from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.parity import agreement_db, noise
 from tests.models.published_mdxnet import PublishedMdxNet
 
+pytestmark = pytest.mark.slow
+
 FFT = {"bass": 16384, "drums": 4096, "other": 8192, "vocals": 6144}
 SHARES = {"bass": 0.5, "drums": 0.5, "other": 0.7, "vocals": 0.9}
 HOP = 1024

@@ -22,6 +22,8 @@ from stemsplit.errors import AudioReadError, OutputExistsError, UnknownModelErro
 from tests.audio.songs import tone, write_sndfile
 from tests.models.random_models import htdemucs, write_bag
 
+pytestmark = pytest.mark.slow
+
 STEMS = ["drums", "bass", "other", "vocals"]
 
 
@@ -35,6 +37,7 @@ def separator(checkpoint: Path) -> Separator:
     return Separator(checkpoint, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_file_an_array_and_a_tensor_give_the_same_stems(
     separator: Separator, tmp_path: Path
 ) -> None:

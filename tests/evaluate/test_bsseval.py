@@ -15,6 +15,8 @@ from stemsplit.evaluate.bsseval import BssEval, BssEvalScores, median_over_frame
 from stemsplit.models.spectral.model import SpectralSeparator
 from tests.evaluate.reference import FALCON, METRICS, falcon, museval_scores, needs_falcon
 
+pytestmark = pytest.mark.slow
+
 RATE = 2000
 """Low, because what takes time is the filters and the frames are only there to be counted."""
 

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from stemsplit.evaluate.demo_song import make_demo_song
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def song() -> dict[str, Tensor]:

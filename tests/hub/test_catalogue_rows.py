@@ -22,6 +22,8 @@ from tests.hub.loopback import Hub
 from tests.hub.published_layouts import publish
 from tests.models.parity import noise
 
+pytestmark = pytest.mark.slow
+
 ROWS = [name for name, entry in load_catalog().items() if entry.repo_id is not None]
 SAMPLE_RATE = 44100
 SECONDS = 3

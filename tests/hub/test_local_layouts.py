@@ -25,6 +25,8 @@ from tests.models.parity import noise
 from tests.models.published_mdxnet import PublishedMdxNet
 from tests.references import reference_module
 
+pytestmark = pytest.mark.slow
+
 CONFIGURED = ("bs_roformer", "mel_band_roformer", "scnet", "mdx23c")
 FOUR = ("drums", "bass", "other", "vocals")
 CAC_TDC = Path(__file__).resolve().parents[3] / "shared/weights/cac_tdc_17_vocals_top3.pt"

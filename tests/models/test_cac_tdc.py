@@ -66,6 +66,7 @@ def stem_of(path: Path, index: int) -> Tensor:
         return torch.from_numpy(np.concatenate([frame.to_ndarray() for frame in frames], axis=-1))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (CHECKPOINT.exists() and FALCON.exists()), reason="the shared checkpoint is not here"
 )

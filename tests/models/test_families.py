@@ -24,6 +24,8 @@ from tests.models.parity import noise
 from tests.models.random_models import STEMS
 from tests.models.test_cac_tdc import SMALL as SMALL_CAC_TDC
 
+pytestmark = pytest.mark.slow
+
 _DEMUCS = {"sources": list(STEMS), "channels": 8, "segment": 1}
 _HTDEMUCS = {"bottom_channels": 32, "dconv_mode": 3, "dconv_comp": 2, "t_heads": 4}
 _OPENUNMIX = {

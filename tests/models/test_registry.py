@@ -263,6 +263,7 @@ def test_random_models_leave_no_tensor_without_effect(
     assert all(name.endswith(".key.bias") for name in without_effect)
 
 
+@pytest.mark.slow
 def test_importing_the_registry_brings_in_nothing_heavy_but_torch() -> None:
     code = (
         "import sys, torch; before = set(sys.modules); import stemsplit.models.registry; "

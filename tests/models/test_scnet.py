@@ -18,6 +18,8 @@ from tests.golden.make_scnet import CASES, MODEL, STEMS, mixture
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 from tests.models.loading import golden, separate
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "dims": [4, 32, 64, 128],
     "nfft": 4096,
