@@ -111,6 +111,11 @@ class _Riff(NamedTuple):
     start: int
     num_bytes: int
 
+    @property
+    def next(self) -> int:
+        """Where the one behind it begins."""
+        return self.start + self.num_bytes + self.num_bytes % 2
+
 
 def _riff_chunks(headers: Headers, position: int, end: int) -> Iterator[_Riff]:
     for _ in range(_MAX_STEPS):
@@ -119,7 +124,7 @@ def _riff_chunks(headers: Headers, position: int, end: int) -> Iterator[_Riff]:
             return
         chunk = _Riff(head[:4], position + 8, int.from_bytes(head[4:], "little"))
         yield chunk
-        position = chunk.start + chunk.num_bytes + chunk.num_bytes % 2
+        position = chunk.next
 
 
 def _avi(headers: Headers) -> Claim:
@@ -136,18 +141,20 @@ def _avi(headers: Headers) -> Claim:
     return Claim(audio_seconds=tuple(audio), is_cut=is_cut)
 
 
-def _avi_streams(headers: Headers, start: int, end: int) -> Iterator[float | None]:
-    for chunk in _riff_chunks(headers, start, end):
+def _avi_streams(headers: Headers, position: int, end: int) -> Iterator[float | None]:
+    """The length of each audio stream; lists are gone into without going deeper."""
+    while chunk := next(_riff_chunks(headers, position, end), None):
         kind = headers.at(chunk.start, 4) if chunk.name == b"LIST" else b""
         if kind == b"movi":
             return
         if kind in (b"hdrl", b"strl"):
-            inside = min(end, chunk.start + chunk.num_bytes)
-            yield from _avi_streams(headers, chunk.start + 4, inside)
-        elif chunk.name == b"strh" and headers.at(chunk.start, 4) == b"auds":
+            position = chunk.start + 4
+            continue
+        if chunk.name == b"strh" and headers.at(chunk.start, 4) == b"auds":
             head = headers.at(chunk.start, 36)
             scale, rate, _, length = struct.unpack_from("<IIII", head.ljust(36, b"\0"), 20)
             yield None if is_placeholder(length) else _seconds(length * scale / max(1, rate))
+        position = chunk.next
 
 
 # Flash video: what comes before a tag's data, and after it.

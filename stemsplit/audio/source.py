@@ -136,7 +136,8 @@ def read_blocks(
             damage.ends_unmarked |= info.ends_early
         if part is not None:
             damage.cut(start, position - start)
-            _check_part(info, start, position)
+            if position == start:
+                raise no_such_part(info, start)
         elif not damage.num_samples:
             _check_empty(info, damage)
 
@@ -201,11 +202,6 @@ def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:
         f"{int(bad.sum())}, the first at {first / info.sample_rate:.3f} seconds.",
         hint="Export it again, or repair it in an audio editor.",
     )
-
-
-def _check_part(info: AudioInfo, start: int, stop: int) -> None:
-    if stop == start:
-        raise no_such_part(info, start)
 
 
 def no_such_part(info: AudioInfo, start: int) -> AudioReadError:

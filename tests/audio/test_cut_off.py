@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from stemsplit.audio.claims import Claim, read_claim
 from stemsplit.audio.damage import Damage
 from stemsplit.audio.source import probe, read_blocks
+from stemsplit.errors import AudioReadError
 from tests.audio.songs import SHARED_AUDIO, band_noise, tone, write_pyav, write_sndfile
 
 pytestmark = pytest.mark.slow
@@ -250,3 +253,14 @@ def test_a_stream_that_turns_up_late_is_passed_over(tmp_path: Path) -> None:
         at += int.from_bytes(whole[at + 1 : at + 4], "big") + 15
     path.write_bytes(whole[:at] + tag + whole[at:])
     assert sum(block.shape[-1] for block in read_blocks(path)) == num_samples
+
+
+def test_lists_in_lists_without_end_are_no_crash(tmp_path: Path) -> None:
+    lists = b""
+    for _ in range(5_000):
+        lists = b"LIST" + struct.pack("<I", len(lists) + 4) + b"hdrl" + lists
+    path = tmp_path / "song.avi"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(lists) + 4) + b"AVI " + lists)
+    assert read_claim(path, "avi") == Claim(audio_seconds=())
+    with pytest.raises(AudioReadError):
+        probe(path)
