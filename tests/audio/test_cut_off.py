@@ -11,6 +11,7 @@ import pytest
 
 from stemsplit.audio.claims import Claim, read_claim
 from stemsplit.audio.damage import Damage
+from stemsplit.audio.mp4_boxes import read_audio_media
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import SHARED_AUDIO, band_noise, tone, write_pyav, write_sndfile
@@ -264,3 +265,16 @@ def test_lists_in_lists_without_end_are_no_crash(tmp_path: Path) -> None:
     assert read_claim(path, "avi") == Claim(audio_seconds=())
     with pytest.raises(AudioReadError):
         probe(path)
+
+
+def test_boxes_in_boxes_without_end_are_no_crash(tmp_path: Path) -> None:
+    boxes = b""
+    for _ in range(5_000):
+        boxes = struct.pack(">I", len(boxes) + 8) + b"moov" + boxes
+    path = tmp_path / "song.m4a"
+    path.write_bytes(boxes)
+    assert read_audio_media(path) == []
+    with pytest.raises(AudioReadError):
+        probe(path)
+    path.write_bytes(struct.pack(">I", 0xFFFF_FFF0) + b"moov")  # a hole is enough for it
+    assert read_audio_media(path) == []
