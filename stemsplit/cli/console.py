@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,21 @@ def put(console: Console, message: str | Text) -> None:
     lines = fold(text, console.width, indent=2 * num_leading) if console.is_terminal else [text]
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def set_up_logging(*, verbose: bool, debug: bool) -> None:
+    """Sends stemsplit's own log messages to stderr."""
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
+    logging.getLogger("stemsplit").setLevel(level)
+
+
+class _Log(logging.Handler):
+    """Prints log messages on stderr, whatever that is by then: a bar may be in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).split("\n"):  # a traceback has many
+            say(plain(line))
 
 
 def stderr() -> Console:

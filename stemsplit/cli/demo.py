@@ -12,9 +12,11 @@ import typer
 from stemsplit.cli import options as opt
 from stemsplit.cli.checks import check_device, check_output
 from stemsplit.cli.completion import complete_models
+from stemsplit.cli.console import set_up_logging
 from stemsplit.cli.process import importing
 from stemsplit.cli.reporters import make_reporter
-from stemsplit.cli.separate import make_runtimes, run_with_reporter, set_up_logging
+from stemsplit.cli.run import run_with_reporter
+from stemsplit.cli.separate import make_runtimes
 from stemsplit.cli.summary import place
 from stemsplit.cli.tables import print_indented, print_table
 from stemsplit.hub.expression import catalogue_stems

@@ -28,11 +28,11 @@ import typer
 from stemsplit.cli import options as opt
 from stemsplit.cli.checks import check_device, check_output, check_there
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import say, shown
+from stemsplit.cli.console import say, set_up_logging, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
 from stemsplit.cli.live import stages_shown
 from stemsplit.cli.numbers import whole
-from stemsplit.cli.separate import make_runtimes, set_up_logging
+from stemsplit.cli.separate import make_runtimes
 from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
 from stemsplit.stages import StageCallback

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemsplit.cli.reporters import Reporter
-from stemsplit.cli.separate import Round, run_rounds, settle_names
+from stemsplit.cli.run import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:

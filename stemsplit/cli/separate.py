@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -25,12 +23,13 @@ from stemsplit.cli.checks import (
     check_preview,
     hopeless,
 )
-from stemsplit.cli.console import plain, say
+from stemsplit.cli.console import set_up_logging
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
 from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.cli.run import run_with_reporter, settle_names
 from stemsplit.cli.streams import note_lost_list
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
@@ -323,27 +322,6 @@ def _report_problems(
     raise typer.Exit(1)
 
 
-def settle_names(jobs: Sequence[Job], session: Session, reporter: Reporter) -> list[Job]:
-    """The jobs under names of which no two are one.
-
-    Raises:
-        UsageError: the user has chosen names that are.
-    """
-    from stemsplit.batch.collisions import check_collisions, listed_paths
-    from stemsplit.batch.job import plan_record
-    from stemsplit.batch.naming import name_apart
-
-    named = name_apart(jobs, session)
-    check_collisions(named, session)
-    records = [
-        plan_record(new, session) for old, new in zip(jobs, named, strict=True) if new != old
-    ]
-    folders = [file.parent for file in records if not file.exists()]
-    if folders:
-        reporter.note(f"Of songs that have one name, the stems go to {listed_paths(folders)}.")
-    return named
-
-
 def _dry_run(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
     from stemsplit.batch.dry_run import estimate_seconds, plan_tracks
 
@@ -351,37 +329,6 @@ def _dry_run(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
     reporter.planned(planned, estimate_seconds(planned, session))
     if any(track.action == "fail" for track in planned):
         raise typer.Exit(1)
-
-
-Round = tuple[Sequence["Job"], "Session"]
-
-
-def run_with_reporter(jobs: Sequence[Job], session: Session, reporter: Reporter) -> list[JobResult]:
-    """Runs the jobs, telling `reporter` about each step; the results in order."""
-    return run_rounds([(jobs, session)], reporter)
-
-
-def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
-    """The same for several runs one after the other, which end as one."""
-    from stemsplit.batch.local import Listeners, run_jobs
-
-    listeners = Listeners(
-        on_start=lambda job: reporter.start(job.song.input),
-        on_stage=lambda job, stage: reporter.song_stage(job.song.input, stage),
-        on_progress=lambda job, progress: reporter.progress(job.song.input, progress.share),
-        on_busy=lambda job: reporter.busy(job.song.input),
-    )
-    results: list[JobResult] = []
-    try:
-        for jobs, session in rounds:
-            reporter.begin({job.song.input: _duration(job.song) for job in jobs})
-            with closing(run_jobs(jobs, session, listeners)) as finished:
-                for result in finished:
-                    results.append(result)
-                    reporter.finish(result)
-    finally:
-        reporter.end(results)
-    return results
 
 
 def make_runtimes(
@@ -399,28 +346,5 @@ def make_runtimes(
     )
 
 
-def set_up_logging(*, verbose: bool, debug: bool) -> None:
-    """Sends stemsplit's own log messages to stderr."""
-    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
-    logging.getLogger("stemsplit").setLevel(level)
-
-
-class _Log(logging.Handler):
-    """Prints log messages on stderr, whatever that is by then: a bar may be in between."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        for line in self.format(record).split("\n"):  # a traceback has many
-            say(plain(line))
-
-
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _duration(song: Song) -> float | None:
-    """What the header says, in seconds, if it does; 0 where there is nothing to separate."""
-    info = song.info
-    if info is None:
-        return 0.0  # the job itself will say why
-    return None if info.num_samples is None else info.num_samples / info.sample_rate
