@@ -11,7 +11,7 @@ from stemsplit.audio.source import hash_file
 from stemsplit.batch.record import read_record
 from stemsplit.cli.bench_results import read_measurements
 from stemsplit.errors import AudioReadError, UsageError
-from stemsplit.evaluate.records import read_records
+from stemsplit.evaluate.results_file import read_records
 from stemsplit.files import open_regular, read_regular
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")

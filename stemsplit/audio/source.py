@@ -18,17 +18,17 @@ import numpy as np
 from torch import Tensor
 
 from stemsplit.audio.blocks import regroup, skip, take
-from stemsplit.audio.damage import Damage
-from stemsplit.audio.decoded import Decoded
+from stemsplit.audio.decode.damage import Damage
+from stemsplit.audio.decode.decode_linear import LINEAR_MAGIC, open_linear
+from stemsplit.audio.decode.decode_sndfile import open_sndfile
+from stemsplit.audio.decode.decoded import Decoded
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.info import AudioInfo, StatsAccumulator, TrackStats
-from stemsplit.audio.linear_reader import LINEAR_MAGIC, open_linear
-from stemsplit.audio.part import Part
 from stemsplit.audio.readable import check_regular, reading_errors, unchanged
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.screening import screen
-from stemsplit.audio.sndfile import open_sndfile
+from stemsplit.audio.stretch import Part
 from stemsplit.errors import AudioReadError
 from stemsplit.files import FileState, open_regular
 
@@ -177,7 +177,7 @@ def _open(path: Path, stream: int, damage: Damage) -> Iterator[Decoded]:
 
 def _open_ffmpeg(path: Path, stream: int, damage: Damage) -> AbstractContextManager[Decoded]:
     # Imported when it is needed: ffmpeg's libraries take a tenth of a second to load.
-    from stemsplit.audio.pyav import open_pyav
+    from stemsplit.audio.decode.decode_pyav import open_pyav
 
     return open_pyav(path, stream, damage)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path, has_audio_name
-from stemsplit.audio.part import FRAMES_PER_SECOND, Part
 from stemsplit.audio.readable import elsewhere
+from stemsplit.audio.stretch import FRAMES_PER_SECOND, Part
 from stemsplit.batch.cue_text import CueSheet, CueTrack, FileLine, parse_cue
 from stemsplit.batch.list_text import find_named, read_lines
 from stemsplit.batch.song import Song, Track

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stemsplit.audio.part import FRAMES_PER_SECOND, Part
+from stemsplit.audio.stretch import FRAMES_PER_SECOND, Part
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import quoted
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from stemsplit.audio.channels import group_channels
-from stemsplit.audio.place import check_target
+from stemsplit.audio.write.output_files import check_target
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.place import remove_folders
+from stemsplit.audio.write.output_files import remove_folders
 from stemsplit.batch.fingerprint import set_of
-from stemsplit.batch.outputs import Entry
 from stemsplit.batch.record import (
     dict_at,
     earlier_entries,
@@ -31,6 +30,7 @@ from stemsplit.batch.record import (
     read_record,
     write_record,
 )
+from stemsplit.batch.written_files import Entry
 from stemsplit.quoting import listed
 
 

@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.options import SeparationOptions

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.place import track_key
 from stemsplit.audio.readable import changed
-from stemsplit.audio.sink import ClipPolicy
 from stemsplit.audio.source import Look, hash_file, look, no_such_part
-from stemsplit.audio.stem_layout import STEM_FILE
+from stemsplit.audio.write.output_files import track_key
+from stemsplit.audio.write.stem_layout import STEM_FILE
+from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.note import Note
 from stemsplit.batch.originals import kinship, recorded_song
-from stemsplit.batch.outputs import is_blank
 from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
+from stemsplit.batch.written_files import is_blank
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.ensemble import Ensemble

@@ -21,8 +21,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.place import make_folders, remove_folders
 from stemsplit.audio.reading import kept
+from stemsplit.audio.write.output_files import make_folders, remove_folders
 from stemsplit.batch.lock import release
 from stemsplit.batch.trial import try_reading
 from stemsplit.device.cancel import Check, never

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from stemsplit.audio.readable import check_readable, reading_errors
-from stemsplit.audio.tag_text import decode_text
+from stemsplit.audio.tags.tag_text import decode_text
 from stemsplit.files import read_regular
 
 _MAX_NAME = 4096

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from stemsplit import quoting
-from stemsplit.audio.place import remove_folders
 from stemsplit.audio.reading import being_read
+from stemsplit.audio.write.output_files import remove_folders
 from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError

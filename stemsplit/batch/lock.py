@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stemsplit.audio.place import make_folders, remove_folders, track_key, writing
+from stemsplit.audio.write.output_files import make_folders, remove_folders, track_key, writing
 
 _NUM_TRIES = 3
 

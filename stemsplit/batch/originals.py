@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.part import Part
+from stemsplit.audio.stretch import Part
 from stemsplit.batch.song import Song, Track
 from stemsplit.errors import AudioReadError
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stemsplit import durable
-from stemsplit.audio.place import new_part, track_key, writing
 from stemsplit.audio.source import hash_file
-from stemsplit.batch.outputs import Entry, is_blank, is_cut_off, is_entry
+from stemsplit.audio.write.output_files import new_part, track_key, writing
+from stemsplit.batch.written_files import Entry, is_blank, is_cut_off, is_entry
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError
 from stemsplit.files import read_regular

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemsplit.audio.file_names import component
-from stemsplit.audio.part import Part
 from stemsplit.audio.readable import check_readable
+from stemsplit.audio.stretch import Part
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Track:
     """The track `number` of a cue `sheet`, as a `part` of an audio file.
 
     `name`: as its outputs are called. `tags`: what the sheet says of it, with the keys of
-    `stemsplit.audio.tags`. `notes`: what is odd about the sheet; its first track has them.
+    `stemsplit.audio.tags.song_tags`. `notes`: what is odd about the sheet; its first track has
+    them.
     """
 
     sheet: Path

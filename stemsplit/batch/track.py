@@ -17,23 +17,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.part import Part
-from stemsplit.audio.place import check_target, new_part, remove_parts
-from stemsplit.audio.sink import StemWriter
-from stemsplit.audio.stem_mp4 import StemFileWriter
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tagging import Tagger
-from stemsplit.audio.writers import new_writer
+from stemsplit.audio.stretch import Part
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tagger import Tagger
+from stemsplit.audio.write.choose_writer import new_writer
+from stemsplit.audio.write.output_files import check_target, new_part, remove_parts
+from stemsplit.audio.write.stem_mp4 import StemFileWriter
+from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, Session, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.originals import describe_input
-from stemsplit.batch.outputs import describe
 from stemsplit.batch.record import describe_model, read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
+from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation

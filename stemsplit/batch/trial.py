@@ -88,7 +88,7 @@ def _ending(returncode: int) -> str | None:
 
 def _read(path: Path) -> None:
     from stemsplit.audio.source import read_blocks
-    from stemsplit.audio.tag_reader import read_tags
+    from stemsplit.audio.tags.tag_reader import read_tags
 
     read_tags(path)
     for _ in read_blocks(path):

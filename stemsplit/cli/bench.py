@@ -31,7 +31,6 @@ from stemsplit.cli.bench_process import (
     run_worker,
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
-from stemsplit.cli.checks import check_device
 from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.console import escaped, plain, say, shown
 from stemsplit.cli.json_lines import emit
@@ -39,6 +38,7 @@ from stemsplit.cli.live import stages_shown
 from stemsplit.cli.numbers import number
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.tables import print_table
+from stemsplit.cli.usage_checks import check_device
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.expression import resolve_expression

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device, check_output
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import set_up_logging
 from stemsplit.cli.process import importing
@@ -19,6 +18,7 @@ from stemsplit.cli.run import run_with_reporter
 from stemsplit.cli.separate import make_runtimes
 from stemsplit.cli.summary import place
 from stemsplit.cli.tables import print_indented, print_table
+from stemsplit.cli.usage_checks import check_device, check_output
 from stemsplit.hub.expression import catalogue_stems
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def demo(
     catalogue_stems(model)  # raises for what can be no model
     reporter.waiting("Loading PyTorch")
     with importing():
-        from stemsplit.audio.encode import Encoding
+        from stemsplit.audio.encode.encoders import Encoding
         from stemsplit.batch.job import Job
         from stemsplit.batch.local import open_session
         from stemsplit.batch.song import Song
@@ -84,8 +84,8 @@ def demo(
 
 def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
     """The mixture's file; it and the true sources are written unless they are there already."""
-    from stemsplit.audio.encode import Encoding
-    from stemsplit.audio.sink import StemWriter
+    from stemsplit.audio.encode.encoders import Encoding
+    from stemsplit.audio.write.writer import StemWriter
     from stemsplit.evaluate.demo_song import SAMPLE_RATE
 
     tracks = {"song": _mixture(sources), **sources}

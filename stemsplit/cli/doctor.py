@@ -89,7 +89,7 @@ def _codecs(offline: bool) -> Iterator[Finding]:
 
 
 def _models(offline: bool) -> Iterator[Finding]:
-    from stemsplit.cli.doctor_checks.models import check_models
+    from stemsplit.cli.doctor_checks.model_access import check_models
 
     return check_models(offline=offline)
 

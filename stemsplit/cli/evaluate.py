@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import check_device, check_output, check_there
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.console import say, set_up_logging, shown
 from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
 from stemsplit.cli.live import stages_shown
 from stemsplit.cli.numbers import whole
 from stemsplit.cli.separate import make_runtimes
+from stemsplit.cli.usage_checks import check_device, check_output, check_there
 from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
 from stemsplit.stages import StageCallback
@@ -192,9 +192,9 @@ def evaluate(
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
     from stemsplit.evaluate.bootstrap import summarize
     from stemsplit.evaluate.contamination import check_unheard, doubts
-    from stemsplit.evaluate.discover import find_dataset
+    from stemsplit.evaluate.find_tracks import find_dataset
     from stemsplit.evaluate.oracles import ORACLES
-    from stemsplit.evaluate.records import RecordFile
+    from stemsplit.evaluate.results_file import RecordFile
     from stemsplit.evaluate.run import Evaluation
     from stemsplit.evaluate.scoring import METRICS, check_metrics
     from stemsplit.hub.expression import model_references, resolve_expression
@@ -265,7 +265,7 @@ def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: Evaluati
         check_there(file)
     from stemsplit.audio.file_names import display_path
     from stemsplit.evaluate.compare import compare, pick_system
-    from stemsplit.evaluate.records import read_records
+    from stemsplit.evaluate.results_file import read_records
 
     wanted = (models[0], models[-1]) if models else (None, None)
     first, second = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stemsplit.evaluate.bootstrap import Estimate, Summary
     from stemsplit.evaluate.compare import Comparison
     from stemsplit.evaluate.dataset import Track
-    from stemsplit.evaluate.records import Record
+    from stemsplit.evaluate.results_file import Record
     from stemsplit.evaluate.systems import System
 
 INTERVAL = "95 %"

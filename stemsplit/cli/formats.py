@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from stemsplit.errors import UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.audio.encode import Encoding
+    from stemsplit.audio.encode.encoders import Encoding
 
 Rate = int | Literal["source", "model"]
 

@@ -13,7 +13,7 @@ from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import listed, quoted
 
 if TYPE_CHECKING:
-    from stemsplit.audio.sink import ClipPolicy
+    from stemsplit.audio.write.writer import ClipPolicy
 
 _NETWORKS = (".th", ".safetensors")
 _BAG = ".yaml"

@@ -100,7 +100,7 @@ def _stdin_as_file(folder: Path) -> Iterator[Path]:
     """
     from filelock import FileLock
 
-    from stemsplit.audio.place import make_folders, remove_folders, writing
+    from stemsplit.audio.write.output_files import make_folders, remove_folders, writing
 
     if unfit := _unfit(0, sys.stdin):
         raise UsageError(

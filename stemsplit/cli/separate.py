@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from stemsplit.audio.encoding import Encoding
+from stemsplit.audio.formats import Encoding
 from stemsplit.batch.results import JobResult, PlannedTrack
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
-from stemsplit.cli.checks import (
-    check_device,
-    check_models,
-    check_one_output,
-    check_output,
-    check_preview,
-    hopeless,
-)
 from stemsplit.cli.console import set_up_logging
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
@@ -31,6 +23,14 @@ from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
 from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.run import run_with_reporter, settle_names
 from stemsplit.cli.streams import note_lost_list
+from stemsplit.cli.usage_checks import (
+    check_device,
+    check_models,
+    check_one_output,
+    check_output,
+    check_preview,
+    hopeless,
+)
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
 from stemsplit.engine.steps import parse_step

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stemsplit.device.batches import BatchLimit
 from stemsplit.device.call import Call
-from stemsplit.device.convolutions import exact_convolutions
+from stemsplit.device.cudnn import exact_convolutions
 from stemsplit.device.fallback import CpuFallback
 from stemsplit.device.transfers import choose_transfers
 from stemsplit.errors import DeviceMemoryError

@@ -19,7 +19,7 @@ from stemsplit.device.batches import (
 )
 from stemsplit.device.call import Call
 from stemsplit.device.chunk_memory import ChunkMemory
-from stemsplit.device.convolutions import exact_convolutions
+from stemsplit.device.cudnn import exact_convolutions
 from stemsplit.device.hardware import DeviceMemory, cpu_has_bf16
 from stemsplit.device.names import check_device_name, split_device_names
 from stemsplit.device.queue import DeviceQueue

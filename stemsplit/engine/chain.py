@@ -16,8 +16,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stemsplit.audio.encode import Spool, read_spool
-from stemsplit.audio.place import writing
+from stemsplit.audio.encode.encoders import Spool, read_spool
+from stemsplit.audio.write.output_files import writing
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.checks import Checks
 from stemsplit.engine.ensemble import Ensemble, coarsest

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.channels import MAX_CHANNELS, default_channels
-from stemsplit.audio.damage import Damage
-from stemsplit.audio.part import Part
+from stemsplit.audio.decode.damage import Damage
 from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
+from stemsplit.audio.stretch import Part
 from stemsplit.device.cancel import Check
 from stemsplit.errors import AudioReadError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, get_args
 
-from stemsplit.audio.stem_layout import MASTER, SAMPLE_RATES, STEMS
+from stemsplit.audio.write.stem_layout import MASTER, SAMPLE_RATES, STEMS
 from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stemsplit.audio.stem_layout import STEMS
+from stemsplit.audio.write.stem_layout import STEMS
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.outputs import parse_mix
 from stemsplit.errors import UsageError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out, skip
 from stemsplit.audio.resample import resample_blocks
-from stemsplit.audio.stem_layout import stem_file_rate
+from stemsplit.audio.write.stem_layout import stem_file_rate
 from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow

@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from stemsplit.audio.encode import Codec, Container, Encoding, Subtype
+from stemsplit.audio.encode.encoders import Codec, Container, Encoding, Subtype
 from stemsplit.audio.file_names import component
-from stemsplit.audio.sink import ClipPolicy
-from stemsplit.audio.stem_layout import MASTER, STEM_FILE, STEMS
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tagging import Tagger
-from stemsplit.audio.writers import new_writer
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tagger import Tagger
+from stemsplit.audio.write.choose_writer import new_writer
+from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.engine.checks import Checks
 from stemsplit.errors import UsageError
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemsplit.evaluate.records import Record
+from stemsplit.evaluate.results_file import Record
 
 _SEED = 0
 _NUM_DRAWS = 10_000

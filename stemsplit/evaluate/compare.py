@@ -10,7 +10,7 @@ import numpy as np
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.bootstrap import Estimate, estimate_mean
 from stemsplit.evaluate.oracles import ORACLES
-from stemsplit.evaluate.records import Record
+from stemsplit.evaluate.results_file import Record
 from stemsplit.evaluate.systems import MIXTURE
 
 MIN_TRACKS_TO_TELL = 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stemsplit.errors import UsageError
-from stemsplit.evaluate.discover import Dataset
+from stemsplit.evaluate.find_tracks import Dataset
 from stemsplit.evaluate.layouts import MUSDB_FAMILY
 from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.model_files import ModelSource

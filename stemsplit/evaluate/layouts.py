@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.stem_layout import MASTER, STEMS
+from stemsplit.audio.write.stem_layout import MASTER, STEMS
 from stemsplit.checkpoints.plain_data import parse_json, parse_yaml
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
-from stemsplit.evaluate.discover import Dataset
-from stemsplit.evaluate.records import Record, RecordFile
+from stemsplit.evaluate.find_tracks import Dataset
+from stemsplit.evaluate.results_file import Record, RecordFile
 from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
 from stemsplit.evaluate.stem_groups import StemGroup, as_they_are, match_stems
 from stemsplit.evaluate.systems import System

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.errors import StemsplitError
-from stemsplit.report.lanes import Song, read_song
 from stemsplit.report.page import made_of, render_song
 from stemsplit.report.publish import check_page, is_made_of, write_page
 from stemsplit.report.records import SongRecords, TrackRecord, group_songs
+from stemsplit.report.sounds import Song, read_song
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

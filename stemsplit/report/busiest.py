@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import regroup
-from stemsplit.audio.part import Part
 from stemsplit.audio.source import probe, read_blocks
+from stemsplit.audio.stretch import Part
 
 EXCERPT_SECONDS = 20.0
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from stemsplit.audio.blocks import skip, take
 from stemsplit.audio.channels import group_channels
-from stemsplit.audio.encode import Encoding, StreamFormat, open_encoder
+from stemsplit.audio.encode.encoders import Encoding, StreamFormat, open_encoder
 from stemsplit.audio.info import AudioInfo
 from stemsplit.audio.resample import resample_blocks, resampled_length
 from stemsplit.audio.source import probe, read_blocks

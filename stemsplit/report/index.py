@@ -9,10 +9,10 @@ from typing import Literal
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.quoting import counted
-from stemsplit.report.lanes import file_addresses
 from stemsplit.report.markup import clock, decibels, escape
 from stemsplit.report.page import asset, fill
 from stemsplit.report.records import TrackRecord, dig, number
+from stemsplit.report.sounds import file_addresses
 
 INDEX_NAME = "index.html"
 

@@ -17,11 +17,11 @@ from string import Template
 from typing import Any
 
 from stemsplit.report.clips import COPY_KBIT
-from stemsplit.report.lanes import Song, lane_data
 from stemsplit.report.markup import escape
-from stemsplit.report.numbers import alerts, numbers, subtitle
+from stemsplit.report.number_tables import alerts, numbers, subtitle
 from stemsplit.report.pictures import HIGHEST_HZ, LOWEST_HZ, RANGE_DB
 from stemsplit.report.records import SongRecords
+from stemsplit.report.sounds import Song, lane_data
 from stemsplit.version import __version__
 
 MARKER = "<!-- A report by stemsplit, which may replace it at any time. -->"

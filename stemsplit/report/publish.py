@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.place import check_target, new_part, publish, track_key, writing
+from stemsplit.audio.write.output_files import check_target, new_part, publish, track_key, writing
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import OutputExistsError
 from stemsplit.report.page import MARKER

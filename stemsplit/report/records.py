@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.stem_layout import STEM_FILE, STEMS
+from stemsplit.audio.write.stem_layout import STEM_FILE, STEMS
 from stemsplit.errors import ReportError
 
 Values = Mapping[str, Any]

@@ -222,7 +222,7 @@ def _ogg_pages(song: bytes) -> list[bytes]:
 
 def _ogg_comments(song: bytes) -> bytes:
     """The song with other comments, in pages that are as full as they can be."""
-    from stemsplit.audio.ogg import seal_page
+    from stemsplit.audio.containers.ogg_pages import seal_page
 
     first, *others = _ogg_pages(song)
     headers = b"".join(page[27 + page[26] :] for page in others if page[6:14] == bytes(8))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemsplit.audio import pyav
+from stemsplit.audio.decode import decode_pyav as pyav
 from stemsplit.audio.source import hash_file, probe, read_blocks
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_pyav, write_sndfile, write_video

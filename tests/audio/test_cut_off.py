@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from stemsplit.audio.claims import Claim, read_claim
-from stemsplit.audio.damage import Damage
-from stemsplit.audio.mp4_boxes import read_audio_media
+from stemsplit.audio.containers.mp4_boxes import read_audio_media
+from stemsplit.audio.decode.claims import Claim, read_claim
+from stemsplit.audio.decode.damage import Damage
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import SHARED_AUDIO, band_noise, tone, write_pyav, write_sndfile

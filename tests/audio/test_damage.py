@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stemsplit.audio.damage import Damage
-from stemsplit.audio.frames import Frame
-from stemsplit.audio.gaps import CountedGaps, TimedGaps, on_time
-from stemsplit.audio.ogg import has_holes
+from stemsplit.audio.containers.ogg_pages import has_holes
+from stemsplit.audio.decode.damage import Damage
+from stemsplit.audio.decode.frames import Frame
+from stemsplit.audio.decode.gaps import CountedGaps, TimedGaps, on_time
 from stemsplit.audio.source import probe, read_blocks
 from tests.audio.songs import Samples, band_noise, write_pyav, write_sndfile
 

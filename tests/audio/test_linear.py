@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stemsplit.audio.damage import Damage
+from stemsplit.audio.decode.damage import Damage
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import SHARED_AUDIO, tone, write_pyav, write_sndfile

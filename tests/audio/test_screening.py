@@ -17,7 +17,7 @@ from mutagen.id3 import APIC, ID3, TIT2, TXXX
 from stemsplit.audio import screening
 from stemsplit.audio.screening import MaskedFile, screen
 from stemsplit.audio.source import probe, read_blocks
-from stemsplit.audio.tag_reader import read_tags
+from stemsplit.audio.tags.tag_reader import read_tags
 from tests.audio.hostile import FILES, Hostile, make_songs
 
 # A library that believes such a file takes 750 MiB and more.
@@ -30,9 +30,9 @@ SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from stemsplit.audio import pyav
+from stemsplit.audio.decode import decode_pyav as pyav
 from stemsplit.audio.source import probe, read_blocks
-from stemsplit.audio.tag_reader import read_tags
+from stemsplit.audio.tags.tag_reader import read_tags
 from stemsplit.errors import AudioReadError
 
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])

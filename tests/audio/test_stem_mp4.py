@@ -15,14 +15,14 @@ import torch
 from mutagen.mp4 import MP4
 from numpy.typing import NDArray
 
-from stemsplit.audio.encode import Encoding
-from stemsplit.audio.mp4_boxes import Box, parse_boxes, read_moov, replace_moov
-from stemsplit.audio.sink import WriteReport
+from stemsplit.audio.containers.mp4_boxes import Box, parse_boxes, read_moov, replace_moov
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.source import read_blocks
-from stemsplit.audio.stem_layout import MASTER, STEM_FILE, STEMS
-from stemsplit.audio.stem_mp4 import StemFileWriter
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import FRONT_COVER, Picture, make_tags
+from stemsplit.audio.tags.song_tags import FRONT_COVER, Picture, make_tags
+from stemsplit.audio.tags.tag_writer import write_tags
+from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
+from stemsplit.audio.write.stem_mp4 import StemFileWriter
+from stemsplit.audio.write.writer import WriteReport
 from stemsplit.errors import AudioWriteError, OutputExistsError
 from tests.audio.songs import SHARED_AUDIO, band_noise
 

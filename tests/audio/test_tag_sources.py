@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, TIT2, MakeID3v1
 
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_text import decode_text
-from stemsplit.audio.tags import FRONT_COVER, Picture
+from stemsplit.audio.tags.song_tags import FRONT_COVER, Picture
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_text import decode_text
 from tests.audio.hostile import wave64_texts
 from tests.audio.songs import tone, write_pyav, write_sndfile
 

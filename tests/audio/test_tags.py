@@ -19,9 +19,7 @@ from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4
 
 from stemsplit.audio.source import read_blocks
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import (
+from stemsplit.audio.tags.song_tags import (
     FIELDS,
     FRONT_COVER,
     MAX_FIELD_CHARS,
@@ -30,6 +28,8 @@ from stemsplit.audio.tags import (
     Tags,
     make_tags,
 )
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from tests.audio.songs import tone, write_pyav, write_sndfile
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.discover import discover
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from stemsplit.audio.damage import Damage, Loss
-from stemsplit.audio.part import Part
+from stemsplit.audio.decode.damage import Damage, Loss
 from stemsplit.audio.source import look, read_blocks
+from stemsplit.audio.stretch import Part
 from stemsplit.batch.cue_sheet import cuts_a_file, sheet_songs
 from stemsplit.batch.discover import discover
 from stemsplit.batch.song import Song

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.dry_run import plan_tracks
 from stemsplit.batch.earlier import settle
 from stemsplit.batch.job import Job, Session
@@ -262,7 +262,7 @@ def test_nothing_is_removed_before_its_place_is_taken(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("stemsplit.audio.sink.sync_file", fail)
+        patch.setattr("stemsplit.audio.write.writer.sync_file", fail)
         with pytest.raises(Exception, match="No space left"):
             run(job)
     assert {path: path.read_bytes() for path in folder.glob("*.wav")} == before
@@ -392,7 +392,7 @@ def test_a_pipe_in_the_place_of_a_stem_waits_for_nobody(job: Job, folder: Path) 
 
 def test_parts_that_a_power_cut_left_are_removed(job: Job, folder: Path) -> None:
     """Neither the lock nor the record needs to be there for that."""
-    from stemsplit.audio.place import new_part, track_key
+    from stemsplit.audio.write.output_files import new_part, track_key
 
     folder.mkdir(parents=True)
     part = new_part(folder, track_key(folder / "stemsplit.json"))

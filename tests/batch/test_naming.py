@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.discover import discover

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from stemsplit.audio.encode import Encoding
-from stemsplit.audio.place import new_part, track_key
-from stemsplit.audio.sink import StemWriter
+from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.write.output_files import new_part, track_key
+from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.audio.encode import Encoding, read_spool
+from stemsplit.audio.encode.encoders import Encoding, read_spool
 from stemsplit.batch.job import Job, Session
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.song import Song
@@ -241,7 +241,7 @@ def test_a_song_stops_before_its_first_chunk_and_after_its_last(
         monkeypatch.setattr(Mixture, "watched", tedious)
     else:
         monkeypatch.setattr(
-            "stemsplit.audio.stream.read_spool", lambda *each: slowly(read_spool(*each))
+            "stemsplit.audio.write.stem_stream.read_spool", lambda *each: slowly(read_spool(*each))
         )
 
     def stop(_job: Job, reached: Stage) -> None:

@@ -14,11 +14,12 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from stemsplit.audio import container, encode
-from stemsplit.audio.encoding import LIMITS, Kind, StreamFormat
+from stemsplit.audio.decode import open_container as container
+from stemsplit.audio.encode import encoders as encode
+from stemsplit.audio.formats import LIMITS, Kind, StreamFormat
 from stemsplit.cli import doctor as doctor_command
 from stemsplit.cli.doctor_checks import codecs, devices, hub_trial, libraries, tone, versions
-from stemsplit.cli.doctor_checks import models as model_checks
+from stemsplit.cli.doctor_checks import model_access as model_checks
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.device import hardware
 from stemsplit.device.hardware import architecture_support

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from stemsplit.audio.encode import Encoding
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.cli.formats import choose_sample_rate, parse_bitrate
 from stemsplit.errors import UsageError

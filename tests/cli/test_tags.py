@@ -13,9 +13,9 @@ import pytest
 from mutagen.flac import FLAC
 from mutagen.mp4 import MP4
 
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import FRONT_COVER, Picture, make_tags
+from stemsplit.audio.tags.song_tags import FRONT_COVER, Picture, make_tags
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit
 

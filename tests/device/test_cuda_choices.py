@@ -19,7 +19,7 @@ from stemsplit.device.batches import (
     next_power_of_two,
 )
 from stemsplit.device.call import Call
-from stemsplit.device.convolutions import exact_convolutions
+from stemsplit.device.cudnn import exact_convolutions
 from stemsplit.device.queue import DeviceQueue
 from stemsplit.device.runtime import choose_runtime, choose_runtimes
 from stemsplit.device.transfers import CudaTransfers

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stemsplit.audio.damage import Damage
+from stemsplit.audio.decode.damage import Damage
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.ensemble import Ensemble

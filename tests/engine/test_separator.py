@@ -14,9 +14,9 @@ import soundfile
 import torch
 
 from stemsplit import Separator, Stage, list_models
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import Tags
+from stemsplit.audio.tags.song_tags import Tags
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from stemsplit.engine.separate import Progress
 from stemsplit.errors import AudioReadError, OutputExistsError, UnknownModelError, UsageError
 from tests.audio.songs import tone, write_sndfile

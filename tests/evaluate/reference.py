@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor
 
 from stemsplit.evaluate.dataset import TrackAudio, load_track
-from stemsplit.evaluate.discover import find_dataset
+from stemsplit.evaluate.find_tracks import find_dataset
 from tests.audio.songs import SHARED_AUDIO
 
 FALCON = SHARED_AUDIO / "falcon69.stem.mp4"

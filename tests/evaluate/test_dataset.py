@@ -13,7 +13,7 @@ import torch
 from stemsplit.audio.source import read_blocks
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.dataset import Recording, Track, load_track
-from stemsplit.evaluate.discover import find_dataset
+from stemsplit.evaluate.find_tracks import find_dataset
 from tests.evaluate import trees
 from tests.evaluate.reference import FALCON, needs_falcon
 from tests.evaluate.trees import NUM_SAMPLES, stem_samples, write, write_song

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stemsplit.errors import AudioWriteError, UsageError
-from stemsplit.evaluate.records import Record, RecordFile, read_records
+from stemsplit.evaluate.results_file import Record, RecordFile, read_records
 
 
 def record(track: str = "song", *, value: float | None = 1.0, **changes: str) -> Record:

@@ -14,8 +14,8 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError, StemsplitError, UsageError
 from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
-from stemsplit.evaluate.discover import find_dataset
-from stemsplit.evaluate.records import Record, RecordFile
+from stemsplit.evaluate.find_tracks import find_dataset
+from stemsplit.evaluate.results_file import Record, RecordFile
 from stemsplit.evaluate.run import Evaluation
 from stemsplit.evaluate.systems import (
     MixtureSystem,

@@ -10,7 +10,7 @@ import pytest
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.bootstrap import estimate_mean, estimate_median, summarize
 from stemsplit.evaluate.compare import compare, pick_system
-from stemsplit.evaluate.records import Record
+from stemsplit.evaluate.results_file import Record
 from tests.evaluate.test_records import record
 
 

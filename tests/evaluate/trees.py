@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stemsplit.audio.encode import Encoding
-from stemsplit.audio.stem_layout import MASTER, STEMS
-from stemsplit.audio.stem_mp4 import StemFileWriter
+from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.write.stem_layout import MASTER, STEMS
+from stemsplit.audio.write.stem_mp4 import StemFileWriter
 from tests.audio.songs import Samples, band_noise, write_sndfile
 
 NUM_SAMPLES = 6000

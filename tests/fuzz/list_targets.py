@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from stemsplit.audio.tags import make_tags
+from stemsplit.audio.tags.song_tags import make_tags
 from stemsplit.batch.cue_sheet import cuts_a_file, sheet_songs
 from stemsplit.batch.playlist import playlist_songs
 from stemsplit.batch.song import Song

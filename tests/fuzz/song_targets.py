@@ -12,9 +12,9 @@ from typing import Any
 
 from typer.main import get_command
 
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import FIELDS, Picture, make_tags
+from stemsplit.audio.tags.song_tags import FIELDS, Picture, make_tags
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from stemsplit.cli.app import app
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone, write_pyav, write_sndfile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stemsplit.audio.part import Part
+from stemsplit.audio.stretch import Part
 from stemsplit.batch.earlier import earlier_outputs, is_settled
 from stemsplit.batch.fingerprint import changes
 from stemsplit.batch.journal import ReadingJournal, read_journal

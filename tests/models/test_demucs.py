@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stemsplit.models.demucs.adapter import adapt_names
-from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
+from stemsplit.models.demucs.double_rate import downsample_by_two, upsample_by_two
 from stemsplit.models.registry import build_model
 from tests.models.parity import REQUIRED_DB, agreement_db, build, network_agreement_db, noise
 from tests.models.random_models import STEMS, class_name, demucs

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from stemsplit.models import fast as fast_layers
 from stemsplit.models.blocks.dconv import DConv, DConvConfig
-from stemsplit.models.fast import accelerate, attention, convolutions, dconv, products
-from stemsplit.models.fast.attention import SCORE_SCALE, attend
+from stemsplit.models.fast import accelerate, convolutions, products
+from stemsplit.models.fast import blocked_attention as attention
+from stemsplit.models.fast import folded_dconv as dconv
+from stemsplit.models.fast.blocked_attention import SCORE_SCALE, attend
 from stemsplit.models.fast.convolutions import TransposedConvolution
-from stemsplit.models.fast.dconv import FastDConv
+from stemsplit.models.fast.folded_dconv import FastDConv
+from stemsplit.models.fast.fused_transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.normalization import normalize
 from stemsplit.models.fast.roformer import FastRotaryAttention
-from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.waveform import FastChain
 from stemsplit.models.roformer import axial
 from stemsplit.models.self_test import self_test_signals

@@ -11,9 +11,9 @@ import torch
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.models.scnet.bands import divide_levels
 from stemsplit.models.scnet.config import read_scnet_config
 from stemsplit.models.scnet.model import SCNet, has_masks
+from stemsplit.models.scnet.sub_bands import divide_levels
 from tests.golden.make_scnet import CASES, MODEL, STEMS, mixture
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 from tests.models.loading import golden, separate

@@ -16,9 +16,9 @@ from stemsplit.errors import OutputExistsError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.report.build import make_pages
 from stemsplit.report.index import IndexRow, render_index
-from stemsplit.report.lanes import file_addresses
 from stemsplit.report.page import asset
 from stemsplit.report.publish import is_page, write_page
+from stemsplit.report.sounds import file_addresses
 from tests.audio.songs import tone, write_pyav, write_sndfile
 from tests.report.tracks import clicks, read_track, write_track
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemsplit.errors import ReportError
-from stemsplit.report.numbers import numbers
+from stemsplit.report.number_tables import numbers
 from stemsplit.report.records import SongRecords, group_songs, parse_record
 from tests.report.tracks import clicks, read_track, write_track
 

@@ -39,7 +39,7 @@ _MAX_PACKET_LIST_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """How ffmpeg walks from chunk to chunk, which is less forgiving than `audio.chunks` is."""
+    """How ffmpeg walks from chunk to chunk, less forgiving than `audio.containers.chunks` is."""
 
     order: Literal["little", "big"]
     name_bytes: int = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stemsplit.audio.ogg import CHECKSUM_AT, HEADER_BYTES, seal_page
+from stemsplit.audio.containers.ogg_pages import CHECKSUM_AT, HEADER_BYTES, seal_page
 from stemsplit.audio.screening.headers import Headers
 from stemsplit.audio.screening.masked_file import Patch
 from stemsplit.audio.screening.vorbis import check_comments, comment_count_at

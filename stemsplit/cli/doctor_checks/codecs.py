@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from stemsplit.audio.encode import Codec, Container, Encoding
+from stemsplit.audio.encode.encoders import Codec, Container, Encoding
 from stemsplit.audio.source import read_blocks
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.cli.doctor_checks.tone import TrialError, check_tone, write_tone

@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stemsplit.audio.decoded import Decoded
-from stemsplit.audio.encode import Encoding
-from stemsplit.audio.pyav import open_pyav
+from stemsplit.audio.decode.decode_pyav import open_pyav
+from stemsplit.audio.decode.decode_sndfile import open_sndfile
+from stemsplit.audio.decode.decoded import Decoded
+from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.resample import resample_blocks
-from stemsplit.audio.sndfile import open_sndfile
 from stemsplit.audio.source import read_blocks
-from stemsplit.audio.tag_reader import read_tags
-from stemsplit.audio.tag_writer import write_tags
-from stemsplit.audio.tags import make_tags
+from stemsplit.audio.tags.song_tags import make_tags
+from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.checkpoints.plain_data import parse_yaml
 from stemsplit.cli.doctor_checks.finding import Finding

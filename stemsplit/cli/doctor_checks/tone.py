@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stemsplit.audio.encode import Encoding
-from stemsplit.audio.sink import StemWriter
+from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.write.writer import StemWriter
 from stemsplit.dsp.difference import signal_to_difference_db
 
 SAMPLE_RATE = 48000  # the one rate that every format has

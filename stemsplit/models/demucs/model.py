@@ -18,7 +18,7 @@ from stemsplit.models.blocks.dconv import DConv, DConvConfig
 from stemsplit.models.blocks.sequence import BLSTM
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.demucs.config import DemucsConfig
-from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
+from stemsplit.models.demucs.double_rate import downsample_by_two, upsample_by_two
 from stemsplit.models.self_test import self_test_signals
 from stemsplit.models.spec import ModelSpec
 

@@ -18,7 +18,7 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
 from stemsplit.models.blocks.sequence import BLSTM
 from stemsplit.models.blocks.standardize import standardize
-from stemsplit.models.demucs.resample import downsample_by_two, upsample_by_two
+from stemsplit.models.demucs.double_rate import downsample_by_two, upsample_by_two
 from stemsplit.models.spec import ModelSpec
 
 # In the order of the published class, since checkpoints may give arguments by position.

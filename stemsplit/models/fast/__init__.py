@@ -20,11 +20,11 @@ from stemsplit.models.blocks.dconv import DConv
 from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer
 from stemsplit.models.demucs.model import Chain
 from stemsplit.models.fast import products
-from stemsplit.models.fast.dconv import FastDConv
+from stemsplit.models.fast.folded_dconv import FastDConv
+from stemsplit.models.fast.fused_transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.hybrid import fits as _fits
 from stemsplit.models.fast.roformer import FastFeedForward, FastRotaryAttention
-from stemsplit.models.fast.transformer import FastCrossLayer, FastSelfLayer
 from stemsplit.models.fast.waveform import FastChain, FastPointwise, is_pointwise
 from stemsplit.models.htdemucs.transformer import CrossLayer, SelfLayer
 from stemsplit.models.roformer.attention import Attention, FeedForward

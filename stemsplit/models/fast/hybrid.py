@@ -16,7 +16,7 @@ from stemsplit.models.fast.convolutions import (
     GatedConvolution,
     TransposedConvolution,
 )
-from stemsplit.models.fast.dconv import FastDConv
+from stemsplit.models.fast.folded_dconv import FastDConv
 from stemsplit.models.fast.products import GatedProduct
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stemsplit.models.fast.attention import SCORE_SCALE, attend
+from stemsplit.models.fast.blocked_attention import SCORE_SCALE, attend
 from stemsplit.models.fast.products import Product
 from stemsplit.models.roformer.attention import Attention, FeedForward, rotate
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stemsplit.models.scnet.bands import Band
 from stemsplit.models.scnet.config import SCNetConfig
+from stemsplit.models.scnet.sub_bands import Band
 
 _MIXING_KERNEL_SIZE = 3
 

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stemsplit.models.blocks.standardize import standardize
-from stemsplit.models.scnet.bands import divide_levels
 from stemsplit.models.scnet.config import SCNetConfig
 from stemsplit.models.scnet.dual_path import DualPathNetwork
 from stemsplit.models.scnet.layers import DecoderBlock, EncoderBlock
+from stemsplit.models.scnet.sub_bands import divide_levels
 from stemsplit.models.spec import ModelSpec
 
 _MASK_CHANNELS = 64

@@ -1,0 +1,1 @@
+"""What files of sound are made of: chunks, boxes, pages."""

@@ -1,0 +1,1 @@
+"""From files to samples: one decoder for each library, and what their headers promise."""

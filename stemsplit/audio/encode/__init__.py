@@ -1,0 +1,1 @@
+"""From samples to bytes: one encoder for each library."""

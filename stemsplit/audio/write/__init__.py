@@ -1,0 +1,1 @@
+"""Files of outputs: in the making, and in their places."""
