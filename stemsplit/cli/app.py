@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
-from stemsplit.cli.console import escaped, plain, say
 from stemsplit.cli.guess import check_first_word, closest_options
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
+from stemsplit.cli.printer.console import escaped, plain, say
 from stemsplit.cli.process import Stopped, stoppable
 from stemsplit.errors import StemsplitError, one_line
 from stemsplit.quoting import reason

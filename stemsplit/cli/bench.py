@@ -32,12 +32,12 @@ from stemsplit.cli.bench_process import (
 )
 from stemsplit.cli.bench_results import Measurement, shown_speed, store
 from stemsplit.cli.completion import complete_devices, complete_models
-from stemsplit.cli.console import escaped, plain, say, shown
-from stemsplit.cli.json_lines import emit
-from stemsplit.cli.live import stages_shown
 from stemsplit.cli.numbers import number
-from stemsplit.cli.reporters import Reporter, make_reporter
-from stemsplit.cli.tables import print_table
+from stemsplit.cli.printer.console import escaped, plain, say, shown
+from stemsplit.cli.printer.json_lines import emit
+from stemsplit.cli.printer.person import Reporter, make_reporter
+from stemsplit.cli.printer.progress_line import stages_shown
+from stemsplit.cli.printer.tables import print_table
 from stemsplit.cli.usage_checks import check_device
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog

@@ -11,13 +11,13 @@ import typer
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import set_up_logging
+from stemsplit.cli.printer.console import set_up_logging
+from stemsplit.cli.printer.person import make_reporter
+from stemsplit.cli.printer.songs import place
+from stemsplit.cli.printer.tables import print_indented, print_table
 from stemsplit.cli.process import importing
-from stemsplit.cli.reporters import make_reporter
 from stemsplit.cli.run import run_with_reporter
 from stemsplit.cli.separate import make_runtimes
-from stemsplit.cli.summary import place
-from stemsplit.cli.tables import print_indented, print_table
 from stemsplit.cli.usage_checks import check_device, check_output
 from stemsplit.hub.expression import catalogue_stems
 

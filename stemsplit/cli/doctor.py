@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.console import CAUTION, put, say, stdout
 from stemsplit.cli.flags import in_flags
-from stemsplit.cli.json_lines import SCHEMA, words_in_flags
-from stemsplit.cli.tables import print_indented
+from stemsplit.cli.printer.console import CAUTION, put, say, stdout
+from stemsplit.cli.printer.json_lines import SCHEMA, words_in_flags
+from stemsplit.cli.printer.tables import print_indented
 from stemsplit.quoting import counted, reason
 
 if TYPE_CHECKING:

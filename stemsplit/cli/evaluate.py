@@ -27,10 +27,10 @@ import typer
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import say, set_up_logging, shown
-from stemsplit.cli.evaluation_reporters import EvaluationReporter, make_evaluation_reporter
-from stemsplit.cli.live import stages_shown
 from stemsplit.cli.numbers import whole
+from stemsplit.cli.printer.console import say, set_up_logging, shown
+from stemsplit.cli.printer.evaluation import EvaluationReporter, make_evaluation_reporter
+from stemsplit.cli.printer.progress_line import stages_shown
 from stemsplit.cli.separate import make_runtimes
 from stemsplit.cli.usage_checks import check_device, check_output, check_there
 from stemsplit.errors import UsageError

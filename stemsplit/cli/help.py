@@ -16,9 +16,9 @@ from typing import Any
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from stemsplit.cli.console import fold, rendered, stdout
 from stemsplit.cli.options import MESSAGES
-from stemsplit.cli.tables import fitting_indent
+from stemsplit.cli.printer.console import fold, rendered, stdout
+from stemsplit.cli.printer.tables import fitting_indent
 
 MAX_WIDTH = 100
 """Lines that are longer are hard to read."""

@@ -12,10 +12,10 @@ import typer
 from stemsplit.cli import options as opt
 from stemsplit.cli.bench_results import Measurement, best_of, read_measurements, shown_speed
 from stemsplit.cli.completion import complete_models
-from stemsplit.cli.console import escaped, say
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
-from stemsplit.cli.live import stages_shown
-from stemsplit.cli.tables import print_facts, print_indented, print_table
+from stemsplit.cli.printer.console import escaped, say
+from stemsplit.cli.printer.progress_line import stages_shown
+from stemsplit.cli.printer.tables import print_facts, print_indented, print_table
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from stemsplit.cli.console import STDIN_FOLDER
+from stemsplit.cli.printer.console import STDIN_FOLDER
 from stemsplit.cli.streams import describe_stdout_error, take_stdout_error, was_closed
 from stemsplit.errors import AudioWriteError, UsageError
 

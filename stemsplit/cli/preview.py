@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemsplit.cli.reporters import Reporter
+from stemsplit.cli.printer.person import Reporter
 from stemsplit.cli.run import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 

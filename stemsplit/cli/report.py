@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.reporters import Reporter, make_reporter
+from stemsplit.cli.printer.person import Reporter, make_reporter
 from stemsplit.cli.streams import note_lost_list
 from stemsplit.errors import ReportError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from stemsplit.cli.reporters import Reporter
+from stemsplit.cli.printer.person import Reporter
 
 if TYPE_CHECKING:
     from stemsplit.batch.job import Job, Session

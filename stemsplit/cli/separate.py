@@ -15,12 +15,12 @@ from stemsplit.batch.results import JobResult, PlannedTrack
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
-from stemsplit.cli.console import set_up_logging
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
+from stemsplit.cli.printer.console import set_up_logging
+from stemsplit.cli.printer.person import Reporter, make_reporter
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
-from stemsplit.cli.reporters import Reporter, make_reporter
 from stemsplit.cli.run import run_with_reporter, settle_names
 from stemsplit.cli.streams import note_lost_list
 from stemsplit.cli.usage_checks import (

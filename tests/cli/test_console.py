@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from stemsplit.cli.console import elapsed, fold
+from stemsplit.cli.printer.console import elapsed, fold
 
 
 @given(

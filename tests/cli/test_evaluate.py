@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stemsplit.cli.evaluation_reporters import TerminalEvaluationReporter, label_systems
+from stemsplit.cli.printer.evaluation import TerminalEvaluationReporter, label_systems
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.dataset import Track
 from stemsplit.evaluate.systems import MixtureSystem

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stemsplit.batch.lock import track_lock
-from stemsplit.cli.json_lines import SCHEMA
+from stemsplit.cli.printer.json_lines import SCHEMA
 from tests.cli.conftest import Stemsplit
 from tests.cli.documentation import documented_fields
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemsplit.cli.live import Pace, StageLines
+from stemsplit.cli.printer.progress_line import Pace, StageLines
 from stemsplit.stages import Stage
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from stemsplit.cli import tables
+from stemsplit.cli.printer import tables
 
 HEADER = ("name", "stems", "MB")
 ROWS = [("one", "drums, bass, other", "12"), ("another_one", "vocals", "1000")]

@@ -13,7 +13,7 @@ import pytest
 
 from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
-from stemsplit.cli.reporters import LineReporter
+from stemsplit.cli.printer.person import LineReporter
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.terminal import ROOT, run_in_terminal
 

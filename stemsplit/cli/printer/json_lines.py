@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from stemsplit.batch.note import Note
 from stemsplit.cli.flags import in_flags
-from stemsplit.cli.reporters import Reporter
-from stemsplit.cli.summary import Totals, planned_seconds
+from stemsplit.cli.printer.person import Reporter
+from stemsplit.cli.printer.songs import Totals, planned_seconds
 from stemsplit.stages import Stage
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from stemsplit.cli.console import fold, say, stdout
+from stemsplit.cli.printer.console import fold, say, stdout
 from stemsplit.errors import one_line
 
 _GAP = 2

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from stemsplit.cli.console import NOTE, escaped, plain, say, stderr
-from stemsplit.cli.json_lines import emit
-from stemsplit.cli.live import can_show_progress
-from stemsplit.cli.tables import print_table
+from stemsplit.cli.printer.console import NOTE, escaped, plain, say, stderr
+from stemsplit.cli.printer.json_lines import emit
+from stemsplit.cli.printer.progress_line import can_show_progress
+from stemsplit.cli.printer.tables import print_table
 from stemsplit.errors import StemsplitError, one_line
 
 if TYPE_CHECKING:

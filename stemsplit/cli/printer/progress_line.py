@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from stemsplit.cli.console import clock, escaped, say, stderr
+from stemsplit.cli.printer.console import clock, escaped, say, stderr
 from stemsplit.errors import one_line
 from stemsplit.stages import Stage, StageCallback, unheard
 

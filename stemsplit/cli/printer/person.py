@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from stemsplit.batch.note import Note
-from stemsplit.cli.console import CAUTION, NOTE, about, plain, say, shown
 from stemsplit.cli.flags import in_flags
-from stemsplit.cli.live import ProgressLine, StageLines, can_show_progress
-from stemsplit.cli.summary import print_page, print_plan, print_planned, print_results, suspicion
+from stemsplit.cli.printer.console import CAUTION, NOTE, about, plain, say, shown
+from stemsplit.cli.printer.progress_line import ProgressLine, StageLines, can_show_progress
+from stemsplit.cli.printer.songs import (
+    print_page,
+    print_plan,
+    print_planned,
+    print_results,
+    suspicion,
+)
 from stemsplit.errors import one_line
 from stemsplit.stages import Stage
 
@@ -29,7 +35,7 @@ def make_reporter(
     `lists_files`: at the end it prints on stdout where the outputs are. `verbose`: it says why.
     """
     if as_json:
-        from stemsplit.cli.json_lines import JsonReporter
+        from stemsplit.cli.printer.json_lines import JsonReporter
 
         return JsonReporter(verbose=verbose)
     if quiet:

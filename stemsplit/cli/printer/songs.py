@@ -13,8 +13,8 @@ from rich.text import Text
 
 from stemsplit.audio.addresses import with_scheme
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli.console import CAUTION, about, clock, elapsed, put, say, shown, stdout
-from stemsplit.cli.tables import print_table
+from stemsplit.cli.printer.console import CAUTION, about, clock, elapsed, put, say, shown, stdout
+from stemsplit.cli.printer.tables import print_table
 from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
