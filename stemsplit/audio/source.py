@@ -28,7 +28,7 @@ from stemsplit.audio.readable import check_regular, reading_errors, unchanged
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.resample import MAX_SAMPLE_RATE
 from stemsplit.audio.screening import screen
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.errors import AudioReadError
 from stemsplit.files import FileState, open_regular
 
@@ -39,7 +39,7 @@ __all__ = [
     "TrackStats",
     "hash_file",
     "look",
-    "no_such_part",
+    "no_such_stretch",
     "probe",
     "read_blocks",
 ]
@@ -93,7 +93,7 @@ def read_blocks(
     stream: int = 0,
     damage: Damage | None = None,
     state: FileState | None = None,
-    part: Part | None = None,
+    stretch: Stretch | None = None,
 ) -> Iterator[Tensor]:
     """Blocks [C, T] of the file at its own rate and channels, all of `block_samples` but the last.
 
@@ -101,8 +101,8 @@ def read_blocks(
 
     float32; integer formats are divided by 2^(bits - 1), float formats are as they are, beyond ±1
     too. Every pass gives the same samples. What a damaged file still holds is given, and `damage`
-    is filled with what it does not. Of a `part`, nothing else counts. The file is closed with the
-    generator. It must stay as it is meanwhile, and be in `state`, if that is given.
+    is filled with what it does not. Of a `stretch`, nothing else counts. The file is closed with
+    the generator. It must stay as it is meanwhile, and be in `state`, if that is given.
 
     Raises:
         AudioReadError: on the first block, what `probe` raises, or that there is no such stream;
@@ -119,7 +119,7 @@ def read_blocks(
         _open(path, stream, damage) as decoded,
     ):
         info = decoded.info
-        start, stop = (0, None) if part is None else part.samples(info.sample_rate)
+        start, stop = (0, None) if stretch is None else stretch.samples(info.sample_rate)
         blocks = skip(decoded.blocks, start)
         if stop is not None:
             blocks = take(blocks, stop - start)
@@ -134,10 +134,10 @@ def read_blocks(
         damage.missing_samples = info.missing_samples(position) if stop is None else stop - position
         if stop is None or position < stop:
             damage.ends_unmarked |= info.ends_early
-        if part is not None:
+        if stretch is not None:
             damage.cut(start, position - start)
             if position == start:
-                raise no_such_part(info, start)
+                raise no_such_stretch(info, start)
         elif not damage.num_samples:
             _check_empty(info, damage)
 
@@ -204,7 +204,7 @@ def _check_finite(block: Tensor, position: int, info: AudioInfo) -> None:
     )
 
 
-def no_such_part(info: AudioInfo, start: int) -> AudioReadError:
+def no_such_stretch(info: AudioInfo, start: int) -> AudioReadError:
     """That a part of the file begins where there is no file any more."""
     return AudioReadError(
         f"{display_path(info.path)} ends before {start / info.sample_rate:.2f} s, where this part "

@@ -1,4 +1,4 @@
-"""A part of an audio file, as a cue sheet cuts it out."""
+"""A stretch of an audio file, as a cue sheet cuts it out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAMES_PER_SECOND = 75
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Stretch:
     """What lies between two times, which count frames of a compact disc; `stop` None: the end."""
 
     start: int

@@ -11,10 +11,10 @@ from pathlib import Path
 from stemsplit.audio.addresses import as_address
 from stemsplit.audio.file_names import display_path, has_audio_name
 from stemsplit.audio.readable import elsewhere
-from stemsplit.audio.stretch import FRAMES_PER_SECOND, Part
+from stemsplit.audio.stretch import FRAMES_PER_SECOND, Stretch
 from stemsplit.batch.cue_text import CueSheet, CueTrack, FileLine, parse_cue
 from stemsplit.batch.list_text import find_named, read_lines
-from stemsplit.batch.song import Song, Track
+from stemsplit.batch.song import AlbumTrack, Song
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import shortened
 
@@ -153,7 +153,7 @@ def _track_song(
     path: Path, sheet: CueSheet, track: CueTrack, file: Song, notes: Sequence[str]
 ) -> Song:
     song = replace(file, track=_track(path, sheet, track, notes))
-    if track.part is not None:
+    if track.stretch is not None:
         return song
     where = f"Track {track.number:02d} of {display_path(path)} (line {track.line})"
     if track.start is None:
@@ -161,14 +161,14 @@ def _track_song(
     return song.failing(f"{where} ends before it begins.", hint="Put its INDEX 01 right.")
 
 
-def _track(path: Path, sheet: CueSheet, track: CueTrack, notes: Sequence[str]) -> Track:
+def _track(path: Path, sheet: CueSheet, track: CueTrack, notes: Sequence[str]) -> AlbumTrack:
     tags = {**sheet.tags, "tracknumber": str(track.number), **track.tags}
     tags["tracktotal"] = str(sum(each.is_audio for each in sheet.tracks))
-    return Track(
+    return AlbumTrack(
         sheet=path,
         number=track.number,
         name=_name(track.number, track.tags.get("title", "")),
-        part=track.part or Part(start=0),
+        stretch=track.stretch or Stretch(start=0),
         tags={name: (text,) for name, text in tags.items()},
         notes=tuple(notes),
     )

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stemsplit.audio.stretch import FRAMES_PER_SECOND, Part
+from stemsplit.audio.stretch import FRAMES_PER_SECOND, Stretch
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import quoted
 
@@ -67,11 +67,11 @@ class CueTrack:
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
-    def part(self) -> Part | None:
+    def stretch(self) -> Stretch | None:
         """What of the file it is; None if the sheet does not say, or says that it is nothing."""
         if self.start is None or (self.stop is not None and self.stop <= self.start):
             return None
-        return Part(start=self.start, stop=self.stop)
+        return Stretch(start=self.start, stop=self.stop)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.readable import changed
-from stemsplit.audio.source import Look, hash_file, look, no_such_part
+from stemsplit.audio.source import Look, hash_file, look, no_such_stretch
 from stemsplit.audio.write.output_files import track_key
 from stemsplit.audio.write.stem_layout import STEM_FILE
 from stemsplit.audio.write.writer import ClipPolicy
@@ -230,10 +230,10 @@ class TrackPlan:
 def _mixture(song: Song, seen: Look, stream: int) -> Mixture:
     if song.track is None:
         return Mixture.from_file(song.path, seen, stream=stream)
-    part = song.track.part
-    if part.of(seen.info).num_samples == 0:
-        raise no_such_part(seen.info, part.samples(seen.info.sample_rate)[0])
-    return Mixture.from_file(song.path, seen, stream=stream, part=part, name=song.track.name)
+    stretch = song.track.stretch
+    if stretch.of(seen.info).num_samples == 0:
+        raise no_such_stretch(seen.info, stretch.samples(seen.info.sample_rate)[0])
+    return Mixture.from_file(song.path, seen, stream=stream, stretch=stretch, name=song.track.name)
 
 
 def _digest(song: Song, seen: Look) -> str:
@@ -252,7 +252,10 @@ def _track(job: Job) -> dict[str, Any] | None:
     track = job.song.track
     if track is None:
         return None
-    described: dict[str, Any] = {"start_frame": track.part.start, "stop_frame": track.part.stop}
+    described: dict[str, Any] = {
+        "start_frame": track.stretch.start,
+        "stop_frame": track.stretch.stop,
+    }
     if job.tags:
         tags = json.dumps(track.tags, sort_keys=True).encode()
         described["tags"] = hashlib.sha256(tags).hexdigest()[:8]

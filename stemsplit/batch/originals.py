@@ -9,8 +9,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.stretch import Part
-from stemsplit.batch.song import Song, Track
+from stemsplit.audio.stretch import Stretch
+from stemsplit.batch.song import AlbumTrack, Song
 from stemsplit.errors import AudioReadError
 
 
@@ -43,7 +43,7 @@ def kinship(record: Mapping[str, Any], song: Song, digest: Callable[[Path], str]
         with suppress(OSError):
             if recorded.given.samefile(song.given):
                 return Kinship.FILE
-    if (None if recorded is None else recorded.part) == song.part:
+    if (None if recorded is None else recorded.stretch) == song.stretch:
         with suppress(AudioReadError):
             if _text(record, "fingerprint", "input_sha256") == digest(song.path):
                 return Kinship.CONTENT
@@ -68,20 +68,20 @@ def describe_input(song: Song, sample_rate: int) -> dict[str, Any]:
     """Which song it was, for a record."""
     described: dict[str, Any] = {"path": str(song.path.absolute())}
     if song.track is not None:
-        start, stop = song.track.part.samples(sample_rate)
+        start, stop = song.track.stretch.samples(sample_rate)
         described["track"] = {
             "sheet": str(song.track.sheet.absolute()),
             "number": song.track.number,
             "name": song.track.name,
-            "start_frame": song.track.part.start,
-            "stop_frame": song.track.part.stop,
+            "start_frame": song.track.stretch.start,
+            "stop_frame": song.track.stretch.stop,
             "start_sample": start,
             "stop_sample": stop,
         }
     return described
 
 
-def _track(values: object) -> Track | None:
+def _track(values: object) -> AlbumTrack | None:
     sheet = _path(values, "sheet")
     if sheet is None or not isinstance(values, dict):
         return None
@@ -89,8 +89,8 @@ def _track(values: object) -> Track | None:
     start, stop = values.get("start_frame"), values.get("stop_frame")
     if not isinstance(number, int) or not isinstance(name, str) or not isinstance(start, int):
         return None
-    part = Part(start=start, stop=stop if isinstance(stop, int) else None)
-    return Track(sheet=sheet, number=number, name=name, part=part)
+    stretch = Stretch(start=start, stop=stop if isinstance(stop, int) else None)
+    return AlbumTrack(sheet=sheet, number=number, name=name, stretch=stretch)
 
 
 def _number(song: Song) -> int | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from stemsplit import durable
 from stemsplit.audio.source import hash_file
-from stemsplit.audio.write.output_files import new_part, track_key, writing
+from stemsplit.audio.write.output_files import new_temporary, track_key, writing
 from stemsplit.batch.written_files import Entry, is_blank, is_cut_off, is_entry
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.errors import AudioReadError
@@ -52,7 +52,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
         AudioWriteError: the disk is full, the folder cannot be written, and the like.
     """
     body = json.dumps({"schema": SCHEMA, "stemsplit": __version__, **record}, indent=2)
-    part = new_part(path.parent, track_key(path))
+    part = new_temporary(path.parent, track_key(path))
     with writing(path):
         try:
             part.write_text(body + "\n", encoding="utf-8")

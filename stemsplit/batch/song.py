@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stemsplit.audio.file_names import component
 from stemsplit.audio.readable import check_readable
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
-    """The track `number` of a cue `sheet`, as a `part` of an audio file.
+class AlbumTrack:
+    """The track `number` of a cue `sheet`, as a `stretch` of an audio file.
 
     `name`: as its outputs are called. `tags`: what the sheet says of it, with the keys of
     `stemsplit.audio.tags.song_tags`. `notes`: what is odd about the sheet; its first track has
@@ -32,7 +32,7 @@ class Track:
     sheet: Path
     number: int
     name: str
-    part: Part
+    stretch: Stretch
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -51,7 +51,7 @@ class Song:
     subfolder: str = ""
     problem: AudioReadError | None = field(default=None, compare=False)
     look: Look | None = field(default=None, compare=False, repr=False)
-    track: Track | None = None
+    track: AlbumTrack | None = None
 
     @classmethod
     def of_file(cls, path: Path) -> Song:
@@ -82,16 +82,16 @@ class Song:
         return self.path.stem if self.track is None else self.track.name
 
     @property
-    def part(self) -> Part | None:
+    def stretch(self) -> Stretch | None:
         """What of the file it is; None: all of it."""
-        return None if self.track is None else self.track.part
+        return None if self.track is None else self.track.stretch
 
     @property
     def info(self) -> AudioInfo | None:
         """What the header claims of the song, if that could be read."""
         if self.look is None:
             return None
-        return self.look.info if self.part is None else self.part.of(self.look.info)
+        return self.look.info if self.stretch is None else self.stretch.of(self.look.info)
 
     @property
     def root(self) -> str:

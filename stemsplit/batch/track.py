@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.audio.tags.tag_reader import read_tags
 from stemsplit.audio.tags.tagger import Tagger
 from stemsplit.audio.write.choose_writer import new_writer
-from stemsplit.audio.write.output_files import check_target, new_part, remove_parts
+from stemsplit.audio.write.output_files import check_target, new_temporary, remove_temporaries
 from stemsplit.audio.write.stem_mp4 import StemFileWriter
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.background import BackgroundCalls
@@ -71,7 +71,7 @@ def run_job(
         return _skipped(plan, previous)
     with track_lock(plan.record_file):
         folders = {plan.folder, *(path.parent for path in plan.outputs.values())}
-        if num_parts := remove_parts(folders, plan.key):
+        if num_parts := remove_temporaries(folders, plan.key):
             _log.info("Removed %d temporary files of a run that was killed", num_parts)
         previous = read_record(plan.record_file)
         if plan.action(previous) == "skip":
@@ -110,7 +110,7 @@ def _separate(
         plan.mixture,
         session.chain,
         session.runtime,
-        new_spool=lambda: new_part(plan.folder, plan.key),
+        new_spool=lambda: new_temporary(plan.folder, plan.key),
         on_progress=on_progress,
         on_stage=on_stage,
     )
@@ -139,7 +139,7 @@ def _separate(
             ],
             checks=checks.as_json(),
         )
-        outputs = _describe(writer.parts, plan)
+        outputs = _describe(writer.temporaries, plan)
         record = {
             **_record(plan, result, track, session),
             "fingerprint": plan.wanted,
@@ -149,7 +149,7 @@ def _separate(
                 "seconds": round(result.seconds, 3),
                 "modified_ns": {
                     output["file"]: part.stat().st_mtime_ns
-                    for output, part in zip(outputs, writer.parts.values(), strict=True)
+                    for output, part in zip(outputs, writer.temporaries.values(), strict=True)
                 },
             },
         }
@@ -219,7 +219,7 @@ def _tagger(plan: TrackPlan) -> Tagger:
     song = plan.job.song
     tags = read_tags(song.path)
     if song.track is not None:
-        tags = tags.of_track(song.track.tags, is_whole=song.track.part == Part(start=0))
+        tags = tags.of_track(song.track.tags, is_whole=song.track.stretch == Stretch(start=0))
     return Tagger(tags, song.name, plan.job.encoding)
 
 

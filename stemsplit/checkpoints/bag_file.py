@@ -19,7 +19,7 @@ _ABSENT = {"", "~", "null"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bag:
+class BagFile:
     """The networks of a model: signatures, one row of weights per network and one column per stem.
 
     `weights` None: every network counts the same. `segment_seconds` None: each network's own.
@@ -30,7 +30,7 @@ class Bag:
     segment_seconds: float | None
 
 
-def parse_bag(data: bytes, origin: str) -> Bag:
+def parse_bag(data: bytes, origin: str) -> BagFile:
     """The bag that `data`, the content of a yaml file, describes. `origin` is for messages.
 
     Raises:
@@ -46,7 +46,7 @@ def parse_bag(data: bytes, origin: str) -> Bag:
     if unknown:
         raise CheckpointError(f"{origin} has keys that no bag has: {listed(unknown)}.")
     signatures = _parse_signatures(document["models"], origin)
-    return Bag(
+    return BagFile(
         signatures=signatures,
         weights=_parse_weights(document.get("weights", ""), len(signatures), origin),
         segment_seconds=_parse_segment(document.get("segment", ""), origin),

@@ -43,6 +43,6 @@ def _busiest_range(job: Job, stream: int) -> tuple[float, float | None]:
     from stemsplit.report.busiest import busiest_range
 
     try:
-        return busiest_range(job.song.path, stream=stream, part=job.song.part)
+        return busiest_range(job.song.path, stream=stream, stretch=job.song.stretch)
     except AudioReadError:
         return 0.0, None  # the job itself will say why

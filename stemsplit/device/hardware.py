@@ -71,14 +71,14 @@ def num_usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-class Memory(NamedTuple):
+class FreeMemory(NamedTuple):
     """Bytes of memory: all that this process may have, and what of it nobody uses now."""
 
     total_bytes: int
     free_bytes: int
 
 
-def cpu_memory() -> Memory | None:
+def cpu_memory() -> FreeMemory | None:
     """The machine's memory, or the container's where that is less; None where no one tells."""
     if sys.platform != "linux":
         return None
@@ -89,8 +89,8 @@ def cpu_memory() -> Memory | None:
     limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.exists() else "max"
     if limit.isdecimal() and int(limit) < total_bytes:
         # What is in use there counts files that would make room, so the limit is all that is known.
-        return Memory(int(limit), min(int(limit), free_bytes))
-    return Memory(total_bytes, free_bytes)
+        return FreeMemory(int(limit), min(int(limit), free_bytes))
+    return FreeMemory(total_bytes, free_bytes)
 
 
 def memory_bytes(device: torch.device) -> int | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from stemsplit.audio.channels import MAX_CHANNELS, default_channels
 from stemsplit.audio.decode.damage import Damage
 from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.device.cancel import Check
 from stemsplit.errors import AudioReadError
 
@@ -64,12 +64,12 @@ class Mixture:
         seen: Look | None = None,
         *,
         stream: int = 0,
-        part: Part | None = None,
+        stretch: Stretch | None = None,
         name: str | None = None,
     ) -> Mixture:
         """An audio stream of a file, which must stay as it was `seen`, or else is now.
 
-        `part`: only this of it, which has a `name` of its own.
+        `stretch`: only this of it, which has a `name` of its own.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
@@ -82,9 +82,9 @@ class Mixture:
             sample_rate=info.sample_rate,
             channels=info.channels,
             open_blocks=lambda: read_blocks(
-                path, stream=stream, damage=damage, state=seen.state, part=part
+                path, stream=stream, damage=damage, state=seen.state, stretch=stretch
             ),
-            info=info if part is None else part.of(info),
+            info=info if stretch is None else stretch.of(info),
             damage=damage,
         )
 

@@ -27,7 +27,7 @@ Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "un
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Score:
+class PublishedScore:
     """One published figure, in dB; `stem` None is the source's own figure for all stems.
 
     `short` stands for the protocol where there is little room.
@@ -99,7 +99,7 @@ class CatalogEntry:
     trained_on_test_set: bool | None
     unverified: bool
     networks: tuple[PublishedNetwork, ...]
-    scores: tuple[Score, ...]
+    scores: tuple[PublishedScore, ...]
     one_network_per_stem: bool = False
     aliases: tuple[str, ...] = ()
     child_names: Mapping[str, str] = field(default_factory=dict)
@@ -251,12 +251,12 @@ def _parse_file(name: str, table: dict[str, str]) -> PublishedFile:
 
 def _parse_score(
     what: str, stem: str, value: float, stems: tuple[str, ...], protocol: dict[str, str]
-) -> Score:
+) -> PublishedScore:
     if stem != "all" and stem not in stems:
         raise ValueError(f"{what} has a score for {stem!r}, which is not a stem of the model")
     if not math.isfinite(value):
         raise ValueError(f"{what}: the score of {stem} is {value}")
-    return Score(
+    return PublishedScore(
         metric=protocol["metric"],
         value=float(value),
         stem=None if stem == "all" else stem,

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stemsplit.errors import UnknownModelError, UnknownStemError
-from stemsplit.hub.catalog import CatalogEntry, Score
+from stemsplit.hub.catalog import CatalogEntry, PublishedScore
 
 Quality = Literal["fast", "balanced", "best"]
 
@@ -179,7 +179,7 @@ def _figures(entry: CatalogEntry, stems: Sequence[str]) -> dict[tuple[str, str, 
     return figures
 
 
-def _measurement(score: Score) -> tuple[str, str, str]:
+def _measurement(score: PublishedScore) -> tuple[str, str, str]:
     return score.metric, score.dataset, score.protocol
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stemsplit.checkpoints.bag_file import MAX_BAG_BYTES, Bag, describes_bag, parse_bag
+from stemsplit.checkpoints.bag_file import MAX_BAG_BYTES, BagFile, describes_bag, parse_bag
 from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
 from stemsplit.files import open_regular
@@ -273,7 +273,7 @@ def _source(
     origin: str,
     revision: str | None,
     members: tuple[Member, ...],
-    bag: Bag | None,
+    bag: BagFile | None,
 ) -> ModelSource:
     stems = entry.stems if entry else None
     weights = bag.weights if bag else None
@@ -292,7 +292,7 @@ def _source(
     )
 
 
-def _read_bag(path: Path) -> Bag:
+def _read_bag(path: Path) -> BagFile:
     return parse_bag(_read_description(path), str(path))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 Tensors = Mapping[str, Tensor]
 
 
-class Arguments(NamedTuple):
+class NetworkArguments(NamedTuple):
     """What a checkpoint says about its network, beside the tensors themselves."""
 
     args: Sequence[object]
@@ -60,7 +60,7 @@ class Family:
 
     name: str
     """The class that its published checkpoints name; where they name none, its name in the spec."""
-    build: Callable[[Arguments], nn.Module]
+    build: Callable[[NetworkArguments], nn.Module]
     """The network, without weights. A ValueError says what no such network can have."""
     adapt: Callable[[Tensors, nn.Module], dict[str, Tensor]] = as_they_are
     """The checkpoint's tensors under the names of the network, which has no weights yet."""

@@ -29,7 +29,7 @@ from stemsplit.models import (
     roformer,
     scnet,
 )
-from stemsplit.models.family import Arguments, Family, Graph
+from stemsplit.models.family import Family, Graph, NetworkArguments
 from stemsplit.models.spec import Model
 from stemsplit.quoting import listed, quoted, reason
 
@@ -126,8 +126,8 @@ def build_model(
 
     `class_name`, `args`, `kwargs` and `tensors` are a checkpoint's contents; of families that come
     with a configuration file, `kwargs` are what it says. Tensors that are
-    float32 already are used as they are, not copied. Arguments that the class does not have are
-    dropped with a warning in the log.
+    float32 already are used as they are, not copied. What the class does not
+    take is dropped with a warning in the log.
 
     Raises:
         CheckpointError: the class is unknown, an argument is invalid or asks for a variant that
@@ -139,7 +139,7 @@ def build_model(
             f"The checkpoint holds a network of the class {quoted(class_name)}.",
             hint=f"Known are: {', '.join(sorted(FAMILIES))}.",
         )
-    network = _build(family, class_name, Arguments(args, kwargs, tensors.keys()))
+    network = _build(family, class_name, NetworkArguments(args, kwargs, tensors.keys()))
     adapted = family.adapt(tensors, network)
     _check_tensors(class_name, expected=network.state_dict(), found=adapted)
     weights = {name: tensor.to(torch.float32) for name, tensor in adapted.items()}
@@ -164,7 +164,7 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _build(family: Family, class_name: str, arguments: Arguments) -> nn.Module:
+def _build(family: Family, class_name: str, arguments: NetworkArguments) -> nn.Module:
     # On the meta device parameters are shapes: nothing is allocated before the checkpoint has been
     # found to hold exactly these shapes. To construct the full-size HTDemucs the first time took
     # (2 shared cores) 0.3 s on the CPU; 1.0 s on meta, where the first initialisation imports

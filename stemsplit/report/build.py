@@ -10,7 +10,7 @@ from stemsplit.errors import StemsplitError
 from stemsplit.report.page import made_of, render_song
 from stemsplit.report.publish import check_page, is_made_of, write_page
 from stemsplit.report.records import SongRecords, TrackRecord, group_songs
-from stemsplit.report.sounds import Song, read_song
+from stemsplit.report.sounds import SongSounds, read_song
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ def make_pages(
 
 
 def _make_group(group: SongRecords, *, embed: bool) -> Iterator[PageResult]:
-    song: Song | None = None
+    song: SongSounds | None = None
     for record in group.records:
         try:
             check_page(record.page_file)

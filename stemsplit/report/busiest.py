@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stemsplit.audio.blocks import regroup
 from stemsplit.audio.source import probe, read_blocks
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 
 EXCERPT_SECONDS = 20.0
 
@@ -29,19 +29,19 @@ def busiest_range(
     path: Path,
     *,
     stream: int = 0,
-    part: Part | None = None,
+    stretch: Stretch | None = None,
     seconds: float = EXCERPT_SECONDS,
 ) -> tuple[float, float | None]:
     """Where the busiest `seconds` begin and end; they begin with a whole second of the song.
 
-    (0, None), which is all of it, for a song that is no longer. `part`: the song is only this of
+    (0, None), which is all of it, for a song that is no longer. `stretch`: the song is only this of
     the file.
 
     Raises:
         AudioReadError: the song cannot be read.
     """
     sample_rate = probe(path, stream=stream).sample_rate
-    blocks = read_blocks(path, stream=stream, part=part)
+    blocks = read_blocks(path, stream=stream, stretch=stretch)
     busyness = _busyness(blocks, sample_rate)  # [seconds of the song]
     width = math.ceil(seconds)
     if len(busyness) <= width:

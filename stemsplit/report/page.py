@@ -21,7 +21,7 @@ from stemsplit.report.markup import escape
 from stemsplit.report.number_tables import alerts, numbers, subtitle
 from stemsplit.report.pictures import HIGHEST_HZ, LOWEST_HZ, RANGE_DB
 from stemsplit.report.records import SongRecords
-from stemsplit.report.sounds import Song, lane_data
+from stemsplit.report.sounds import SongSounds, lane_data
 from stemsplit.version import __version__
 
 MARKER = "<!-- A report by stemsplit, which may replace it at any time. -->"
@@ -38,7 +38,7 @@ def made_of(records: SongRecords, *, embed: bool) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
-def render_song(song: Song, file: Path, *, embed: bool) -> str:
+def render_song(song: SongSounds, file: Path, *, embed: bool) -> str:
     """The page about a song that is to lie at `file`.
 
     `embed`: it is meant to be sent away, so it does not say in which folders this machine keeps
@@ -87,7 +87,7 @@ def fill(template: str, *, style: str, script: str, **texts: str) -> str:
     )
 
 
-def _sound_note(song: Song) -> str:
+def _sound_note(song: SongSounds) -> str:
     """Where the sounds are, and what that means for how they sound."""
     copies = [lane for lane in song.lanes if lane.copy is not None]
     quality = f"with {COPY_KBIT} kbit/s, for listening only"

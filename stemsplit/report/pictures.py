@@ -31,7 +31,7 @@ _WINDOW_SECONDS = 0.09  # resolves semitones from 150 Hz up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class SoundPicture:
     """What one file looks like: `low`, `high` [columns], `energy` [bands, columns]."""
 
     num_samples: int
@@ -44,7 +44,7 @@ class Picture:
         return float(max(self.high.max(initial=0.0), -self.low.min(initial=0.0)))
 
 
-def draw(blocks: Iterable[Tensor], *, sample_rate: int, num_samples: int) -> Picture:
+def draw(blocks: Iterable[Tensor], *, sample_rate: int, num_samples: int) -> SoundPicture:
     """The picture of a track [C, T] that arrives in blocks and should be `num_samples` long.
 
     What is missing at the end is drawn as silence, and what is too much is left out.
@@ -61,7 +61,7 @@ def draw(blocks: Iterable[Tensor], *, sample_rate: int, num_samples: int) -> Pic
             waveform.add(block.numpy(), position)
             spectrogram.add(block)
         position += block.shape[-1]
-    return Picture(
+    return SoundPicture(
         num_samples=position,
         low=waveform.low,
         high=waveform.high,
@@ -69,7 +69,7 @@ def draw(blocks: Iterable[Tensor], *, sample_rate: int, num_samples: int) -> Pic
     )
 
 
-def outline(picture: Picture, *, peak: float) -> bytes:
+def outline(picture: SoundPicture, *, peak: float) -> bytes:
     """Pairs of signed bytes, the lowest and the highest sample of each column; `peak` is ±127.
 
     By a power law in between: stems at 20 dB below the song would be a bare line otherwise.
@@ -79,7 +79,7 @@ def outline(picture: Picture, *, peak: float) -> bytes:
     return bytes(np.rint(127 * heights).clip(-127, 127).astype(np.int8).tobytes())
 
 
-def shade(picture: Picture, *, top: float) -> NDArray[np.uint8]:
+def shade(picture: SoundPicture, *, top: float) -> NDArray[np.uint8]:
     """The spectrogram in levels [bands, columns], high bands first; `top` is the brightest energy.
 
     Each level is an equal number of dB; what is `RANGE_DB` below the top and more is 0.
@@ -92,7 +92,7 @@ def shade(picture: Picture, *, top: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(levels[::-1].astype(np.uint8))
 
 
-def top_energy(pictures: Sequence[Picture]) -> float:
+def top_energy(pictures: Sequence[SoundPicture]) -> float:
     """The brightest spot of all pictures, so that they can be compared."""
     return max((float(picture.energy.max(initial=0.0)) for picture in pictures), default=0.0)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.write.output_files import check_target, new_part, publish, track_key, writing
+from stemsplit.audio.write.output_files import (
+    check_target,
+    new_temporary,
+    publish,
+    track_key,
+    writing,
+)
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import OutputExistsError
 from stemsplit.report.page import MARKER
@@ -21,7 +27,7 @@ def write_page(file: Path, page: str) -> None:
         AudioWriteError: the disk is full, the folder cannot be written, and the like.
     """
     check_page(file)
-    part = new_part(file.parent, track_key(file))
+    part = new_temporary(file.parent, track_key(file))
     with writing(file):
         try:
             part.write_text(page, encoding="utf-8", newline="\n")

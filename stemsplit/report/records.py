@@ -23,7 +23,7 @@ _RECORD_NAME_END = "stemsplit.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Output:
+class RecordedSound:
     """One sound of a track, which is stream number `stream` of a file.
 
     `is_mix`: what is there on top of the stems: a sum that the user asked for, or a part of a stem.
@@ -59,7 +59,7 @@ class TrackRecord:
     residual_db: float | None
     warnings: tuple[str, ...]
     checks: Values
-    outputs: tuple[Output, ...]
+    outputs: tuple[RecordedSound, ...]
 
     @property
     def duration_seconds(self) -> float:
@@ -174,7 +174,7 @@ def _offset_seconds(raw: Values) -> float:
     return start / sample_rate if start and sample_rate else 0.0
 
 
-def _outputs(folder: Path, raw: Values) -> Iterable[Output]:
+def _outputs(folder: Path, raw: Values) -> Iterable[RecordedSound]:
     entries = raw.get("outputs")
     entries = (
         [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
@@ -188,10 +188,12 @@ def _outputs(folder: Path, raw: Values) -> Iterable[Output]:
         num_bytes = whole(entry.get("bytes"))
         if name == STEM_FILE:
             for stream, stem in enumerate(STEMS, start=1):  # the song itself comes first
-                yield Output(name=stem, path=folder / file, num_bytes=num_bytes, stream=stream)
+                yield RecordedSound(
+                    name=stem, path=folder / file, num_bytes=num_bytes, stream=stream
+                )
         else:
             is_mix = name in mixes
-            yield Output(name=name, path=folder / file, num_bytes=num_bytes, is_mix=is_mix)
+            yield RecordedSound(name=name, path=folder / file, num_bytes=num_bytes, is_mix=is_mix)
 
 
 def _mix_names(mixes: Sequence[str]) -> set[str]:

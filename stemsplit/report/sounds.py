@@ -16,7 +16,7 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.audio.source import hash_file
 from stemsplit.errors import AudioReadError
 from stemsplit.report.clips import COPY_MIME, Clip, compressed_copy
-from stemsplit.report.pictures import NUM_LEVELS, Picture, draw, outline, shade, top_energy
+from stemsplit.report.pictures import NUM_LEVELS, SoundPicture, draw, outline, shade, top_energy
 from stemsplit.report.png import mask_png
 from stemsplit.report.records import SongRecords
 
@@ -46,7 +46,7 @@ class Sound:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lane:
+class PlayableSound:
     """A sound as the page shows and plays it.
 
     `copy` is the whole stretch in compressed form, where the page does not refer to the file.
@@ -54,20 +54,20 @@ class Lane:
 
     sound: Sound
     clip: Clip
-    picture: Picture
+    picture: SoundPicture
     copy: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Song:
+class SongSounds:
     """All lanes of a song, the original first if it is there; `notes` say what is missing."""
 
     records: SongRecords
-    lanes: tuple[Lane, ...]
+    lanes: tuple[PlayableSound, ...]
     notes: tuple[str, ...] = ()
 
 
-def read_song(records: SongRecords, *, embed: bool) -> Song:
+def read_song(records: SongRecords, *, embed: bool) -> SongSounds:
     """Decodes everything that the page of the song shows.
 
     What is missing, damaged or was changed since becomes a note. `embed`: the page carries
@@ -75,14 +75,14 @@ def read_song(records: SongRecords, *, embed: bool) -> Song:
     """
     with ThreadPoolExecutor(_NUM_THREADS) as threads:
         found = list(threads.map(lambda sound: _lane(sound, embed=embed), _sounds(records)))
-    return Song(
+    return SongSounds(
         records=records,
-        lanes=tuple(lane for lane in found if isinstance(lane, Lane)),
+        lanes=tuple(lane for lane in found if isinstance(lane, PlayableSound)),
         notes=tuple(dict.fromkeys(note for note in found if isinstance(note, str))),
     )
 
 
-def lane_data(song: Song, folder: Path) -> list[dict[str, Any]]:
+def lane_data(song: SongSounds, folder: Path) -> list[dict[str, Any]]:
     """The lanes as JSON values for a page in `folder`."""
     peak = max((lane.picture.peak for lane in song.lanes), default=0.0)
     top = top_energy([lane.picture for lane in song.lanes])
@@ -149,7 +149,7 @@ def _sounds(records: SongRecords) -> Iterator[Sound]:
                     )
 
 
-def _lane(sound: Sound, *, embed: bool) -> Lane | str | None:
+def _lane(sound: Sound, *, embed: bool) -> PlayableSound | str | None:
     """The lane, or why there is none, or None if there is nothing to hear."""
     try:
         if _has_changed(sound):
@@ -169,7 +169,7 @@ def _lane(sound: Sound, *, embed: bool) -> Lane | str | None:
     except (AudioReadError, ValueError, OSError) as error:
         # ValueError: a path with a NUL character in it, which only a forged record has.
         return f"{display_path(sound.path)} is not here: {error}"
-    return Lane(sound=sound, clip=clip, picture=picture, copy=copy)
+    return PlayableSound(sound=sound, clip=clip, picture=picture, copy=copy)
 
 
 def _has_changed(sound: Sound) -> bool:

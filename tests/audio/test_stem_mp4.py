@@ -275,7 +275,7 @@ def test_nothing_is_left_behind_without_publish(tmp_path: Path) -> None:
         assert len(names) == 5
         seen = []
         writer.finish(lambda name, part: seen.append((name, part)))
-        assert seen == [(STEM_FILE, writer.parts[STEM_FILE])]
+        assert seen == [(STEM_FILE, writer.temporaries[STEM_FILE])]
         names += [part.name for part in path.parent.iterdir()]
         assert all(name.startswith(".stemsplit-0123456789abcdef-") for name in names)
     assert list(tmp_path.iterdir()) == []

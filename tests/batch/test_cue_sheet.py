@@ -10,7 +10,7 @@ import torch
 
 from stemsplit.audio.decode.damage import Damage, Loss
 from stemsplit.audio.source import look, read_blocks
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.batch.cue_sheet import cuts_a_file, sheet_songs
 from stemsplit.batch.discover import discover
 from stemsplit.batch.song import Song
@@ -62,7 +62,7 @@ def problem_of(song: Song) -> str:
 def parts(songs: list[Song]) -> list[tuple[str, int, int | None]]:
     """The file of each track, and where it begins and ends, in CD frames."""
     return [
-        (song.path.name, song.track.part.start, song.track.part.stop)
+        (song.path.name, song.track.stretch.start, song.track.stretch.stop)
         for song in songs
         if song.track is not None
     ]
@@ -110,10 +110,10 @@ def test_nothing_is_lost_where_tracks_meet(tmp_path: Path, sample_rate: int) -> 
     path = write_sndfile(tmp_path / "a.wav", samples, sample_rate=sample_rate, subtype="FLOAT")
     starts = [0, 1, 17, 70, 149]
     cuts = [
-        Part(start=start, stop=stop)
+        Stretch(start=start, stop=stop)
         for start, stop in zip(starts, [*starts[1:], None], strict=True)
     ]
-    blocks = [torch.cat(list(read_blocks(path, part=part)), dim=-1) for part in cuts]
+    blocks = [torch.cat(list(read_blocks(path, stretch=stretch)), dim=-1) for stretch in cuts]
     np.testing.assert_array_equal(torch.cat(blocks, dim=-1), samples)
     assert blocks[1].shape[-1] == round(17 * sample_rate / 75) - round(sample_rate / 75)
 
@@ -121,9 +121,14 @@ def test_nothing_is_lost_where_tracks_meet(tmp_path: Path, sample_rate: int) -> 
 def test_the_length_of_a_part_is_what_file_and_sheet_say(tmp_path: Path) -> None:
     info = look(make_song(tmp_path / "a.wav")).info
     unknown = replace(info, num_samples=None)
-    cuts = [Part(start=10, stop=20), Part(start=50, stop=70), Part(start=50), Part(start=70)]
-    assert [part.of(info).num_samples for part in cuts] == [5880, 5880, 5880, 0]
-    assert [part.of(unknown).num_samples for part in cuts] == [5880, 11760, None, None]
+    cuts = [
+        Stretch(start=10, stop=20),
+        Stretch(start=50, stop=70),
+        Stretch(start=50),
+        Stretch(start=70),
+    ]
+    assert [stretch.of(info).num_samples for stretch in cuts] == [5880, 5880, 5880, 0]
+    assert [stretch.of(unknown).num_samples for stretch in cuts] == [5880, 11760, None, None]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -301,15 +306,15 @@ def test_what_is_wrong_elsewhere_in_the_file_is_no_fault_of_a_part(tmp_path: Pat
     samples[0, 100] = np.nan
     path = write_sndfile(tmp_path / "a.wav", samples, subtype="FLOAT")
     with pytest.raises(AudioReadError, match=r"the first at 0\.002 seconds"):
-        list(read_blocks(path, part=Part(start=0, stop=30)))
+        list(read_blocks(path, stretch=Stretch(start=0, stop=30)))
     damage = Damage()
-    (block,) = read_blocks(path, part=Part(start=30, stop=45), damage=damage)
+    (block,) = read_blocks(path, stretch=Stretch(start=30, stop=45), damage=damage)
     assert block.shape == (2, 15 * FRAME)
     assert (damage.num_samples, damage.missing_samples) == (15 * FRAME, 0)
-    list(read_blocks(path, part=Part(start=45, stop=61), damage=damage))
+    list(read_blocks(path, stretch=Stretch(start=45, stop=61), damage=damage))
     assert (damage.num_samples, damage.missing_samples) == (15 * FRAME, FRAME)
     with pytest.raises(AudioReadError, match=r"a\.wav ends before 0\.80 s, where this part"):
-        list(read_blocks(path, part=Part(start=60)))
+        list(read_blocks(path, stretch=Stretch(start=60)))
 
 
 def test_losses_are_those_of_the_part() -> None:

@@ -392,10 +392,10 @@ def test_a_pipe_in_the_place_of_a_stem_waits_for_nobody(job: Job, folder: Path) 
 
 def test_parts_that_a_power_cut_left_are_removed(job: Job, folder: Path) -> None:
     """Neither the lock nor the record needs to be there for that."""
-    from stemsplit.audio.write.output_files import new_part, track_key
+    from stemsplit.audio.write.output_files import new_temporary, track_key
 
     folder.mkdir(parents=True)
-    part = new_part(folder, track_key(folder / "stemsplit.json"))
+    part = new_temporary(folder, track_key(folder / "stemsplit.json"))
     part.write_bytes(b"")
     run(job)
     assert not part.exists()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stemsplit.audio.encode.encoders import Encoding
-from stemsplit.audio.write.output_files import new_part, track_key
+from stemsplit.audio.write.output_files import new_temporary, track_key
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.job import Job, Session
@@ -191,7 +191,7 @@ def test_only_leftovers_of_the_track_itself_are_removed(
 ) -> None:
     folder.mkdir(parents=True)
     key = track_key(folder / "stemsplit.json")
-    ours, others = new_part(folder, key), new_part(folder, "0123456789abcdef")
+    ours, others = new_temporary(folder, key), new_temporary(folder, "0123456789abcdef")
     for part in (ours, others):
         part.write_bytes(b"half a stem")
     run_job(job, session)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stemsplit.hub.catalog import load_catalog
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES
 
 _FOUR = ("drums", "bass", "other", "vocals")
@@ -102,7 +102,7 @@ def giga_operations(class_name: str, kwargs: Mapping[str, object], *, masked: bo
     """10^9 operations of one network for a second of music."""
     names = ("pos_embed_f",) if masked else ()
     with torch.device("meta"):
-        network: Any = FAMILIES[class_name].build(Arguments((), kwargs, names))
+        network: Any = FAMILIES[class_name].build(NetworkArguments((), kwargs, names))
     network.eval()
     policy = network.spec.chunking
     chunk_samples = min(policy.chunk_samples, _LONGEST_SAMPLES)

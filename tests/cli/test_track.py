@@ -13,7 +13,7 @@ from stemsplit.batch.fingerprint import changes
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separator import Separator
 from stemsplit.errors import UsageError
-from tests.audio.test_tracks import write_video
+from tests.audio.test_stream_notes import write_video
 from tests.cli.conftest import Stemsplit
 
 

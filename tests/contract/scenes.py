@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES
 from tests.audio.songs import Samples, band_noise, tone, write_sndfile
 from tests.golden.make_finished_tracks import ZIP
@@ -96,7 +96,7 @@ def _song(num_channels: int, *, seed: int, num_samples: int = 9_000) -> Samples:
 
 def _tensors(class_name: str, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
     with torch.device("meta"):
-        network = FAMILIES[class_name].build(Arguments((), kwargs, ()))
+        network = FAMILIES[class_name].build(NetworkArguments((), kwargs, ()))
     return {
         name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
     }

@@ -92,7 +92,7 @@ def _read_cue(path: Path) -> None:
             tags = make_tags(song.track.tags, [])
             assert tags.number("tracknumber") == (song.track.number, int(*tags.text["tracktotal"]))
             assert len(output_path(Path("/o"), "{track}", {"track": song.name}).name.encode()) < 200
-            start, stop = song.track.part.samples(44_100)
+            start, stop = song.track.stretch.samples(44_100)
             assert start >= 0
             assert stop is None or start < stop
     assert cuts_a_file(path) in (True, False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stemsplit.audio.stretch import Part
+from stemsplit.audio.stretch import Stretch
 from stemsplit.batch.earlier import earlier_outputs, is_settled
 from stemsplit.batch.fingerprint import changes
 from stemsplit.batch.journal import ReadingJournal, read_journal
 from stemsplit.batch.originals import kinship, recorded_song
 from stemsplit.batch.record import missing_outputs, owns, read_record, recorded_outputs
-from stemsplit.batch.song import Song, Track
+from stemsplit.batch.song import AlbumTrack, Song
 from stemsplit.batch.template import (
     FIELDS,
     check_template,
@@ -95,7 +95,7 @@ def _read_record(path: Path) -> None:
     assert missing_outputs(record, wanted, path.parent) == list(wanted)
     song = recorded_song(record)
     assert song is None or "\0" not in str(song.input)
-    track = Track(sheet=path, number=1, name="1", part=Part(start=0))
+    track = AlbumTrack(sheet=path, number=1, name="1", stretch=Stretch(start=0))
     for each in (Song(path), Song(path, track=track)):
         kinship(record, each, lambda path: path.name)
     found = record.get("fingerprint")

@@ -20,7 +20,7 @@ import yaml
 from torch import Tensor, nn
 
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES
 from tests.hub.loopback import Hub
@@ -129,7 +129,7 @@ def tensors_of(family: str, settings: Mapping[str, object], *, masked: bool = Fa
     """Random weights for a family whose checkpoints name tensors as our network does."""
     names = ("pos_embed_f",) if masked else ()
     with torch.device("meta"):
-        network = FAMILIES[family].build(Arguments((), settings, names))
+        network = FAMILIES[family].build(NetworkArguments((), settings, names))
     return {
         name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
     }

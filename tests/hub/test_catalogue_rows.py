@@ -16,7 +16,7 @@ from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError
 from stemsplit.hub import resolve as resolve_module
 from stemsplit.hub.catalog import CatalogEntry, load_catalog
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES
 from tests.hub.loopback import Hub
 from tests.hub.published_layouts import publish
@@ -145,5 +145,5 @@ def test_settings_in_the_catalogue_give_the_published_size(name: str, num_values
     (network,) = entry.networks
     names = ("pos_embed_f",) if "masked" in name else ()
     with torch.device("meta"):
-        model = FAMILIES[entry.family].build(Arguments((), network.settings or {}, names))
+        model = FAMILIES[entry.family].build(NetworkArguments((), network.settings or {}, names))
     assert sum(tensor.numel() for tensor in model.state_dict().values()) == num_values

@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemsplit.errors import UnknownModelError, UnknownStemError
-from stemsplit.hub.catalog import CatalogEntry, Licence, Score, load_catalog
+from stemsplit.hub.catalog import CatalogEntry, Licence, PublishedScore, load_catalog
 from stemsplit.hub.choose import PERMISSIVE, Quality, Requirements, choose, cost
 
 FOUR = ("drums", "bass", "other", "vocals")
 CATALOG = load_catalog()
 
 
-def score(value: float, stem: str | None = "vocals", dataset: str = "hidden songs") -> Score:
-    return Score(
+def score(
+    value: float, stem: str | None = "vocals", dataset: str = "hidden songs"
+) -> PublishedScore:
+    return PublishedScore(
         metric="SDR",
         value=value,
         stem=stem,
@@ -30,7 +32,9 @@ def score(value: float, stem: str | None = "vocals", dataset: str = "hidden song
     )
 
 
-def entry(name: str, *scores: Score, operations: float | None = 50, **fields: Any) -> CatalogEntry:
+def entry(
+    name: str, *scores: PublishedScore, operations: float | None = 50, **fields: Any
+) -> CatalogEntry:
     known = replace(
         CATALOG["scnet"],
         name=name,

@@ -15,7 +15,7 @@ from stemsplit import Separator
 from stemsplit.checkpoints.config_file import parse_configuration
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.resolve import resolve
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES, recognize
 from tests.hub.loopback import Hub
@@ -186,7 +186,7 @@ def test_released_networks_are_known_by_their_tensors(
 ) -> None:
     arguments = {"sources": list(FOUR), **kwargs}
     with torch.device("meta"):
-        network = FAMILIES[class_name].build(Arguments((), arguments, ()))
+        network = FAMILIES[class_name].build(NetworkArguments((), arguments, ()))
     found = recognize(None, network.state_dict(), file_name="tasnet-beb46fac.th")
     assert (found.class_name, dict(found.kwargs)) == (class_name, arguments)
 

@@ -28,7 +28,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES
 from tests.references import reference_module
 
@@ -73,7 +73,7 @@ class StandIn:
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         self.class_name = name
-        self.network = FAMILIES[name].build(Arguments((), kwargs, ()))
+        self.network = FAMILIES[name].build(NetworkArguments((), kwargs, ()))
         self._init_args_kwargs = ((), kwargs)
         for parameter in self.network.parameters():
             # Ours leave it to the checkpoint to fill them.

@@ -14,7 +14,7 @@ from stemsplit.device.call import Call
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.models.family import Arguments
+from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
 from tests.hub.published_layouts import small_settings
@@ -72,7 +72,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     class_name = request.param
     kwargs = SMALL[class_name]  # a family without an entry is a family without these tests
     with torch.device("meta"):
-        network = FAMILIES[class_name].build(Arguments((), kwargs, ()))
+        network = FAMILIES[class_name].build(NetworkArguments((), kwargs, ()))
     tensors = {
         name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
     }

@@ -18,7 +18,7 @@ from stemsplit.report.pictures import (
     LOWEST_HZ,
     NUM_BANDS,
     NUM_LEVELS,
-    Picture,
+    SoundPicture,
     draw,
     outline,
     shade,
@@ -30,7 +30,7 @@ from tests.audio.songs import tone
 RATE = 44_100
 
 
-def draw_at_once(samples: Tensor, sample_rate: int = RATE) -> Picture:
+def draw_at_once(samples: Tensor, sample_rate: int = RATE) -> SoundPicture:
     return draw([samples], sample_rate=sample_rate, num_samples=samples.shape[-1])
 
 

@@ -34,7 +34,7 @@ W64 = ChunkStyle(struct.Struct("<16sq"), alignment=8, counts_header=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class FileChunk:
     """Where a chunk's content starts, and the size that is stated for it, which may be wrong."""
 
     name: bytes
@@ -46,7 +46,7 @@ class Chunk:
         return self.start + self.num_bytes + -self.num_bytes % style.alignment
 
 
-def walk_chunks(file: BinaryIO, style: ChunkStyle, start: int) -> Iterator[Chunk]:
+def walk_chunks(file: BinaryIO, style: ChunkStyle, start: int) -> Iterator[FileChunk]:
     """The chunks from byte `start` on, as far as their sizes lead within the file."""
     file_bytes = file.seek(0, 2)
     for _ in range(_MAX_CHUNKS):
@@ -61,13 +61,13 @@ def walk_chunks(file: BinaryIO, style: ChunkStyle, start: int) -> Iterator[Chunk
             start = _without_missing_padding(file, style, start)
 
 
-def read_chunk(file: BinaryIO, chunk: Chunk, max_bytes: int) -> bytes:
+def read_chunk(file: BinaryIO, chunk: FileChunk, max_bytes: int) -> bytes:
     """The first `max_bytes` of a chunk, or less where it or the file ends before."""
     file.seek(chunk.start)
     return file.read(max(0, min(chunk.num_bytes, max_bytes)))
 
 
-def chunks_to_the_end(file: BinaryIO, style: ChunkStyle, start: int) -> list[Chunk] | None:
+def chunks_to_the_end(file: BinaryIO, style: ChunkStyle, start: int) -> list[FileChunk] | None:
     """The chunks that fill the file from byte `start` to its end; None if something else does."""
     file_bytes = file.seek(0, 2)
     chunks = []
@@ -83,7 +83,7 @@ def chunks_to_the_end(file: BinaryIO, style: ChunkStyle, start: int) -> list[Chu
     return chunks if reached > file_bytes - style.header.size else None
 
 
-def _chunk_at(file: BinaryIO, style: ChunkStyle, start: int) -> Chunk | None:
+def _chunk_at(file: BinaryIO, style: ChunkStyle, start: int) -> FileChunk | None:
     file.seek(start)
     header = file.read(style.header.size)
     if len(header) < style.header.size:
@@ -91,7 +91,7 @@ def _chunk_at(file: BinaryIO, style: ChunkStyle, start: int) -> Chunk | None:
     name, num_bytes = style.header.unpack(header)
     if style.counts_header:
         num_bytes -= style.header.size
-    return Chunk(name, start + style.header.size, num_bytes)
+    return FileChunk(name, start + style.header.size, num_bytes)
 
 
 def _without_missing_padding(file: BinaryIO, style: ChunkStyle, start: int) -> int:

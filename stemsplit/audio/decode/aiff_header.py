@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 from typing import BinaryIO, Literal
 
-from stemsplit.audio.containers.chunks import AIFF, Chunk, read_chunk, walk_chunks
+from stemsplit.audio.containers.chunks import AIFF, FileChunk, read_chunk, walk_chunks
 from stemsplit.audio.decode.linear import (
     MIN_SOUND_SECONDS,
     LinearAudio,
@@ -60,7 +60,9 @@ def read_aiff_header(file: BinaryIO) -> LinearAudio | None:
     return None if form is None else _settle(file, form, common, sound)
 
 
-def _settle(file: BinaryIO, form: LinearFormat, common: bytes, sound: Chunk) -> LinearAudio | None:
+def _settle(
+    file: BinaryIO, form: LinearFormat, common: bytes, sound: FileChunk
+) -> LinearAudio | None:
     """Two places say how long the sound is: where one is a placeholder, the other one knows."""
     file.seek(sound.start)
     preface = file.read(_PREFACE_BYTES)

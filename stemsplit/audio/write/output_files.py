@@ -69,18 +69,18 @@ def remove_folders(folders: Sequence[Path]) -> None:
 
 
 def track_key(record_file: Path) -> str:
-    """16 hex digits that stand for a track: its parts and its lock are named by them."""
+    """16 hex digits that stand for a track: its temporary files and its lock are named by them."""
     name = os.path.join(os.path.realpath(record_file.parent), record_file.name)  # noqa: PTH118
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
-def new_part(folder: Path, key: str) -> Path:
+def new_temporary(folder: Path, key: str) -> Path:
     """The path of a temporary file that nothing else uses, for the track with that key."""
     # Random, because a run that holds no lock (a demo, say) may meet another in the same folder.
     return folder / f".stemsplit-{key}-{secrets.token_hex(4)}.part"
 
 
-def remove_parts(folders: Iterable[Path], key: str) -> int:
+def remove_temporaries(folders: Iterable[Path], key: str) -> int:
     """How many temporary files of a track there were, left by a run that was killed.
 
     Only who holds the track's lock may ask for this.
@@ -97,30 +97,30 @@ def remove_parts(folders: Iterable[Path], key: str) -> int:
     return num_removed
 
 
-def publish(part: Path, path: Path, *, may_replace: bool) -> None:
-    """Gives a finished part its final name, in one step.
+def publish(temporary: Path, path: Path, *, may_replace: bool) -> None:
+    """Gives a finished temporary file its final name, in one step.
 
-    For a name that outlasts a power cut, sync the part before and the folder afterwards.
+    For a name that outlasts a power cut, sync the file before and the folder afterwards.
 
     Raises:
         OutputExistsError: a file has appeared there, and it may not be replaced.
         OSError: the operating system did not do it.
     """
     if may_replace:
-        part.replace(path)
+        temporary.replace(path)
         return
     try:
         # Unlike a rename, a link never replaces a file that has appeared meanwhile.
-        os.link(part, path)
+        os.link(temporary, path)
     except FileExistsError as error:
         raise _exists_error(path) from error
     except OSError:
         # exFAT and some network disks have no links.
         if os.path.lexists(path):
             raise _exists_error(path) from None
-        part.rename(path)
+        temporary.rename(path)
     else:
-        part.unlink()
+        temporary.unlink()
 
 
 def _exists_error(path: Path) -> OutputExistsError:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from stemsplit.audio.containers.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.encode.encoders import Encoding
-from stemsplit.audio.write.output_files import check_target, new_part, publish, writing
+from stemsplit.audio.write.output_files import check_target, new_temporary, publish, writing
 from stemsplit.audio.write.stem_layout import MASTER, SAMPLE_RATES, STEM_FILE, STEMS
 from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WriteReport
 from stemsplit.durable import sync_file, sync_folder
@@ -96,11 +96,11 @@ class StemFileWriter:
         self._is_ours = is_ours
         check_target(path, may_replace=self._may_replace())
         self._key = key or secrets.token_hex(8)
-        self._part = new_part(path.parent, self._key)
+        self._temporary = new_temporary(path.parent, self._key)
 
         def streams(names: Sequence[str], clip: ClipPolicy) -> StemWriter:
             return StemWriter(
-                {name: new_part(path.parent, self._key) for name in names},
+                {name: new_temporary(path.parent, self._key) for name in names},
                 sample_rate=sample_rate,
                 num_channels=2,
                 num_samples=num_samples,
@@ -128,7 +128,7 @@ class StemFileWriter:
     ) -> None:
         # Before the writers clean up, because they also remove the folder if it is empty.
         with suppress(OSError):
-            self._part.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
         self._open.close()
 
     def write(self, name: str, block: Tensor) -> None:
@@ -137,9 +137,9 @@ class StemFileWriter:
         writer.write(name, block.expand(2, -1))  # [2, T]
 
     @property
-    def parts(self) -> Mapping[str, Path]:
+    def temporaries(self) -> Mapping[str, Path]:
         """Where the file is for now; complete after `finish`."""
-        return {STEM_FILE: self._part}
+        return {STEM_FILE: self._temporary}
 
     def finish(
         self,
@@ -148,16 +148,16 @@ class StemFileWriter:
     ) -> WriteReport:
         """Completes the file under its temporary name, and says what was done to the sound.
 
-        `decorate(STEM_FILE, part)` may change the file once more: to write tags, say. What `check`
-        raises ends the encoding.
+        `decorate(STEM_FILE, temporary)` may change the file once more: to write tags, say. What
+        `check` raises ends the encoding.
         """
         master, stems = self._master.finish(check=check), self._stems.finish(check=check)
-        streams = {**self._master.parts, **self._stems.parts}
+        streams = {**self._master.temporaries, **self._stems.temporaries}
         with writing(self._path):
-            _join([streams[name] for name in (MASTER, *STEMS)], self._part, self._sample_rate)
-            _mark(self._part)
+            _join([streams[name] for name in (MASTER, *STEMS)], self._temporary, self._sample_rate)
+            _mark(self._temporary)
             if decorate is not None:
-                decorate(STEM_FILE, self._part)
+                decorate(STEM_FILE, self._temporary)
         return WriteReport(
             gain=stems.gain,
             peaks={**master.peaks, **stems.peaks},
@@ -168,8 +168,8 @@ class StemFileWriter:
     def publish(self) -> None:
         """Puts the finished file in its place."""
         with writing(self._path):
-            sync_file(self._part)
-            publish(self._part, self._path, may_replace=self._may_replace())
+            sync_file(self._temporary)
+            publish(self._temporary, self._path, may_replace=self._may_replace())
             sync_folder(self._path.parent)
 
     def _may_replace(self) -> bool:

@@ -19,7 +19,7 @@ from stemsplit.audio.encode.encoders import (
     open_encoder,
     read_spool,
 )
-from stemsplit.audio.write.output_files import new_part, publish, writing
+from stemsplit.audio.write.output_files import new_temporary, publish, writing
 
 
 class StemStream:
@@ -43,16 +43,16 @@ class StemStream:
         self._key = key
         # Every stem has noise of its own: equal noise would add up in a mix of the stems.
         self._dither = Dither(zlib.crc32(name.encode())) if form.encoding.dither else None
-        self._spool = self._new_part() if spools else None
-        self._file = None if spools else self._new_part()
+        self._spool = self._new_temporary() if spools else None
+        self._file = None if spools else self._new_temporary()
         self._encoder: Encoder | None = None
 
     @property
-    def part(self) -> Path:
+    def temporary(self) -> Path:
         """Where the stream is for now."""
-        part = self._file or self._spool
-        assert part is not None
-        return part
+        temporary = self._file or self._spool
+        assert temporary is not None
+        return temporary
 
     @property
     def peak(self) -> float:
@@ -67,7 +67,7 @@ class StemStream:
         if self._spool is not None:
             self._encoder = Spool(self._spool)
         else:
-            self._encoder = open_encoder(self.part, self._form)
+            self._encoder = open_encoder(self.temporary, self._form)
 
     def write(self, block: Tensor) -> None:
         """Appends a block [C, T]."""
@@ -88,7 +88,7 @@ class StemStream:
 
     def _encode_spool(self, spool: Path, gain: float, abandoned: threading.Event) -> None:
         """Turns the spool into the finished file, a block at a time."""
-        self._file = self._new_part()
+        self._file = self._new_temporary()
         self._encoder = open_encoder(self._file, self._form)
         for block in read_spool(spool, self._form.num_channels):
             if abandoned.is_set():  # the file is never finished
@@ -102,17 +102,17 @@ class StemStream:
     def publish(self, *, may_replace: bool) -> None:
         """Gives the finished file its name."""
         with writing(self.path):
-            publish(self.part, self.path, may_replace=may_replace)
+            publish(self.temporary, self.path, may_replace=may_replace)
         self._file = None
 
     def discard(self) -> None:
         """Removes what was not published. A failure here must not hide the error on its way."""
         with suppress(OSError, soundfile.LibsndfileError):
             self._close()
-        for part in (self._spool, self._file):
+        for temporary in (self._spool, self._file):
             with suppress(OSError):
-                if part is not None:
-                    part.unlink(missing_ok=True)
+                if temporary is not None:
+                    temporary.unlink(missing_ok=True)
         self._spool = self._file = None
 
     def _measure(self, block: Tensor) -> None:
@@ -133,5 +133,5 @@ class StemStream:
         if encoder is not None:
             encoder.close()
 
-    def _new_part(self) -> Path:
-        return new_part(self.path.parent, self._key)
+    def _new_temporary(self) -> Path:
+        return new_temporary(self.path.parent, self._key)

@@ -155,9 +155,9 @@ class StemWriter:
         stream.write(block)
 
     @property
-    def parts(self) -> Mapping[str, Path]:
+    def temporaries(self) -> Mapping[str, Path]:
         """Where each stream is for now; complete files after `finish`."""
-        return {name: stream.part for name, stream in self._streams.items()}
+        return {name: stream.temporary for name, stream in self._streams.items()}
 
     def commit(self) -> WriteReport:
         """Finishes all files, puts them in their places, and says what was done to the sound."""
@@ -172,7 +172,7 @@ class StemWriter:
     ) -> WriteReport:
         """Completes all files under their temporary names, and says what was done to the sound.
 
-        `decorate(name, part)` may change each file once more: to write tags, say. What `check`
+        `decorate(name, temporary)` may change each file once more: to write tags, say. What `check`
         raises ends the encoding.
         """
         for name, stream in self._streams.items():
@@ -185,7 +185,7 @@ class StemWriter:
         if decorate is not None:
             for name, stream in self._streams.items():
                 with writing(stream.path):
-                    decorate(name, stream.part)
+                    decorate(name, stream.temporary)
         self._finished = True
         return WriteReport(
             gain=gain,
@@ -251,7 +251,7 @@ class StemWriter:
         try:
             for stream in streams:
                 with writing(stream.path):
-                    sync_file(stream.part)
+                    sync_file(stream.temporary)
             for stream in streams:
                 is_new = not os.path.lexists(stream.path)
                 stream.publish(may_replace=self._may_replace(stream.path))

@@ -14,7 +14,7 @@ import torch
 
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.device.hardware import (
-    Memory,
+    FreeMemory,
     architecture_support,
     cpu_has_bf16,
     cpu_memory,
@@ -60,7 +60,7 @@ def check_cpu() -> Iterator[Finding]:
         yield check_memory("CPU memory", memory, "Close other programs.")
 
 
-def check_memory(name: str, memory: Memory, fix: str) -> Finding:
+def check_memory(name: str, memory: FreeMemory, fix: str) -> Finding:
     """Whether the default model fits into what is free now."""
     value = f"{memory.total_bytes / _GIB:.0f} GiB, {memory.free_bytes / _GIB:.1f} GiB free"
     if memory.free_bytes >= _ENOUGH_BYTES:
@@ -113,7 +113,7 @@ def check_cuda() -> Iterator[Finding]:
             free_bytes, total_bytes = torch.cuda.mem_get_info(index)
             yield check_memory(
                 f"{finding.name} memory",
-                Memory(total_bytes, free_bytes),
+                FreeMemory(total_bytes, free_bytes),
                 "End what uses it, which `nvidia-smi` shows, or use another --device.",
             )
 

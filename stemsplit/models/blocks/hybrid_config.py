@@ -112,7 +112,7 @@ def read_unet_config(
     )
 
 
-class Level(NamedTuple):
+class LevelConfig(NamedTuple):
     """One level of the U-Net. The waveform branch has no layer once the branches have merged."""
 
     main: LayerConfig
@@ -121,7 +121,7 @@ class Level(NamedTuple):
     """Bins that the encoder layer gives."""
 
 
-def plan_levels(config: UNetConfig) -> Iterator[Level]:
+def plan_levels(config: UNetConfig) -> Iterator[LevelConfig]:
     """The levels from the outermost inwards.
 
     The spectrogram's bins are divided by the stride until a single layer can take all that are
@@ -154,7 +154,7 @@ def plan_levels(config: UNetConfig) -> Iterator[Level]:
             else None
         )
         num_bins = 1 if num_bins <= config.kernel_size else num_bins // config.stride
-        yield Level(main_layer, waveform_layer, num_bins)
+        yield LevelConfig(main_layer, waveform_layer, num_bins)
         main_in, waveform_in = main, waveform
         main, waveform = int(config.growth * main), int(config.growth * waveform)
 

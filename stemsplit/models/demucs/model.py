@@ -26,7 +26,7 @@ _MAX_MIN_LENGTH_SAMPLES = 1 << 26
 _PROBE_SAMPLES = 16384
 
 
-class Chain(nn.Sequential):
+class UNetLevel(nn.Sequential):
     """The layers of one level, one after the other: [B, D, T] -> [B, D', T']."""
 
 
@@ -93,7 +93,7 @@ def _widths(config: DemucsConfig) -> Iterator[int]:
         width = int(config.growth * width)
 
 
-def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> Chain:
+def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> UNetLevel:
     layers: list[nn.Module] = [
         nn.Conv1d(outer, inner, config.kernel_size, config.stride),
         _norm(config, index, inner),
@@ -103,10 +103,10 @@ def _encoder_layer(config: DemucsConfig, index: int, outer: int, inner: int) -> 
         layers.append(_dconv(config, index, inner))
     if config.rewrite:
         layers += _rewrite(config, index, inner, context=0)
-    return Chain(*layers)
+    return UNetLevel(*layers)
 
 
-def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> Chain:
+def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> UNetLevel:
     outermost = index == 0
     out_channels = outer * len(config.stems) if outermost else outer
     layers: list[nn.Module] = []
@@ -117,7 +117,7 @@ def _decoder_layer(config: DemucsConfig, index: int, inner: int, outer: int) -> 
     layers.append(nn.ConvTranspose1d(inner, out_channels, config.kernel_size, config.stride))
     if not outermost:
         layers += [_norm(config, index, out_channels), _activation(config)]
-    return Chain(*layers)
+    return UNetLevel(*layers)
 
 
 def _rewrite(config: DemucsConfig, index: int, channels: int, *, context: int) -> list[nn.Module]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.models.blocks.dconv import DConv
 from stemsplit.models.blocks.hybrid_layers import DecoderLayer, EncoderLayer
-from stemsplit.models.demucs.model import Chain
+from stemsplit.models.demucs.model import UNetLevel
 from stemsplit.models.fast import products
 from stemsplit.models.fast.folded_dconv import FastDConv
 from stemsplit.models.fast.fused_transformer import FastCrossLayer, FastSelfLayer
@@ -27,7 +27,7 @@ from stemsplit.models.fast.hybrid import fits as _fits
 from stemsplit.models.fast.roformer import FastFeedForward, FastRotaryAttention
 from stemsplit.models.fast.waveform import FastChain, FastPointwise, is_pointwise
 from stemsplit.models.htdemucs.transformer import CrossLayer, SelfLayer
-from stemsplit.models.roformer.attention import Attention, FeedForward
+from stemsplit.models.roformer.attention import FeedForward, GatedAttention
 
 _log = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ _RULES = (
     _Rule(DecoderLayer, lambda layer, _: FastDecoderLayer(layer), _fits),
     _Rule(SelfLayer, FastSelfLayer, bears_bfloat16=True),
     _Rule(CrossLayer, FastCrossLayer, bears_bfloat16=True),
-    _Rule(Chain, lambda layer, _: FastChain(layer)),
+    _Rule(UNetLevel, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
-    _Rule(Attention, lambda layer, _: FastRotaryAttention(layer)),
+    _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer)),
     _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),
     _Rule(nn.Linear, lambda layer, _: products.FastLinear(layer)),

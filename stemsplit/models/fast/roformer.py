@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from stemsplit.models.fast.blocked_attention import SCORE_SCALE, attend
 from stemsplit.models.fast.products import Product
-from stemsplit.models.roformer.attention import Attention, FeedForward, rotate
+from stemsplit.models.roformer.attention import FeedForward, GatedAttention, rotate
 
 
 class FastRotaryAttention(nn.Module):
-    """What an `Attention` computes. The scale of the scores is multiplied into the queries."""
+    """What a `GatedAttention` computes. The scale of the scores is multiplied into the queries."""
 
-    def __init__(self, plain: Attention) -> None:
+    def __init__(self, plain: GatedAttention) -> None:
         super().__init__()
         self._heads_shape = plain.heads_shape
         self._norm = plain.norm

@@ -18,7 +18,7 @@ _TINY_NORM = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TransformerConfig:
+class RotaryTransformerConfig:
     """One transformer of a network; its feed-forward layers are four times as wide as `dim`."""
 
     dim: int
@@ -57,14 +57,14 @@ class RotaryEmbedding(nn.Module):
         return torch.polar(torch.ones_like(angles), angles)
 
 
-class Attention(nn.Module):
+class GatedAttention(nn.Module):
     """Multi-head self-attention whose heads are each scaled by a gate in (0, 1) per token.
 
     `rotary_embed` is stored with each layer; who runs the layers makes the rotations of it, once
     for all that share it.
     """
 
-    def __init__(self, config: TransformerConfig, rotary_embed: RotaryEmbedding) -> None:
+    def __init__(self, config: RotaryTransformerConfig, rotary_embed: RotaryEmbedding) -> None:
         super().__init__()
         width = config.num_heads * config.head_dim
         self.heads_shape = (config.num_heads, config.head_dim)
@@ -117,10 +117,10 @@ class FeedForward(nn.Module):
 class Transformer(nn.Module):
     """Sequences [B, N, D] to the same shape, given the rotations of N positions."""
 
-    def __init__(self, config: TransformerConfig, rotary_embed: RotaryEmbedding) -> None:
+    def __init__(self, config: RotaryTransformerConfig, rotary_embed: RotaryEmbedding) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            _Layer([Attention(config, rotary_embed), FeedForward(config.dim)])
+            _Layer([GatedAttention(config, rotary_embed), FeedForward(config.dim)])
             for _ in range(config.depth)
         )
         self.norm = RMSNorm(config.dim) if config.norm_output else nn.Identity()

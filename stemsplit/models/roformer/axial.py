@@ -8,7 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from stemsplit.models.roformer.attention import RotaryEmbedding, Transformer, TransformerConfig
+from stemsplit.models.roformer.attention import (
+    RotaryEmbedding,
+    RotaryTransformerConfig,
+    Transformer,
+)
 
 _TILE_TOKENS = 4096
 """How many tokens go through a transformer at once on a CPU; the results do not depend on it.
@@ -27,7 +31,12 @@ class AxialStack(nn.ModuleList):
     """
 
     def __init__(
-        self, num_pairs: int, time: TransformerConfig, bands: TransformerConfig, *, skips: bool
+        self,
+        num_pairs: int,
+        time: RotaryTransformerConfig,
+        bands: RotaryTransformerConfig,
+        *,
+        skips: bool,
     ) -> None:
         over_time, over_bands = RotaryEmbedding(time.head_dim), RotaryEmbedding(bands.head_dim)
         super().__init__(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stemsplit.dsp.stft import istft, stft
-from stemsplit.models.roformer.attention import RMSNorm, TransformerConfig
+from stemsplit.models.roformer.attention import RMSNorm, RotaryTransformerConfig
 from stemsplit.models.roformer.axial import AxialStack
 from stemsplit.models.roformer.bands import BandSplit, MaskEstimator
 from stemsplit.models.roformer.config import RoFormerConfig
@@ -114,8 +114,8 @@ class MelBandRoFormer(_RoFormer):
     paper = "Wang, Lu, Won (2023), arXiv:2310.01809"
 
 
-def _transformer(config: RoFormerConfig, depth: int) -> TransformerConfig:
-    return TransformerConfig(
+def _transformer(config: RoFormerConfig, depth: int) -> RotaryTransformerConfig:
+    return RotaryTransformerConfig(
         dim=config.dim,
         depth=depth,
         num_heads=config.num_heads,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stemsplit.models.family import Arguments, Family
+from stemsplit.models.family import Family, NetworkArguments
 from stemsplit.models.scnet.config import read_scnet_config
 from stemsplit.models.scnet.model import SCNet, has_masks
 
 
-def _build(given: Arguments) -> SCNet:
+def _build(given: NetworkArguments) -> SCNet:
     return SCNet(read_scnet_config(given.kwargs, masked=has_masks(given.tensor_names)))
 
 
