@@ -28,6 +28,7 @@ LEVELS = {
     "quoting": 0,
     "stages": 0,
     "files": 0,
+    "json_data": 0,
     "version": 0,
 }
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
+from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.template import finer_templates
+from stemsplit.engine.session import Session
 from stemsplit.errors import UsageError
 
 _MOST_GROUPS = 12

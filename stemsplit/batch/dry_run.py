@@ -11,7 +11,7 @@ import torch
 
 from stemsplit.audio.channels import group_channels
 from stemsplit.audio.write.output_files import check_target
-from stemsplit.batch.job import Job, Session, TrackPlan
+from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.record import read_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import PlannedTrack
@@ -21,6 +21,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.ranges import choose_range
 from stemsplit.engine.separate import TrackSeparation
+from stemsplit.engine.session import Session
 from stemsplit.errors import StemsplitError
 
 

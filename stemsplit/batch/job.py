@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,18 +19,13 @@ from stemsplit.audio.write.output_files import track_key
 from stemsplit.audio.write.stem_layout import STEM_FILE
 from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
-from stemsplit.batch.journal import ReadingJournal
-from stemsplit.batch.note import Note
 from stemsplit.batch.originals import kinship, recorded_song
 from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.batch.written_files import is_blank
-from stemsplit.device.runtime import Runtime
-from stemsplit.engine.chain import Chain
-from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
-from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.session import Session
 from stemsplit.errors import OutputExistsError
 from stemsplit.files import FileState
 
@@ -63,43 +58,6 @@ class Job:
             "stem": stem,
             "ext": self.encoding.extension,
         }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Session:
-    """What all jobs of a run share. `notes` go into every record, such as a replaced model.
-
-    `others`: the same networks on further devices. `journal`: which songs an earlier run may have
-    died of.
-    """
-
-    chain: Chain
-    runtime: Runtime
-    notes: Sequence[Note] = ()
-    others: Sequence[tuple[Chain, Runtime]] = ()
-    journal: ReadingJournal | None = None
-
-    def on_each_device(self) -> list[Session]:
-        """This session, and one like it for each of the other devices."""
-        others = (
-            dataclasses.replace(
-                self,
-                chain=dataclasses.replace(chain, options=self.options),
-                runtime=runtime,
-                others=(),
-            )
-            for chain, runtime in self.others
-        )
-        return [self, *others]
-
-    @property
-    def model(self) -> Ensemble:
-        """The model that takes the songs apart; the chain may have others for their stems."""
-        return self.chain.model
-
-    @property
-    def options(self) -> SeparationOptions:
-        return self.chain.options
 
 
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:

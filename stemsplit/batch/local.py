@@ -8,39 +8,27 @@ import queue
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from stemsplit import quoting
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.write.output_files import remove_folders
-from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
+from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
-from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.track import run_job
 from stemsplit.batch.workers import Notify, Workers
 from stemsplit.device.cancel import Cancellation, Check, never
 from stemsplit.device.hardware import cpu_memory, num_usable_cores
-from stemsplit.device.runtime import Runtime
 from stemsplit.engine.bag import Bag
-from stemsplit.engine.load import load_chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
-from stemsplit.errors import (
-    HubUnreachableError,
-    ModelError,
-    StemsplitError,
-    UnknownStemError,
-    one_line,
-)
-from stemsplit.hub.catalog import DEFAULT_MODEL
-from stemsplit.hub.hub_errors import OtherAnswerError
-from stemsplit.stages import Stage, StageCallback, unheard
-
-FALLBACK_MODEL = "spectral"
+from stemsplit.engine.session import Session
+from stemsplit.errors import StemsplitError, one_line
+from stemsplit.stages import Stage
 
 _POLL_SECONDS = 0.5
 
@@ -48,80 +36,6 @@ _SAMPLE_BYTES = 4
 _MANY = 1000  # chunks, of a song that is longer than any batch
 
 _log = logging.getLogger(__name__)
-
-
-def open_session(
-    model: str | None,
-    options: SeparationOptions,
-    runtimes: Sequence[Runtime],
-    *,
-    then: Sequence[tuple[str, str]] = (),
-    offline: bool,
-    on_stage: StageCallback = unheard,
-    reason: str = "",
-    instead: str | None = None,
-) -> Session:
-    """The loaded models with everything that the jobs of a run share.
-
-    A model that was named is that model or an error. One that was chosen, for a `reason` that
-    becomes one of `Session.notes`, and the default if none was, may be neither found nor
-    downloaded: then the model `instead` takes its place, or else the built-in one, and
-    `Session.notes` says what was chosen, why it is not that, and what it is. Each runtime gets
-    networks of its own.
-
-    Raises:
-        ModelError: the named model could not be had, or nothing in place of the chosen one.
-        UnknownStemError: `options` or `then` name a stem that the model does not have.
-        UsageError: the models or the steps do not go together.
-    """
-
-    def load(name: str) -> Session:
-        loaded = [
-            (load_chain(name, then, options, runtime, offline=offline, on_stage=on_stage), runtime)
-            for runtime in runtimes
-        ]
-        for chain, runtime in loaded:
-            for bag in (each for model, _ in chain.stages for each in model.bags):
-                _log.info(
-                    "Model %s (%s), networks %s, on %s in %s",
-                    bag.name,
-                    bag.revision or bag.origin,
-                    ", ".join(member.signature for member in bag.members),
-                    runtime.device,
-                    bag.precision,
-                )
-        (chain, runtime), *others = loaded
-        return Session(chain=chain, runtime=runtime, others=others)
-
-    if model is not None and not reason:
-        return load(model)
-    try:
-        return replace(load(model or DEFAULT_MODEL), notes=(Note(reason),) if reason else ())
-    except ModelError as error:
-        wanted = model or DEFAULT_MODEL
-        for name in dict.fromkeys((instead or FALLBACK_MODEL, FALLBACK_MODEL)):
-            note = _replaced(wanted, name, reason, error)
-            with suppress(ModelError, UnknownStemError):
-                return replace(load(name), notes=(note,))
-        raise type(error)(
-            f"{reason} It could not be had: {error.message}" if reason else error.message,
-            hint=f"{error.hint} Or name another one with `model`.".strip(),
-        ) from error
-
-
-def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
-    """What runs in place of what was wanted, what to do about it, and how it came to that."""
-    how = ", far less cleanly" if name == FALLBACK_MODEL else ""
-    what_to_do = error.hint
-    if isinstance(error, OtherAnswerError):
-        what_to_do = "Open a page in a browser, log in to the network, and run it again."
-    elif isinstance(error, HubUnreachableError):
-        what_to_do = f"Once there is a network: `stemsplit models pull {wanted}`"
-    return Note(
-        f"{name} runs in place of {wanted}{how}. {what_to_do}".strip(),
-        detail=f"{reason} {wanted} could not be had: {error}".strip(),
-        is_loud=True,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,13 +63,16 @@ class Listeners:
 
 
 def run_jobs(
-    jobs: Sequence[Job], session: Session, listeners: Listeners | None = None
+    jobs: Sequence[Job],
+    session: Session,
+    listeners: Listeners | None = None,
+    journal: ReadingJournal | None = None,
 ) -> Generator[JobResult, None, None]:
     """The result of each job. One that fails does not stop the others.
 
     On a GPU several tracks are worked on at once (`tracks_at_once`): their networks take turns at
     the device (`device.queue`), while everything else goes on beside it. Results come in the
-    order of the jobs, but for songs that an earlier process may have died of (`Session.journal`)
+    order of the jobs, but for songs that an earlier process may have died of (`journal`)
     and tracks that another process is at work on: these come last, once the other has finished
     them, or else done here.
 
@@ -163,12 +80,12 @@ def run_jobs(
     nothing of the unfinished ones: have it closed with `contextlib.closing`.
     """
     listeners = listeners or Listeners()
-    if session.journal is not None:
-        jobs = sorted(jobs, key=partial(_is_suspect, session.journal))
+    if journal is not None:
+        jobs = sorted(jobs, key=partial(_is_suspect, journal))
     missing_folders = _missing_folders(jobs, session)
     waiting = []
     try:
-        with closing(_attempt_all(jobs, session, listeners)) as attempts:
+        with closing(_attempt_all(jobs, session, listeners, journal)) as attempts:
             for job, result in attempts:
                 if result is not None:
                     yield result
@@ -178,7 +95,7 @@ def run_jobs(
         while waiting:
             time.sleep(_POLL_SECONDS)
             for job in list(waiting):
-                result = _attempt(job, session, listeners)
+                result = _attempt(job, session, listeners, journal)
                 if result is not None:
                     waiting.remove(job)
                     yield result
@@ -223,14 +140,17 @@ def _track_bytes(session: Session) -> int:
 
 
 def _attempt_all(
-    jobs: Sequence[Job], session: Session, listeners: Listeners
+    jobs: Sequence[Job],
+    session: Session,
+    listeners: Listeners,
+    journal: ReadingJournal | None,
 ) -> Generator[tuple[Job, JobResult | None], None, None]:
     """What became of the jobs, in their order; None if another process is at work on a track."""
     sessions = session.on_each_device()
     places = _places(sessions, len(jobs))
     if len(places) == 1:  # takes no threads
         for job in jobs:
-            yield job, _attempt(job, session, listeners)
+            yield job, _attempt(job, session, listeners, journal)
         return
     left: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -242,7 +162,7 @@ def _attempt_all(
             while True:
                 number = left.get_nowait()
                 heard = listeners.through(tell)
-                result = _attempt(jobs[number], on_device, heard, cancellation.check)
+                result = _attempt(jobs[number], on_device, heard, journal, cancellation.check)
                 tell(results.__setitem__, number, result)
 
     def wake() -> None:
@@ -286,12 +206,16 @@ def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
 
 
 def _attempt(
-    job: Job, session: Session, listeners: Listeners, check: Check = never
+    job: Job,
+    session: Session,
+    listeners: Listeners,
+    journal: ReadingJournal | None,
+    check: Check = never,
 ) -> JobResult | None:
     """What became of the job; None if another process is at work on the track."""
     try:
-        if session.journal is not None and _is_suspect(session.journal, job):
-            session.journal.try_suspect(job.song.path, check)
+        if journal is not None and _is_suspect(journal, job):
+            journal.try_suspect(job.song.path, check)
         with being_read(job.song.path):
             return run_job(
                 job,

@@ -27,7 +27,7 @@ from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.fingerprint import set_of
-from stemsplit.batch.job import Job, Session, TrackPlan
+from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.originals import describe_input
 from stemsplit.batch.record import describe_model, read_record, write_record
@@ -37,6 +37,7 @@ from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
 from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+from stemsplit.engine.session import Session
 from stemsplit.stages import Stage, StageCallback, unheard
 
 _MAX_WAITING_BLOCKS = 2

@@ -122,7 +122,7 @@ def bench(
     quiet = quiet or as_json
     devices = [name.lower() for name in device or ["auto"]]
     for name in devices:
-        check_device(name, "auto")
+        check_device(name)
     targets = _fetched(model, offline=offline, quiet=quiet) if model else _defaults(reporter)
     settings = Settings(
         precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug

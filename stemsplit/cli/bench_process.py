@@ -18,7 +18,7 @@ from stemsplit.cli.bench_worker import FirstChunk, Request
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.device.runtime import Precision
+    from stemsplit.device.names import Precision
 
 SLACK_SECONDS = 25.0
 """For chunks that take longer than planned: this long after its budget, the command has ended."""

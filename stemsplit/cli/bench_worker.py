@@ -32,7 +32,7 @@ from stemsplit.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from stemsplit.device.runtime import Precision
+    from stemsplit.device.names import Precision
     from stemsplit.engine.separator import Separator
 
 MAX_PASSES = 5

@@ -15,9 +15,8 @@ from stemsplit.cli.printer.console import set_up_logging
 from stemsplit.cli.printer.person import make_reporter
 from stemsplit.cli.printer.songs import place
 from stemsplit.cli.printer.tables import print_indented, print_table
-from stemsplit.cli.process import importing
+from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.run import run_with_reporter
-from stemsplit.cli.separate import make_runtimes
 from stemsplit.cli.usage_checks import check_device, check_output
 from stemsplit.hub.expression import catalogue_stems
 
@@ -50,22 +49,21 @@ def demo(
     set_up_logging(verbose=False, debug=debug)
     reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
     check_output(output)
-    check_device(device, "auto")
+    check_device(device)
     catalogue_stems(model)  # raises for what can be no model
     reporter.waiting("Loading PyTorch")
     with importing():
         from stemsplit.audio.encode.encoders import Encoding
         from stemsplit.batch.job import Job
-        from stemsplit.batch.local import open_session
         from stemsplit.batch.song import Song
         from stemsplit.batch.template import DEFAULT_TEMPLATE
-        from stemsplit.engine.options import SeparationOptions
+        from stemsplit.engine.plan import RunPlan
+        from stemsplit.engine.session import open_session
         from stemsplit.evaluate.demo_song import make_demo_song
 
-    runtimes = make_runtimes(device, opt.PrecisionName.auto, "auto", None)
-    session = open_session(
-        model, SeparationOptions(), runtimes, offline=offline, on_stage=reporter.stage
-    )
+    plan = RunPlan(model=model, offline=offline, devices=device.lower())
+    prepare_to_compute(None)
+    session = open_session(plan, on_stage=reporter.stage)
     reporter.waiting("Making a song")
     sources = make_demo_song()
     song = _write_song(sources, output)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,16 +32,21 @@ from stemsplit.cli.numbers import whole
 from stemsplit.cli.printer.console import say, set_up_logging, shown
 from stemsplit.cli.printer.evaluation import EvaluationReporter, make_evaluation_reporter
 from stemsplit.cli.printer.progress_line import stages_shown
-from stemsplit.cli.separate import make_runtimes
-from stemsplit.cli.usage_checks import check_device, check_output, check_there
+from stemsplit.cli.process import prepare_to_compute
+from stemsplit.cli.usage_checks import (
+    check_device,
+    check_output,
+    check_there,
+    parse_batch_size,
+)
+from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
-from stemsplit.stages import StageCallback
 
 if TYPE_CHECKING:
-    from stemsplit.device.runtime import Runtime
+    from stemsplit.engine.session import Session
+    from stemsplit.evaluate.find_tracks import Dataset
     from stemsplit.evaluate.systems import System
-    from stemsplit.hub.recipe import EnsembleSource
 
 
 class SubsetName(str, Enum):
@@ -185,25 +191,33 @@ def evaluate(
         raise UsageError(
             "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
         )
-    check_device(device, batch_size)
+    check_device(device)
+    plan = RunPlan(
+        offline=offline,
+        devices=device.lower(),
+        precision=precision.value,
+        batch_size=parse_batch_size(batch_size),
+    )
     check_output(output, is_folder=False)
     check_there(dataset)
     for each in model or ():
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
+    from stemsplit.engine.session import open_session, runtimes_of
     from stemsplit.evaluate.bootstrap import summarize
-    from stemsplit.evaluate.contamination import check_unheard, doubts
+    from stemsplit.evaluate.contamination import check_unheard
     from stemsplit.evaluate.find_tracks import find_dataset
     from stemsplit.evaluate.oracles import ORACLES
     from stemsplit.evaluate.results_file import RecordFile
     from stemsplit.evaluate.run import Evaluation
     from stemsplit.evaluate.scoring import METRICS, check_metrics
-    from stemsplit.hub.expression import model_references, resolve_expression
+    from stemsplit.hub.expression import model_references
 
     metrics = _chosen("--metric", metric, METRICS)
     oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
     check_metrics(metrics)
-    runtime, *others = make_runtimes(device, precision, batch_size, threads)
-    if others:
+    prepare_to_compute(threads)
+    runtimes = runtimes_of(plan)
+    if len(runtimes) > 1:
         raise UsageError(f"--device {device}: evaluate runs on one device.")
     found = find_dataset(
         dataset,
@@ -219,11 +233,13 @@ def evaluate(
         for name in (name for each in models for name in model_references(each)):
             check_unheard(name, found)
     with stages_shown(quiet=quiet or json) as on_stage:
-        sources = [resolve_expression(each, offline=offline, on_stage=on_stage) for each in models]
-        systems = _systems(oracles, sources, runtime, on_stage)
-    every_model = [each for source in sources for each in source.models]
-    for doubt in dict.fromkeys(doubt for each in every_model for doubt in doubts(each, found)):
-        reporter.note(doubt)
+        sessions = [
+            open_session(replace(plan, model=name), runtimes=runtimes, on_stage=on_stage)
+            for name in models
+        ]
+    for note in _doubts(models, sessions, found):
+        reporter.note(note)
+    systems = _systems(oracles, sessions)
     evaluation = Evaluation(found, systems, metrics, store)
     with reporter.running(evaluation.num_tasks_left):
         num_failed = evaluation.run(reporter)
@@ -236,21 +252,22 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _systems(
-    oracles: Sequence[str],
-    sources: Sequence[EnsembleSource],
-    runtime: Runtime,
-    on_stage: StageCallback,
-) -> list[System]:
+def _doubts(models: Sequence[str], sessions: Sequence[Session], dataset: Dataset) -> Iterable[str]:
+    """What the user should know about the models and these songs, each sentence once."""
+    from stemsplit.evaluate.contamination import doubts
+
+    return dict.fromkeys(
+        doubt
+        for model, session in zip(models, sessions, strict=True)
+        for doubt in doubts(model, [bag.name for bag in session.model.bags], dataset)
+    )
+
+
+def _systems(oracles: Sequence[str], sessions: Sequence[Session]) -> list[System]:
     """From the lower bound to the upper ones."""
-    from stemsplit.engine.load import load_ensemble
-    from stemsplit.engine.options import SeparationOptions
     from stemsplit.evaluate.systems import MixtureSystem, ModelSystem, OracleSystem
 
-    models = [
-        ModelSystem(load_ensemble(source, SeparationOptions(), runtime, on_stage=on_stage), runtime)
-        for source in sources
-    ]
+    models = [ModelSystem(session.model, session.runtime) for session in sessions]
     return [
         MixtureSystem(),
         *{model.key: model for model in models}.values(),

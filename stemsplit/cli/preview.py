@@ -12,12 +12,19 @@ from stemsplit.cli.run import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.job import Job
+    from stemsplit.batch.journal import ReadingJournal
     from stemsplit.batch.results import JobResult
+    from stemsplit.engine.session import Session
 
 
 def run_preview(
-    jobs: Sequence[Job], sessions: Iterable[Session], reporter: Reporter, *, stream: int
+    jobs: Sequence[Job],
+    sessions: Iterable[Session],
+    reporter: Reporter,
+    *,
+    stream: int,
+    journal: ReadingJournal,
 ) -> tuple[list[JobResult], set[Path]]:
     """What became of each song with each model, and where the records of these are.
 
@@ -36,7 +43,7 @@ def run_preview(
                 records.add(plan_record(job, session))
                 yield [job], replace(session, chain=replace(session.chain, options=options))
 
-    return run_rounds(rounds(), reporter), records
+    return run_rounds(rounds(), reporter, journal), records
 
 
 def _busiest_range(job: Job, stream: int) -> tuple[float, float | None]:

@@ -9,19 +9,28 @@ from typing import TYPE_CHECKING
 from stemsplit.cli.printer.person import Reporter
 
 if TYPE_CHECKING:
-    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.job import Job
+    from stemsplit.batch.journal import ReadingJournal
     from stemsplit.batch.results import JobResult
     from stemsplit.batch.song import Song
+    from stemsplit.engine.session import Session
 
 Round = tuple[Sequence["Job"], "Session"]
 
 
-def run_with_reporter(jobs: Sequence[Job], session: Session, reporter: Reporter) -> list[JobResult]:
+def run_with_reporter(
+    jobs: Sequence[Job],
+    session: Session,
+    reporter: Reporter,
+    journal: ReadingJournal | None = None,
+) -> list[JobResult]:
     """Runs the jobs, telling `reporter` about each step; the results in order."""
-    return run_rounds([(jobs, session)], reporter)
+    return run_rounds([(jobs, session)], reporter, journal)
 
 
-def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
+def run_rounds(
+    rounds: Iterable[Round], reporter: Reporter, journal: ReadingJournal | None = None
+) -> list[JobResult]:
     """The same for several runs one after the other, which end as one."""
     from stemsplit.batch.local import Listeners, run_jobs
 
@@ -35,7 +44,7 @@ def run_rounds(rounds: Iterable[Round], reporter: Reporter) -> list[JobResult]:
     try:
         for jobs, session in rounds:
             reporter.begin({job.song.input: _duration(job.song) for job in jobs})
-            with closing(run_jobs(jobs, session, listeners)) as finished:
+            with closing(run_jobs(jobs, session, listeners, journal)) as finished:
                 for result in finished:
                     results.append(result)
                     reporter.finish(result)

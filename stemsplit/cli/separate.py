@@ -30,8 +30,10 @@ from stemsplit.cli.usage_checks import (
     check_output,
     check_preview,
     hopeless,
+    parse_batch_size,
 )
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference
 from stemsplit.engine.steps import parse_step
 from stemsplit.errors import UsageError
@@ -40,10 +42,9 @@ from stemsplit.quoting import counted, listed
 
 if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery
-    from stemsplit.batch.job import Job, Session
+    from stemsplit.batch.job import Job
     from stemsplit.batch.song import Song
-    from stemsplit.device.runtime import Runtime
-    from stemsplit.hub.choose import ModelChoice
+    from stemsplit.engine.session import Session
 
 
 def separate(
@@ -166,13 +167,21 @@ def separate(
             hint="Add --report or --preview.",
         )
     clip_policy = from_demucs.clip_policy(clip and clip.value, clip_mode and clip_mode.value)
-    check_device(device, batch_size)
+    check_device(device)
     check_output(output)
     preference = Preference(
         quality=None if quality is None else quality.value,
         permissive=licence is not None,
     )
-    steps = [parse_step(text) for text in then or ()]
+    plan = RunPlan(
+        preference=preference,
+        options=wanted,
+        then=tuple(map(parse_step, then or ())),
+        offline=offline,
+        devices=device.lower(),
+        precision=precision.value,
+        batch_size=parse_batch_size(batch_size),
+    )
     to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
     reporter = ctx.with_resource(
         make_reporter(as_json=json, quiet=quiet, verbose=verbose, lists_files=not to_stdout)
@@ -189,7 +198,7 @@ def separate(
         _report_problems(problems, output, reporter, dry_run=dry_run)
     is_default = not models and preference == Preference()
     known = [DEFAULT_MODEL] if is_default else models
-    check_models(known, steps, wanted, preference)
+    check_models(known, plan)
     if to_stdout:
         check_one_output(inputs, known, wanted)
     reporter.waiting("Loading PyTorch")
@@ -197,14 +206,14 @@ def separate(
         from stemsplit.batch.discover import discover
         from stemsplit.batch.job import Job, plan_outputs, plan_record
         from stemsplit.batch.journal import keep_journal
-        from stemsplit.batch.local import open_session
         from stemsplit.cli.preview import run_preview
-        from stemsplit.engine.choice import pick_model
+        from stemsplit.engine.choice import choose_model
+        from stemsplit.engine.session import open_session, runtimes_of
 
-    runtimes = make_runtimes(device, precision, batch_size, threads)
-    picked = [
-        pick_model(name, preference, wanted, runtimes[0], offline=offline)
-        for name in models or (None,)
+    prepare_to_compute(threads)
+    runtimes = runtimes_of(plan)
+    plans = [
+        choose_model(replace(plan, model=name), runtimes[0].device) for name in models or (None,)
     ]
     inputs, output = ctx.with_resource(connected(inputs, output))
     if encoding.only_sample_rate and sample_rate == "source" and not quiet:
@@ -219,20 +228,11 @@ def separate(
     if all(song.problem for song in found.songs):
         _report_problems(found.songs, output, reporter, dry_run=dry_run)  # needs no model
 
-    def open_model(choice: ModelChoice | None) -> Session:
-        session = open_session(
-            None if choice is None else choice.model,
-            wanted,
-            runtimes,
-            then=steps,
-            offline=offline,
-            on_stage=reporter.stage,
-            reason="" if choice is None else choice.reason,
-            instead=None if choice is None else choice.instead,
-        )
+    def open_noted(plan: RunPlan) -> Session:
+        session = open_session(plan, runtimes=runtimes, on_stage=reporter.stage)
         for note in session.notes:
             reporter.note(note)
-        return replace(session, journal=journal)
+        return session
 
     jobs = [
         Job(
@@ -247,16 +247,17 @@ def separate(
         for song in found.songs
     ]
     if preview:
-        results, records = run_preview(jobs, map(open_model, picked), reporter, stream=track - 1)
+        sessions = map(open_noted, plans)
+        results, records = run_preview(jobs, sessions, reporter, stream=track - 1, journal=journal)
     else:
-        session = open_model(picked[0])
+        session = open_noted(plans[0])
         jobs = settle_names(jobs, session, reporter)
         if to_stdout:
             check_single([name for job in jobs for name in plan_outputs(job, session)])
         if dry_run:
             _dry_run(jobs, session, reporter)
             return
-        results = run_with_reporter(jobs, session, reporter)
+        results = run_with_reporter(jobs, session, reporter, journal)
         records = {plan_record(job, session) for job in jobs}
         if to_stdout:
             deliver(results)
@@ -329,21 +330,6 @@ def _dry_run(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
     reporter.planned(planned, estimate_seconds(planned, session))
     if any(track.action == "fail" for track in planned):
         raise typer.Exit(1)
-
-
-def make_runtimes(
-    devices: str, precision: opt.PrecisionName, batch_size: str, threads: int | None
-) -> tuple[Runtime, ...]:
-    """The runtimes that the shared options ask for, in a process that is ready for them."""
-    check_device(devices, batch_size)
-    from stemsplit.device.runtime import choose_runtimes
-
-    prepare_to_compute(threads)
-    return choose_runtimes(
-        devices=devices.lower(),
-        precision=precision.value,
-        batch_size=None if batch_size.lower() == "auto" else int(batch_size),
-    )
 
 
 def _names(text: str) -> list[str]:

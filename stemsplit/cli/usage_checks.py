@@ -13,7 +13,8 @@ from stemsplit.batch.song import Song
 from stemsplit.cli.pipes import check_single
 from stemsplit.device.names import split_device_names
 from stemsplit.engine.options import SeparationOptions, choose_outputs
-from stemsplit.engine.preference import Preference, check_permissive
+from stemsplit.engine.plan import RunPlan
+from stemsplit.engine.preference import check_permissive
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import load_catalog
@@ -21,41 +22,47 @@ from stemsplit.hub.choose import choose
 from stemsplit.hub.expression import catalogue_stems
 
 
-def check_models(
-    models: Sequence[str],
-    steps: Sequence[tuple[str, str]],
-    options: SeparationOptions,
-    preference: Preference,
-) -> None:
+def check_models(models: Sequence[str], plan: RunPlan) -> None:
     """Tries the names of the models, and the stems of those that the catalogue knows.
 
-    Without a name, tries whether there is a model to choose. `steps`: the parent and the model of
-    each.
+    Without a name, tries whether there is a model to choose. Those of the steps are in the plan.
 
     Raises:
         UnknownModelError: neither the catalogue nor the disk has a model of that name.
         UnknownStemError: a model does not have a stem that is asked of it.
         UsageError: the models and the options exclude each other.
     """
-    parents = first_parents([parent for parent, _ in steps])
+    parents = first_parents([parent for parent, _ in plan.then])
     if not models:
-        choose(preference.requirements(options, device="cpu"), load_catalog().values())
+        wanted = plan.preference.requirements(plan.options, device="cpu")
+        choose(wanted, load_catalog().values())
     for model in models:
-        preference.check_named(model)
+        plan.preference.check_named(model)
         stems = catalogue_stems(model)
         if stems is not None:
-            choose_outputs(stems, options, parents)
-    for _, model in steps:
+            choose_outputs(stems, plan.options, parents)
+    for _, model in plan.then:
         catalogue_stems(model)
-        if preference.permissive:
+        if plan.preference.permissive:
             check_permissive(model)
 
 
-def check_device(devices: str, batch_size: str) -> None:
-    """Raises UsageError for what is no device, or no size of a batch."""
+def check_device(devices: str) -> None:
+    """Raises UsageError for what is no device."""
     split_device_names(devices.lower())
-    if batch_size.lower() != "auto" and not (batch_size.isdecimal() and int(batch_size)):
-        raise UsageError(f"--batch-size must be auto or a number, got {batch_size!r}.")
+
+
+def parse_batch_size(text: str) -> int | None:
+    """The number in `text`; None for auto.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text.lower() == "auto":
+        return None
+    if not (text.isdecimal() and int(text)):
+        raise UsageError(f"--batch-size must be auto or a number, got {text!r}.")
+    return int(text)
 
 
 def check_there(path: Path) -> None:

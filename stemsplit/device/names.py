@@ -1,10 +1,13 @@
-"""The names of devices, before torch is asked whether they are there."""
+"""The names of devices and precisions, before torch is asked whether they are there."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from stemsplit.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _NAME = re.compile(r"auto|cpu|mps|cuda(?::\d+)?")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,15 +21,13 @@ from stemsplit.device.call import Call
 from stemsplit.device.chunk_memory import ChunkMemory
 from stemsplit.device.cudnn import exact_convolutions
 from stemsplit.device.hardware import DeviceMemory, cpu_has_bf16
-from stemsplit.device.names import check_device_name, split_device_names
+from stemsplit.device.names import Precision, check_device_name, split_device_names
 from stemsplit.device.queue import DeviceQueue
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.errors import DeviceMemoryError, UsageError, check_choice
 from stemsplit.models.fast import Probed, accelerate
 from stemsplit.models.spec import Model
 from stemsplit.quoting import counted
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

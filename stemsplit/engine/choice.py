@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from stemsplit.device.hardware import memory_bytes
-from stemsplit.device.runtime import Runtime
-from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
@@ -14,36 +15,34 @@ from stemsplit.hub.choose import ModelChoice, choose
 from stemsplit.hub.presence import presence
 
 
-def pick_model(
-    model: str | None,
-    preference: Preference,
-    options: SeparationOptions,
-    runtime: Runtime,
-    *,
-    offline: bool,
-) -> ModelChoice | None:
-    """The model that was named, without a reason, or the one that is chosen; else None.
+def choose_model(plan: RunPlan, device: torch.device) -> RunPlan:
+    """The plan with the model that its preference asks for, and why; as it is if it asks for none.
 
     Permissive alone means a balanced quality. Offline, one of the models on this machine is chosen
     if any of them will do; else that one is what may run instead. Nothing is downloaded.
 
     Raises:
         UsageError: a model was named as well as a quality, or one whose licence is not permissive.
-        UnknownStemError: no model has all of the stems that `options` name.
+        UnknownStemError: no model has all of the stems that the options name.
         UnknownModelError: none of those that have them may or can be used.
     """
-    if model is not None:
-        preference.check_named(model)
-        return ModelChoice(model, "")
-    if preference == Preference():
-        return None
+    if plan.names_model:
+        plan.preference.check_named(str(plan.model))
+        return plan
+    if plan.model is not None or plan.preference == Preference():
+        return plan
+    choice = _choose(plan, device)
+    return replace(plan, model=choice.model, reason=choice.reason, instead=choice.instead)
+
+
+def _choose(plan: RunPlan, device: torch.device) -> ModelChoice:
     catalog = load_catalog()
-    requirements = preference.requirements(
-        options, device=runtime.device.type, memory_bytes=memory_bytes(runtime.device)
+    requirements = plan.preference.requirements(
+        plan.options, device=device.type, memory_bytes=memory_bytes(device)
     )
     here = [name for name in catalog if presence(name) == "yes"]
     nearby = choose(replace(requirements, here=here), catalog.values())
-    if offline or offline_by_environment():
+    if plan.offline or offline_by_environment():
         return nearby
     choice = choose(requirements, catalog.values())
     is_other = nearby.model in here and nearby.model != choice.model

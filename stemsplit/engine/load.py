@@ -11,8 +11,10 @@ from stemsplit.engine.bag import Bag, BagMember, Mixer, differing_property
 from stemsplit.engine.chain import Chain, Step
 from stemsplit.engine.ensemble import Ensemble, EnsemblePart, coarsest
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
+from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
+from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.model_files import Member, ModelSource
@@ -59,39 +61,30 @@ def load_ensemble(
     return Ensemble(name=source.name, stems=stems, parts=tuple(parts))
 
 
-def load_chain(
-    reference: str,
-    then: Sequence[tuple[str, str]],
-    options: SeparationOptions,
-    runtime: Runtime,
-    *,
-    offline: bool = False,
-    on_stage: StageCallback = unheard,
-) -> Chain:
-    """The model that `reference` names (`resolve_expression`), and the steps after it.
+def load_chain(plan: RunPlan, runtime: Runtime, *, on_stage: StageCallback = unheard) -> Chain:
+    """The model that the plan names (`resolve_expression`), and the steps after it.
 
-    `then` has the parent and the model of each step. All models are found before any network is
-    fetched.
+    All models are found before any network is fetched.
 
     Raises:
         UsageError: the models or the steps do not go together.
         ModelError, UnknownStemError: as `resolve_expression` and `load_ensemble`.
     """
-    parents = first_parents([parent for parent, _ in then])
+    names = (plan.model or DEFAULT_MODEL, *(model for _, model in plan.then))
     source, *step_sources = (
-        resolve_expression(each, offline=offline, on_stage=on_stage)
-        for each in (reference, *(model for _, model in then))
+        resolve_expression(name, offline=plan.offline, on_stage=on_stage) for name in names
     )
-    model = load_ensemble(source, options, runtime, parents=parents, on_stage=on_stage)
+    parents = first_parents([parent for parent, _ in plan.then])
+    model = load_ensemble(source, plan.options, runtime, parents=parents, on_stage=on_stage)
     steps = [
         Step(
             parent=parent,
             model=load_ensemble(step_source, SeparationOptions(), runtime, on_stage=on_stage),
             child_names=step_source.child_names,
         )
-        for (parent, _), step_source in zip(then, step_sources, strict=True)
+        for (parent, _), step_source in zip(plan.then, step_sources, strict=True)
     ]
-    return Chain(model=model, options=options, steps=tuple(steps))
+    return Chain(model=model, options=plan.options, steps=tuple(steps))
 
 
 class _Loader:

@@ -7,6 +7,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,16 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.device.runtime import Precision, choose_runtime
+from stemsplit.device.names import Precision
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import ChainSeparation
-from stemsplit.engine.choice import pick_model
+from stemsplit.engine.choice import choose_model
 from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.load import load_chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
+from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import SeparatedBlock, Separation
+from stemsplit.engine.session import open_session
 from stemsplit.engine.steps import parse_step
 from stemsplit.errors import UsageError, check_choice, check_number, check_text
 from stemsplit.hub.catalog import DEFAULT_MODEL
@@ -107,30 +110,28 @@ class Separator:
             check_number("batch_size", batch_size, whole=True)
         device = str(device) if isinstance(device, torch.device) else device
         check_text("device", device)
-        self._runtime = choose_runtime(
-            device=device, precision=precision, batch_size=_plain(batch_size)
-        )
         for text in then:
             check_text("then", text)
-        steps = [parse_step(text) for text in then]
+        steps = tuple(map(parse_step, then))
         if licence is not None:
             for _, step_model in steps:
                 check_permissive(step_model)
-        choice = pick_model(
-            None if model is None else os.fspath(model),
-            Preference(quality=quality, permissive=licence is not None),
-            self._options,
-            self._runtime,
+        runtime = choose_runtime(device=device, precision=precision, batch_size=_plain(batch_size))
+        plan = RunPlan(
+            model=None if model is None else os.fspath(model),
+            preference=Preference(quality=quality, permissive=licence is not None),
+            options=self._options,
+            then=steps,
             offline=offline,
+            devices=device,
+            precision=precision,
+            batch_size=_plain(batch_size),
         )
-        self._chain = load_chain(
-            DEFAULT_MODEL if choice is None else choice.model,
-            steps,
-            self._options,
-            self._runtime,
-            offline=offline,
-            on_stage=on_stage,
-        )
+        # Who calls a library does not read notes: no other model takes the place of a chosen one.
+        named = choose_model(plan, runtime.device).model or DEFAULT_MODEL
+        plan = replace(plan, model=named, preference=Preference())
+        session = open_session(plan, runtimes=[runtime], on_stage=on_stage)
+        self._chain, self._runtime = session.chain, session.runtime
 
     @property
     def model(self) -> Ensemble:

@@ -17,11 +17,12 @@ import torch
 
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.discover import discover
-from stemsplit.batch.job import Job, Session
+from stemsplit.batch.job import Job
 from stemsplit.batch.local import Listeners, run_jobs
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.session import Session
 from stemsplit.models.spectral.model import SpectralSeparator
 from tests.engine.toy_models import model_of
 

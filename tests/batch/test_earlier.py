@@ -14,7 +14,7 @@ import pytest
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.dry_run import plan_tracks
 from stemsplit.batch.earlier import settle
-from stemsplit.batch.job import Job, Session
+from stemsplit.batch.job import Job
 from stemsplit.batch.record import read_record, write_record
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
@@ -23,6 +23,7 @@ from stemsplit.batch.track import run_job
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.session import Session
 from tests.audio.songs import tone, write_sndfile
 from tests.engine.toy_models import GainModel, model_of
 

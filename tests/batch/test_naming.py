@@ -19,13 +19,14 @@ from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.discover import discover
-from stemsplit.batch.job import Job, Session, plan_outputs, plan_record
+from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.naming import name_apart
 from stemsplit.batch.record import SCHEMA
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.session import Session
 from stemsplit.errors import UsageError
 from tests.engine.toy_models import GainModel, model_of
 

@@ -14,7 +14,7 @@ from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.write.output_files import new_temporary, track_key
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.collisions import check_collisions
-from stemsplit.batch.job import Job, Session
+from stemsplit.batch.job import Job
 from stemsplit.batch.local import Listeners, run_jobs
 from stemsplit.batch.lock import TrackBusyError, track_lock
 from stemsplit.batch.results import JobResult
@@ -24,6 +24,7 @@ from stemsplit.batch.track import run_job
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.session import Session
 from stemsplit.errors import AudioReadError, AudioWriteError, OutputExistsError, UsageError
 from tests.audio.songs import tone, write_sndfile
 from tests.engine.toy_models import GainModel, model_of

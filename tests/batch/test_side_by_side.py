@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.encode.encoders import Encoding, read_spool
-from stemsplit.batch.job import Job, Session
+from stemsplit.batch.job import Job
 from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
@@ -27,6 +27,7 @@ from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
+from stemsplit.engine.session import Session
 from stemsplit.models.spec import Model
 from stemsplit.stages import Stage
 from tests.audio.songs import tone, write_sndfile

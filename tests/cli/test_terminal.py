@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from stemsplit.batch.note import Note
 from stemsplit.batch.results import JobResult
 from stemsplit.cli.printer.person import LineReporter
+from stemsplit.engine.note import Note
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.terminal import ROOT, run_in_terminal
 

@@ -10,20 +10,21 @@ import pytest
 import torch
 
 from stemsplit.device.hardware import memory_bytes
-from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.choice import pick_model
+from stemsplit.engine.choice import choose_model
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference
 from stemsplit.errors import UsageError
 from stemsplit.hub import choose as choose_module
 from stemsplit.hub.choose import ModelChoice, Requirements
 
-RUNTIME = choose_runtime(device="cpu")
+CPU = torch.device("cpu")
 FOUR = ("drums", "bass", "other", "vocals")
 
 
-def pick(model: str | None, preference: Preference, **options: Any) -> ModelChoice | None:
-    return pick_model(model, preference, SeparationOptions(**options), RUNTIME, offline=False)
+def pick(model: str | None, preference: Preference, **options: Any) -> RunPlan:
+    options = SeparationOptions(**options)
+    return choose_model(RunPlan(model=model, preference=preference, options=options), CPU)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,11 @@ def test_a_model_is_chosen_for_the_stems_that_are_named(
         asked.append(requirements)
         return ModelChoice("some", "reason")
 
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("stemsplit.engine.choice.choose", remember)
-    assert pick(None, Preference(quality="fast"), **options) == ModelChoice("some", "reason")
+    plan = pick(None, Preference(quality="fast"), **options)
+    assert (plan.model, plan.reason, plan.names_model) == ("some", "reason", False)
+    assert choose_model(plan, CPU) == plan  # once is enough, here or where the plan is sent
     nearby, requirements = (
         asked  # of all models, one is chosen, and of those here what may replace it
     )
@@ -60,7 +64,6 @@ def test_a_model_is_chosen_for_the_stems_that_are_named(
 
 def test_without_a_quality_a_licence_alone_asks_for_a_balanced_model() -> None:
     choice = pick(None, Preference(permissive=True))
-    assert choice is not None
     assert "was chosen (balanced): " in choice.reason
     assert "permissive model" in choice.reason
 
@@ -83,7 +86,6 @@ def test_what_is_here_may_run_instead_of_what_is_chosen(
 ) -> None:
     have(here, monkeypatch)
     choice = pick(None, BEST, two_stems="vocals")
-    assert choice is not None
     assert (choice.model, choice.instead) == ("melband_kim", instead)
     assert "on this machine" not in choice.reason
 
@@ -103,8 +105,8 @@ def test_offline_one_is_chosen_of_those_that_are_here_if_one_will_do(
     have(here, monkeypatch)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", by_environment)
     options = SeparationOptions(two_stems="vocals")
-    choice = pick_model(None, BEST, options, RUNTIME, offline=not by_environment)
-    assert choice is not None
+    plan = RunPlan(preference=BEST, options=options, offline=not by_environment)
+    choice = choose_model(plan, CPU)
     assert (choice.model, choice.instead) == (chosen, None)
     assert ("on this machine" in choice.reason) == (chosen in here)
 
@@ -118,9 +120,12 @@ def have(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_prefers_nothing_gets_the_default_and_who_names_a_model_that_model() -> None:
-    assert pick(None, Preference()) is None
-    assert pick("whatever", Preference()) == ModelChoice("whatever", "")
-    assert pick("umxhq", Preference(permissive=True)) == ModelChoice("umxhq", "")
+    for model, preference in (
+        (None, Preference()),
+        ("whatever", Preference()),
+        ("umxhq", Preference(permissive=True)),
+    ):
+        assert pick(model, preference) == RunPlan(model=model, preference=preference)
     with pytest.raises(UsageError, match="quality best and the model umxhq exclude each other"):
         pick("umxhq", Preference(quality="best"))
     with pytest.raises(UsageError, match="of the weights of umxl is restricted"):

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from stemsplit.device.runtime import Precision, choose_runtime
+from stemsplit.device.names import Precision
+from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.options import (
     SeparationOptions,
     check_stem,

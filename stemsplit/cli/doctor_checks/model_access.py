@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stemsplit.batch.local import FALLBACK_MODEL
 from stemsplit.cli.doctor_checks.finding import Finding, Status
+from stemsplit.engine.session import FALLBACK_MODEL
 from stemsplit.errors import ModelError
 from stemsplit.hub.cache import HubRepo, offline_by_environment
 from stemsplit.hub.catalog import DEFAULT_MODEL, load_catalog

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemsplit.batch.note import Note
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.printer.person import Reporter
 from stemsplit.cli.printer.songs import Totals, planned_seconds
+from stemsplit.engine.note import Note
 from stemsplit.stages import Stage
 
 if TYPE_CHECKING:

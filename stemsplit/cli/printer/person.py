@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from stemsplit.batch.note import Note
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.printer.console import CAUTION, NOTE, about, plain, say, shown
 from stemsplit.cli.printer.progress_line import ProgressLine, StageLines, can_show_progress
@@ -20,6 +19,7 @@ from stemsplit.cli.printer.songs import (
     print_results,
     suspicion,
 )
+from stemsplit.engine.note import Note
 from stemsplit.errors import one_line
 from stemsplit.stages import Stage
 
