@@ -71,6 +71,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 MEASURE = """
 import resource, sys, torch
 sys.path.insert(0, {root!r})
+from stemsplit.models.spec import InputScaling
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.device.runtime import choose_runtime
@@ -85,7 +86,7 @@ def play(seconds={seconds}, rate=48000):
 policy = ChunkPolicy(chunk_samples=343_980, overlap_samples=85_995)
 track = TrackSeparation(
     Mixture("tape", 48000, ("FL", "FR"), play),
-    model_of(GainModel(policy=policy, scaling="track"), GainModel(policy=policy)),
+    model_of(GainModel(policy=policy, scaling=InputScaling()), GainModel(policy=policy)),
     choose_runtime(device="cpu"),
     SeparationOptions(shifts=2, two_stems="vocals", residual=True),
 )

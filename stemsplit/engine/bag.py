@@ -42,7 +42,7 @@ class Bag:
     Where each of them has some of the stems only, `joined_stems` are those of all. Members whose
     weights are zero for every wanted stem were never loaded, so a bag may know only a part of
     `stems`. `origin` and `revision` say where the files came from, for the record.
-    `segment_seconds`, `overlap`, `scaling_rule`: where the networks' own are not what is wanted.
+    `segment_seconds`, `overlap`, `own_scaling`: where the networks' own are not what is wanted.
     `mixer`: what all stems go through together.
     """
 
@@ -54,7 +54,7 @@ class Bag:
     joined_stems: tuple[str, ...] | None = None
     segment_seconds: float | None = None
     overlap: float | None = None
-    scaling_rule: InputScaling | None = None
+    own_scaling: InputScaling | None = None
     mixer: Mixer | None = None
     precision: str = "fp32"
     """The coarsest that any of the members computes in, for the record."""
@@ -90,8 +90,8 @@ class Bag:
         return self.members[0].model.spec.num_channels
 
     @property
-    def scaling(self) -> InputScaling:
-        return self.scaling_rule or self.members[0].model.spec.scaling
+    def scaling(self) -> InputScaling | None:
+        return self.own_scaling or self.members[0].model.spec.scaling
 
     def policy(self, model: Model, options: SeparationOptions) -> ChunkPolicy:
         """How `model` cuts the mixture, after what the bag and the user say about it."""

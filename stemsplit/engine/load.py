@@ -123,7 +123,7 @@ class _Loader:
             joined_stems=_joined_stems(source),
             segment_seconds=source.segment_seconds,
             overlap=source.overlap,
-            scaling_rule=source.scaling,
+            own_scaling=source.scaling,
             mixer=_load_mixer(source),
         )
 

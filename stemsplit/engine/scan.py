@@ -23,27 +23,33 @@ from stemsplit.audio.info import StatsAccumulator, TrackStats
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.engine.bag import Bag
 from stemsplit.engine.mixture import Mixture
+from stemsplit.models.spec import InputScaling
 from stemsplit.stages import Stage, StageCallback, unheard
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The affine map that a model wants its input to go through, and its inverse for each stem."""
+    """The affine map that a model wants its input to go through, and the way back for each stem."""
 
-    offset: float
-    scale: float
+    offset: float = 0.0
+    scale: float = 1.0
+    returning_scale: float = 1.0
 
     @classmethod
-    def of(cls, stats: TrackStats, bag: Bag) -> Scaling:
-        if bag.scaling == "none":
-            return cls(0.0, 1.0)
-        return cls(stats.mean, stats.std + 1e-8)  # the floor keeps a silent track finite
+    def of(cls, stats: TrackStats, wanted: InputScaling | None) -> Scaling:
+        if wanted is None:
+            return cls()
+        return cls(
+            offset=stats.mean if wanted.centred else 0.0,
+            scale=stats.std + wanted.floor,
+            returning_scale=stats.std + (wanted.floor if wanted.floor_returns else 0.0),
+        )
 
     def apply(self, mixture: Tensor) -> Tensor:
         return (mixture - self.offset) / self.scale
 
     def undo(self, estimate: Tensor) -> Tensor:
-        return estimate * self.scale + self.offset
+        return estimate * self.returning_scale + self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,9 @@ def scan(
     for blocks in itertools.zip_longest(*heard):  # a resampler may come out with one more block
         for (bag, _), measured, block in zip(wanted, statistics, blocks, strict=True):
             if block is not None:
-                measured.add(block.reshape(1, -1) if bag.scaling == "samples" else block)
+                measured.add(bag.scaling.measured(block) if bag.scaling else block)
     groups = iter(
-        ChannelGroup(channels, Scaling.of(measured.result(), bag))
+        ChannelGroup(channels, Scaling.of(measured.result(), bag.scaling))
         for (bag, channels), measured in zip(wanted, statistics, strict=True)
     )
     return source.num_samples, tuple(

@@ -61,6 +61,8 @@ def kuielab_system(folder: Path) -> EnsembleSource | None:
     )
     if demucs is None:
         return EnsembleSource.of(system)
+    from stemsplit.models.spec import InputScaling
+
     combined = ModelSource(
         name=Path(demucs).stem,
         entry=None,
@@ -70,7 +72,7 @@ def kuielab_system(folder: Path) -> EnsembleSource | None:
         members=(Member(signature=Path(demucs).stem, weights=(ModelFile.local(folder / demucs),)),),
         overlap=_DEMUCS_OVERLAP,
         # The program of set A measures both channels of a song together, that of set B their mean.
-        scaling=None if mixer is None else "samples",
+        scaling=None if mixer is None else InputScaling(statistics="samples"),
     )
     recipe = {stem: {0: share, 1: 1 - share} for stem, share in _NETWORK_SHARES.items()}
     return EnsembleSource(name=name, models=(system, combined), recipe=recipe)

@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from stemsplit.hub.catalog import CatalogEntry
 from stemsplit.hub.digest import VerifiedFile, verify_local
+
+if TYPE_CHECKING:
+    from stemsplit.models.spec import InputScaling
 
 
 class ModelFile:
@@ -118,8 +121,8 @@ class ModelSource:
     `revision` is the commit on the Hub, None for local files. `stems` None: only a network itself
     can tell. `weights` [member][stem] None: all count the same. `segment_seconds` None: each
     network's own. A built-in model has no members. `mixer`: the weights of KUIELab's Mixer, which
-    makes the final stems from all of them and the mixture. `overlap` and `scaling` (a value of
-    `models.spec.InputScaling`): as this model is run where it is not run as its network says.
+    makes the final stems from all of them and the mixture. `overlap` and `scaling`: as this model
+    is run where it is not run as its network says.
     """
 
     name: str
@@ -131,7 +134,7 @@ class ModelSource:
     weights: tuple[tuple[float, ...], ...] | None = None
     segment_seconds: float | None = None
     overlap: float | None = None
-    scaling: Literal["samples"] | None = None
+    scaling: InputScaling | None = None
     mixer: ModelFile | None = None
 
 

@@ -9,13 +9,26 @@ from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 
-InputScaling = Literal["none", "track", "samples"]
-"""How the mixture is scaled before it is cut into chunks.
 
-`track`: minus the mean and divided by the standard deviation (plus 1e-8) of the whole track's mono
-mix, and back after the model. `samples`: the same, measured over the samples of all its channels.
-`none`: as it is.
-"""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputScaling:
+    """How a track is scaled before it is cut into chunks: (mixture - mean) / (std + floor).
+
+    Estimates are scaled back. The defaults bring the track's mono mix to mean 0 and deviation 1.
+    """
+
+    statistics: Literal["mono", "samples"] = "mono"
+    """What mean and standard deviation are of: the mean of the channels, or all their samples."""
+    centred: bool = True
+    """Whether the mean is subtracted."""
+    floor: float = 1e-8
+    """Keeps a silent track finite; a larger one leaves very quiet tracks quiet."""
+    floor_returns: bool = True
+    """Whether estimates are multiplied by std + floor, or by std alone."""
+
+    def measured(self, block: Tensor) -> Tensor:
+        """Of a block [C, T], what the statistics are to be taken of, as a mono mix [C', T']."""
+        return block.reshape(1, -1) if self.statistics == "samples" else block
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +41,8 @@ class ModelSpec:
     sample_rate: int
     num_channels: int
     chunking: ChunkPolicy
-    scaling: InputScaling
+    scaling: InputScaling | None
+    """None: the mixture goes in as it is."""
     paper: str
     residual_stem: str | None = None
     """The name of what its stems leave over, where that is a stem worth having: the mixture minus
@@ -50,7 +64,7 @@ def counterpart_of(stem: str) -> str | None:
 class Model(Protocol):
     """Anything that splits a mixture: a network with weights, or plain signal processing.
 
-    Called with a mixture [B, C, T] (float32, at `spec.sample_rate`, scaled as `spec.scaling` says,
+    Called with a mixture [B, C, T] (float32, at `spec.sample_rate`, scaled by `spec.scaling`,
     T a length that `spec.chunking.fitted_length` gives), it returns the estimates [B, S, C, T] in
     the order of `spec.stems`. It keeps no state between calls, and items of a batch do not
     influence each other.

@@ -18,13 +18,16 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
 from stemsplit.engine.steps import first_parents, parse_step
 from stemsplit.errors import UnknownStemError, UsageError
+from stemsplit.models.spec import InputScaling
 from tests.engine.test_separate import noise
 from tests.engine.test_separate import run as run_model
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
 
 
 def karaoke() -> Ensemble:
-    return model_of(EdgeModel((0.7,), stems=["vocals"], residual_stem="other", scaling="track"))
+    return model_of(
+        EdgeModel((0.7,), stems=["vocals"], residual_stem="other", scaling=InputScaling())
+    )
 
 
 def kit() -> Ensemble:

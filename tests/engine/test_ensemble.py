@@ -15,7 +15,7 @@ from stemsplit.engine.ensemble import Ensemble, EnsemblePart
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
-from stemsplit.models.spec import Model
+from stemsplit.models.spec import InputScaling, Model
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, bag_of, model_of
 
@@ -42,12 +42,12 @@ def vocals_model(**settings: object) -> EdgeModel:
 @pytest.mark.parametrize("sample_rate", [44100, 22050])
 def test_each_stem_is_that_of_its_own_model(length: int, sample_rate: int) -> None:
     audio = noise(length)
-    rest, vocals = EdgeModel(scaling="track"), vocals_model()
+    rest, vocals = EdgeModel(scaling=InputScaling()), vocals_model()
     both = ensemble(
         {rest: dict.fromkeys(STEMS[:3], 1.0), vocals: {"vocals": 1.0}},
     )
     stems = run(audio, both, sample_rate=sample_rate)
-    alone = run(audio, model_of(EdgeModel(scaling="track")), sample_rate=sample_rate)
+    alone = run(audio, model_of(EdgeModel(scaling=InputScaling())), sample_rate=sample_rate)
     theirs = run(audio, model_of(vocals_model()), sample_rate=sample_rate)
     assert tuple(stems) == STEMS
     for stem in STEMS[:3]:
@@ -58,11 +58,11 @@ def test_each_stem_is_that_of_its_own_model(length: int, sample_rate: int) -> No
 def test_models_of_other_rates_and_channels_are_averaged_by_their_shares() -> None:
     audio = noise(9000)
     slow = GainModel((1.0, 1.0, 1.0, 1.0), sample_rate=22050, policy=LONG)
-    fast = GainModel((3.0, 3.0, 3.0, 3.0), scaling="track")
+    fast = GainModel((3.0, 3.0, 3.0, 3.0), scaling=InputScaling())
     both = ensemble({slow: dict.fromkeys(STEMS, 0.25), fast: dict.fromkeys(STEMS, 0.75)})
     stems = run(audio, both)
     low = run(audio, model_of(GainModel((1.0,) * 4, sample_rate=22050, policy=LONG)))
-    high = run(audio, model_of(GainModel((3.0,) * 4, scaling="track")))
+    high = run(audio, model_of(GainModel((3.0,) * 4, scaling=InputScaling())))
     for stem in STEMS:
         assert torch.allclose(stems[stem], 0.25 * low[stem] + 0.75 * high[stem], atol=1e-6)
 

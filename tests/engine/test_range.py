@@ -19,6 +19,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UsageError
+from stemsplit.models.spec import InputScaling
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 
@@ -48,7 +49,9 @@ def test_a_range_is_that_range_of_the_whole(
     policy = ChunkPolicy(
         chunk_samples=5000, overlap_samples=1250, min_length_samples=7, length_step_samples=900
     )
-    bag = model_of(EdgeModel(policy=policy, scaling="track"), EdgeModel(scaling="track"))
+    bag = model_of(
+        EdgeModel(policy=policy, scaling=InputScaling()), EdgeModel(scaling=InputScaling())
+    )
     options = SeparationOptions(
         shifts=shifts,
         sample_rate=output_rate,  # type: ignore[arg-type]

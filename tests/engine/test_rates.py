@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.models.spec import InputScaling
 from tests.audio.songs import band_noise
 from tests.engine.test_separate import run
 from tests.engine.toy_models import GainModel, model_of
@@ -21,7 +22,7 @@ def test_a_model_that_takes_nothing_away_gives_the_song_back(sample_rate: int) -
     song = band_noise(sample_rate // 2, top_hz=top_hz, sample_rate=sample_rate, num_channels=2)
     stems = run(
         torch.from_numpy(song),
-        model_of(GainModel((1.0,), scaling="track")),
+        model_of(GainModel((1.0,), scaling=InputScaling())),
         sample_rate=sample_rate,
         options=SeparationOptions(stems=("drums",)),
     )

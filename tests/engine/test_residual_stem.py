@@ -14,6 +14,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import UnknownStemError
+from stemsplit.models.spec import InputScaling
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
 
@@ -28,10 +29,10 @@ def stems_of(length: int = 5000, **options: Any) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("length", [0, 1, 5000])
-@pytest.mark.parametrize("scaling", ["none", "track"])
+@pytest.mark.parametrize("scaling", [None, InputScaling()], ids=["none", "track"])
 @pytest.mark.parametrize("sample_rate", [44100, 8000])
 def test_the_stems_are_the_mixture_to_the_last_bit_or_two(
-    length: int, scaling: str, sample_rate: int
+    length: int, scaling: InputScaling | None, sample_rate: int
 ) -> None:
     bag = model_of(vocals_model(scaling=scaling))
     stems = run(noise(length), bag, sample_rate=sample_rate)

@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.audio.info import StatsAccumulator
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.scan import Scaling
 from stemsplit.engine.separate import Progress, TrackSeparation
 from stemsplit.errors import AudioReadError, UnknownStemError
+from stemsplit.models.spec import InputScaling
 from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 
@@ -31,7 +34,7 @@ def separate(
     mixture = replace(Mixture.from_array(audio, sample_rate), channels=channels)
     track = TrackSeparation(
         mixture,
-        model or model_of(EdgeModel(scaling="track")),
+        model or model_of(EdgeModel(scaling=InputScaling())),
         choose_runtime(device="cpu"),
         options or SeparationOptions(),
     )
@@ -45,7 +48,9 @@ def test_each_pair_is_separated_as_if_it_were_the_song(sample_rate: int) -> None
     track, stems = separate(audio, sample_rate=sample_rate)
     assert track.channels == SURROUND
     for rows in ([0, 1], [2], [4, 5]):
-        alone = run(audio[rows], model_of(EdgeModel(scaling="track")), sample_rate=sample_rate)
+        alone = run(
+            audio[rows], model_of(EdgeModel(scaling=InputScaling())), sample_rate=sample_rate
+        )
         for stem in STEMS:
             # The resampler converts all rows at once, and the sums depend on how many there are.
             assert torch.allclose(stems[stem][rows], alone[stem], atol=2e-6)
@@ -135,3 +140,30 @@ def test_a_model_of_one_channel_takes_any_song() -> None:
     audio = noise(3000, num_channels=2)
     stems = run(audio, model_of(model))
     assert torch.allclose(sum(stems.values()), audio, atol=1e-6)
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-3, 0.0])
+def test_scaling_is_the_formula_that_a_network_was_trained_with(gain: float) -> None:
+    mixture = gain * (noise(5000) + 0.2)  # [C, T]
+    stats = StatsAccumulator()
+    for block in mixture.split(777, dim=-1):
+        stats.add(block)
+    mono = mixture.mean(dim=0)
+    mean, std = mono.mean(), mono.std()
+
+    demucs = Scaling.of(stats.result(), InputScaling())
+    assert torch.allclose(demucs.apply(mixture), (mixture - mean) / (1e-8 + std), atol=1e-5)
+    assert torch.allclose(demucs.undo(mixture), mixture * std + mean)
+
+    denoiser = InputScaling(centred=False, floor=1e-3, floor_returns=False)
+    scaling = Scaling.of(stats.result(), denoiser)
+    assert torch.allclose(scaling.apply(mixture), mixture / (1e-3 + std), atol=1e-5)
+    assert torch.allclose(scaling.undo(mixture), mixture * std)
+
+
+def test_statistics_are_of_the_mono_mix_or_of_all_samples() -> None:
+    block = noise(300)
+    for statistics, wanted in (("mono", block.mean(dim=0)), ("samples", block.flatten())):
+        stats = StatsAccumulator()
+        stats.add(InputScaling(statistics=statistics).measured(block))  # type: ignore[arg-type]
+        assert stats.result().std == pytest.approx(float(wanted.std()))

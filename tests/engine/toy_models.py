@@ -24,7 +24,7 @@ class GainModel:
         gains: Sequence[float] = (0.4, 0.3, 0.2, 0.1),
         *,
         policy: ChunkPolicy = POLICY,
-        scaling: InputScaling = "none",
+        scaling: InputScaling | None = None,
         sample_rate: int = 44100,
         stems: Sequence[str] = STEMS,
         residual_stem: str | None = None,

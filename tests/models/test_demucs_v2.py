@@ -13,6 +13,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.models.conv_tasnet.config import ConvTasNetConfig
 from stemsplit.models.conv_tasnet.model import ConvTasNet
 from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
+from stemsplit.models.spec import InputScaling
 from tests.golden.make_demucs_v2 import DEMUCS, NUM_SAMPLES, TASNET, mixture
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 from tests.models.loading import golden, separate
@@ -61,7 +62,7 @@ def test_the_published_demucs() -> None:
     policy = network.spec.chunking
     assert (policy.chunk_samples, policy.overlap_samples) == (1_764_000, 441_000)
     assert policy.fitted_length(1_764_000) == 1_770_154  # the reference's valid_length
-    assert network.spec.scaling == "track"
+    assert network.spec.scaling == InputScaling()
     names = network.state_dict().keys()
     assert {"encoder.5.2.weight", "decoder.0.0.weight", "decoder.5.2.bias"} <= names
     assert {"lstm.lstm.weight_ih_l1_reverse", "lstm.linear.weight"} <= names

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.models.spec import InputScaling
 from tests.models.parity import REQUIRED_DB, agreement_db, build, network_agreement_db, noise
 from tests.models.random_models import (
     PUBLISHED_HTDEMUCS,
@@ -75,7 +76,7 @@ def test_spec() -> None:
     spec = build(htdemucs(segment=Fraction(39, 5))).spec
     assert spec.family == "htdemucs"
     assert spec.stems == STEMS
-    assert (spec.sample_rate, spec.num_channels, spec.scaling) == (44100, 2, "track")
+    assert (spec.sample_rate, spec.num_channels, spec.scaling) == (44100, 2, InputScaling())
     assert spec.chunking == ChunkPolicy(
         chunk_samples=343_980,
         overlap_samples=343_980 - 257_985,

@@ -92,7 +92,7 @@ def test_the_published_size() -> None:
     assert spec.chunking.chunk_samples == 261120
     assert spec.chunking.overlap_samples == 261120 * 3 // 4
     assert spec.chunking.fitted_length(1) == 261120
-    assert spec.scaling == "none"
+    assert spec.scaling is None
 
 
 @pytest.mark.parametrize("num_samples", [1, 63, 64, 65, 479, 480, 481, 992])

@@ -160,7 +160,7 @@ def test_the_published_sizes(name: str, hidden_size: int, num_heard_bins: int) -
     assert spec.stems == (("speech", "noise") if name == "umxse" else STEMS)
     assert spec.sample_rate == (16000 if name == "umxse" else 44100)
     assert spec.num_channels == 2
-    assert spec.scaling == "none"
+    assert spec.scaling is None
 
 
 def test_chunks_begin_where_the_filter_s_windows_do() -> None:

@@ -258,7 +258,7 @@ def test_no_tensor_is_made_on_another_device_than_the_mixture_s(kind: str) -> No
 def test_spec() -> None:
     spec = build("mel", settings(("Vocals", "Instrumental"), **SMALL)).spec
     assert (spec.family, spec.stems) == ("mel_band_roformer", ("vocals", "instrumental"))
-    assert (spec.sample_rate, spec.num_channels, spec.scaling) == (44100, 2, "none")
+    assert (spec.sample_rate, spec.num_channels, spec.scaling) == (44100, 2, None)
     assert (spec.chunking.chunk_samples, spec.chunking.overlap_samples) == (352_800, 176_400)
     assert spec.chunking.fixed_length
     mono = build("bs", settings(("vocals", "other"), target="other", **{**SMALL, "stereo": False}))

@@ -16,6 +16,7 @@ from stemsplit.models.roformer.config import (
     read_bs_roformer_config,
     read_melband_roformer_config,
 )
+from stemsplit.models.spec import InputScaling
 from tests.references import reference_module
 
 READERS = (read_bs_roformer_config, read_melband_roformer_config)
@@ -107,7 +108,7 @@ def test_published_files_are_read() -> None:
 def test_what_changes_the_run_is_read(read: Reader) -> None:
     assert read(changed("inference", chunk_size=441000)).run.chunking.chunk_samples == 441_000
     assert read(changed("inference", num_overlap=1)).run.chunking.overlap_samples == 0
-    assert read(changed("inference", normalize=True)).run.scaling == "track"
+    assert read(changed("inference", normalize=True)).run.scaling == InputScaling()
     assert read({**PUBLISHED, "inference": {}}).run.chunking.overlap_samples == 176_400
     assert read(changed("model", zero_dc=True, skip_connection=True)).zero_dc
     assert read(changed("model", skip_connection=True)).skips

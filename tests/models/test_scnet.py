@@ -14,6 +14,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.models.scnet.config import read_scnet_config
 from stemsplit.models.scnet.model import SCNet, has_masks
 from stemsplit.models.scnet.sub_bands import divide_levels
+from stemsplit.models.spec import InputScaling
 from tests.golden.make_scnet import CASES, MODEL, STEMS, mixture
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 from tests.models.loading import golden, separate
@@ -98,7 +99,7 @@ def test_the_configuration_file_says_how_the_network_is_run(normalize: bool) -> 
         spec = SCNet(config).spec
     assert spec.family == "scnet"
     assert spec.stems == tuple(STEMS)
-    assert spec.scaling == ("track" if normalize else "none")
+    assert spec.scaling == (InputScaling() if normalize else None)
     assert spec.chunking.chunk_samples == 11 * 44100
     assert spec.chunking.overlap_samples == 3 * 485100 // 4
     assert spec.chunking.fitted_length(1) == 485100
@@ -107,7 +108,7 @@ def test_the_configuration_file_says_how_the_network_is_run(normalize: bool) -> 
 def test_the_author_s_form_stands_for_the_author_s_program() -> None:
     spec = network_of("author").spec
     assert spec.stems == tuple(STEMS)
-    assert spec.scaling == "track"
+    assert spec.scaling == InputScaling()
     assert spec.chunking.chunk_samples == 20 * 44100
     assert spec.chunking.overlap_samples == 10 * 44100
     assert spec.chunking.fitted_length(1) == 1

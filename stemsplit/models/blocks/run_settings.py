@@ -30,7 +30,7 @@ class RunSettings:
     residual_stem: str | None
     sample_rate: int
     chunking: ChunkPolicy
-    scaling: InputScaling
+    scaling: InputScaling | None
 
 
 def read_run_settings(family: str, settings: Mapping[str, object]) -> RunSettings:
@@ -65,7 +65,7 @@ def read_run_settings(family: str, settings: Mapping[str, object]) -> RunSetting
             tail="reflect",
             fixed_length=True,
         ),
-        scaling="track" if arguments.flag("normalize", False) else "none",
+        scaling=InputScaling() if arguments.flag("normalize", False) else None,
     )
 
 

@@ -140,6 +140,6 @@ def _spec(config: CacTdcConfig) -> ModelSpec:
             fixed_length=True,
             max_chunk_samples=chunk_samples,
         ),
-        scaling="none",
+        scaling=None,
         paper="Choi et al., ISMIR 2020, arXiv:1912.02591",
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
 from stemsplit.models.conv_tasnet.config import ConvTasNetConfig
-from stemsplit.models.spec import ModelSpec
+from stemsplit.models.spec import InputScaling, ModelSpec
 
 _EPSILON = 1e-8  # the networks were trained with it
 
@@ -185,6 +185,6 @@ def _spec(config: ConvTasNetConfig) -> ModelSpec:
         sample_rate=config.sample_rate,
         num_channels=config.num_channels,
         chunking=chunking.resized(overlap=0.25),
-        scaling="track",
+        scaling=InputScaling(),
         paper="Luo, Mesgarani (2019), arXiv:1809.07454",
     )

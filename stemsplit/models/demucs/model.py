@@ -20,7 +20,7 @@ from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.demucs.config import DemucsConfig
 from stemsplit.models.demucs.double_rate import downsample_by_two, upsample_by_two
 from stemsplit.models.self_test import self_test_signals
-from stemsplit.models.spec import ModelSpec
+from stemsplit.models.spec import InputScaling, ModelSpec
 
 _MAX_MIN_LENGTH_SAMPLES = 1 << 26
 _PROBE_SAMPLES = 16384
@@ -165,7 +165,7 @@ def _spec(config: DemucsConfig) -> ModelSpec:
         sample_rate=config.sample_rate,
         num_channels=config.num_channels,
         chunking=chunking.resized(overlap=0.25),
-        scaling="track",
+        scaling=InputScaling(),
         paper="Défossez et al. (2019), arXiv:1911.13254",
     )
 

@@ -19,7 +19,7 @@ from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
 from stemsplit.models.blocks.sequence import BLSTM
 from stemsplit.models.blocks.standardize import standardize
 from stemsplit.models.demucs.double_rate import downsample_by_two, upsample_by_two
-from stemsplit.models.spec import ModelSpec
+from stemsplit.models.spec import InputScaling, ModelSpec
 
 # In the order of the published class, since checkpoints may give arguments by position.
 _SIGNATURE = (
@@ -218,6 +218,6 @@ def _spec(config: DemucsV2Config) -> ModelSpec:
         sample_rate=config.sample_rate,
         num_channels=config.num_channels,
         chunking=chunking.resized(overlap=0.25),
-        scaling="track",
+        scaling=InputScaling(),
         paper="Défossez et al. (2019), arXiv:1911.13254",
     )

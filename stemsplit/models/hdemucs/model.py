@@ -8,7 +8,7 @@ from torch import Tensor
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.hybrid_config import UNetConfig
 from stemsplit.models.blocks.hybrid_unet import HybridUNet
-from stemsplit.models.spec import ModelSpec
+from stemsplit.models.spec import InputScaling, ModelSpec
 
 
 class HDemucs(HybridUNet):
@@ -26,7 +26,7 @@ class HDemucs(HybridUNet):
             chunking=ChunkPolicy(chunk_samples=config.chunk_samples, overlap_samples=0).resized(
                 overlap=0.25
             ),
-            scaling="track",
+            scaling=InputScaling(),
             paper="Défossez (2021), arXiv:2111.03600",
         )
 

@@ -10,7 +10,7 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.hybrid_unet import HybridUNet
 from stemsplit.models.htdemucs.config import HTDemucsConfig
 from stemsplit.models.htdemucs.transformer import CrossTransformer
-from stemsplit.models.spec import ModelSpec
+from stemsplit.models.spec import InputScaling, ModelSpec
 
 
 class HTDemucs(HybridUNet):
@@ -81,6 +81,6 @@ def _spec(config: HTDemucsConfig) -> ModelSpec:
         sample_rate=config.unet.sample_rate,
         num_channels=config.unet.num_channels,
         chunking=chunking.resized(overlap=0.25),
-        scaling="track",
+        scaling=InputScaling(),
         paper="Rouard, Massa, Défossez (2023), arXiv:2211.08553",
     )

@@ -165,7 +165,7 @@ def _spec(config: MdxNetConfig) -> ModelSpec:
         sample_rate=config.sample_rate,
         num_channels=2,
         chunking=_chunking(config),
-        scaling="none",
+        scaling=None,
         paper="Kim et al. (2021), arXiv:2111.12203",
     )
 

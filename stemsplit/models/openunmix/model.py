@@ -105,6 +105,6 @@ def _spec(config: OpenUnmixConfig) -> ModelSpec:
             chunk_samples=_WINDOWS_PER_CHUNK * window_samples,
             overlap_samples=_WINDOWS_IN_OVERLAP * window_samples,
         ),
-        scaling="none",
+        scaling=None,
         paper="Stöter et al. (2019), doi:10.21105/joss.01667",
     )

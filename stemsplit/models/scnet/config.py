@@ -15,6 +15,7 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
+from stemsplit.models.spec import InputScaling
 
 _FAMILY = "SCNet"
 _MODEL_SIGNATURE = (
@@ -112,7 +113,7 @@ def _authors_run(settings: Mapping[str, object], stems: tuple[str, ...]) -> RunS
         residual_stem=None,
         sample_rate=sample_rate,
         chunking=ChunkPolicy(chunk_samples=chunk_samples, overlap_samples=chunk_samples // 2),
-        scaling="track",
+        scaling=InputScaling(),
     )
 
 

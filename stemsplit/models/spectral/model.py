@@ -120,7 +120,7 @@ def _spec(config: SpectralConfig) -> ModelSpec:
         chunking=ChunkPolicy(
             chunk_samples=_CHUNK_SECONDS * second, overlap_samples=_OVERLAP_SECONDS * second
         ),
-        scaling="none",
+        scaling=None,
         paper="Fitzgerald (DAFx 2010); Driedger et al. (ISMIR 2014); Tachibana et al. (TASLP 2014)",
     )
 
