@@ -73,22 +73,30 @@ class BatchLimit:
         self._num_chunks: int | None = None
         self._device = device
 
-    def call(self, network: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-        """What `network` makes of the batch [B, ...], in as many parts as it takes.
+    def call(
+        self,
+        network: Callable[[Tensor], Tensor],
+        batch: Tensor,
+        load: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """What `network` makes of the batch [B, ...], `load`ed in as many pieces as it takes.
 
         Raises:
             DeviceMemoryError: not even a single item fits.
         """
         while True:
             num_chunks = min(self._num_chunks or len(batch), len(batch))
+            estimates: list[Tensor] = []
             try:
-                parts = [network(part) for part in torch.split(batch, num_chunks)]
-                return torch.cat(parts) if len(parts) > 1 else parts[0]
+                for piece in torch.split(batch, num_chunks):
+                    estimates.append(network(load(piece)))
+                return torch.cat(estimates) if len(estimates) > 1 else estimates[0]
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 _log.debug("%s", error)
             # Only here, after the handler, has the error let go of the network's activations.
+            estimates.clear()
             self._halve(num_chunks)
 
     def _halve(self, num_chunks: int) -> None:

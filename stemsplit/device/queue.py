@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -38,8 +39,8 @@ class DeviceQueue:
     which follows from the track alone (`Runtime.call_for`). Chunks with equal calls and equal
     lengths share batches, and silence takes the place of those that are missing. What stands in the
     other rows of a batch does not matter: a model promises that they do not influence each other.
-    After the device ran out of memory batches come in parts, or chunks are computed on the CPU, and
-    only then may the rounding differ.
+    After the device ran out of memory batches come in pieces, or chunks are computed on the CPU,
+    and only then may the rounding differ.
 
     The thread ends with the queue, or with the program.
     """
@@ -61,8 +62,9 @@ class DeviceQueue:
         self._executor = (
             ThreadPoolExecutor(1, thread_name_prefix=f"stemsplit-{device}")
             if self._threaded
-            else _Here()
+            else None
         )
+        self._running = threading.Lock()
 
     @property
     def num_in_flight(self) -> int:
@@ -86,7 +88,10 @@ class DeviceQueue:
         with self._lock:
             self._waiting += requests
             self._num_threads = torch.get_num_threads()
-        self._executor.submit(self._work)
+        if self._executor is None:
+            self._run_waiting()
+        else:
+            self._executor.submit(self._run_waiting)
         return [request.result for request in requests]
 
     def abandon(self, results: Collection[Future[Tensor]] | None = None) -> None:
@@ -99,13 +104,15 @@ class DeviceQueue:
                 result.cancel()
             self._waiting = [request for request in self._waiting if not request.is_abandoned]
 
-    def _work(self) -> None:
-        """Runs what waits until nothing is left."""
-        while (requests := self._next_requests()) or self._started:
-            if requests:
-                self._start(_Batch(requests))
-            if self._started and (not requests or len(self._started) > self._transfers.num_ahead):
-                self._started.popleft().finish()
+    def _run_waiting(self) -> None:
+        """Runs what waits until nothing is left, for one thread at a time."""
+        with self._running:
+            while (requests := self._next_requests()) or self._started:
+                if requests:
+                    self._start(_Batch(requests))
+                num_ahead = self._transfers.num_ahead if requests else 0
+                if len(self._started) > num_ahead:
+                    self._started.popleft().finish()
 
     def _next_requests(self) -> list[_Request]:
         """The request whose turn it is, and those that can share its batch."""
@@ -118,45 +125,36 @@ class DeviceQueue:
 
     def _start(self, batch: _Batch) -> None:
         """Has the network called; the batch is finished later, or failed now."""
-        with self._lock:
-            self._in_network = batch
+        call, chunks = batch.requests[0].call, [request.chunk for request in batch.requests]
         try:
-            try:
-                batch.wait_for_estimates = self._launch(batch)
-            finally:
-                with self._lock:
-                    self._in_network = None
+            if torch.get_num_threads() != self._num_threads:  # each thread has a count of its own
+                torch.set_num_threads(self._num_threads)
+            with self._holding(batch), torch.inference_mode(), exact_convolutions(self.device):
+                mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
+                try:
+                    estimates = self._limit.call(call, mixture, self._transfers.load)
+                    batch.wait_for_estimates = self._transfers.fetch(estimates)
+                except DeviceMemoryError:
+                    if self.device.type == "cpu":
+                        raise
+                if batch.wait_for_estimates is None:
+                    computed = self._fallback(call, mixture[: len(chunks)])  # not the silence
+                    batch.wait_for_estimates = lambda: computed
         except BaseException as error:  # raised again where the results are waited for
             batch.fail(error)
         else:
             self._started.append(batch)
 
-    def _launch(self, batch: _Batch) -> Callable[[], Tensor]:
-        if torch.get_num_threads() != self._num_threads:  # each thread has a count of its own
-            torch.set_num_threads(self._num_threads)
-        call = batch.requests[0].call
-        chunks = [request.chunk for request in batch.requests]
-        with torch.inference_mode(), exact_convolutions(self.device):
-            mixture = self._transfers.gather(chunks, call.batch_size)  # [B, C, T]
-            try:
-                estimates = self._limit.call(lambda part: call(self._transfers.load(part)), mixture)
-                return self._transfers.fetch(estimates)
-            except DeviceMemoryError:
-                if self.device.type == "cpu":
-                    raise
-            computed = self._fallback(call, mixture[: len(chunks)])  # not the silence
-            return lambda: computed
-
-
-class _Here:
-    """Does what is submitted at once, in the thread that submits it; one thing at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def submit(self, call: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _holding(self, batch: _Batch) -> Iterator[None]:
+        """A context in which the batch can be abandoned though it does not wait any more."""
         with self._lock:
-            call()
+            self._in_network = batch
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_network = None
 
 
 @dataclass(slots=True, eq=False)
