@@ -37,6 +37,6 @@ class Stage:
 StageCallback = Callable[[Stage], None]
 
 
-def unheard(stage: Stage) -> None:
+def unheard(event: object) -> None:
     """What is called where nobody wants to know."""
-    del stage
+    del event

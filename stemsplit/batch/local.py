@@ -6,15 +6,15 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from stemsplit import quoting
 from stemsplit.audio.reading import being_read
 from stemsplit.audio.write.output_files import remove_folders
+from stemsplit.batch.events import Busy, Finished, Show
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
@@ -25,10 +25,9 @@ from stemsplit.device.cancel import Cancellation, Check, never
 from stemsplit.device.hardware import cpu_memory, num_usable_cores
 from stemsplit.engine.bag import Bag
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import Progress
 from stemsplit.engine.session import Session
 from stemsplit.errors import StemsplitError, one_line
-from stemsplit.stages import Stage
+from stemsplit.stages import unheard
 
 _POLL_SECONDS = 0.5
 
@@ -38,70 +37,53 @@ _MANY = 1000  # chunks, of a song that is longer than any batch
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listeners:
-    """Who hears what happens to the jobs; all of them are called in the thread of `run_jobs`.
-
-    `on_start`: work on a track begins. `on_stage`: what comes before its first chunk or after its
-    last. `on_progress`: more of it is done. `on_busy`: another process is at work on it. What is
-    told of tracks that are worked on side by side interleaves.
-    """
-
-    on_start: Callable[[Job], None] = lambda _job: None
-    on_stage: Callable[[Job, Stage], None] = lambda _job, _stage: None
-    on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
-    on_busy: Callable[[Job], None] = lambda _job: None
-
-    def through(self, tell: Notify) -> Listeners:
-        """The same, called by way of `tell`."""
-        return Listeners(
-            on_start=partial(tell, self.on_start),
-            on_stage=partial(tell, self.on_stage),
-            on_progress=partial(tell, self.on_progress),
-            on_busy=partial(tell, self.on_busy),
-        )
-
-
 def run_jobs(
     jobs: Sequence[Job],
     session: Session,
-    listeners: Listeners | None = None,
+    show: Show = unheard,
     journal: ReadingJournal | None = None,
-) -> Generator[JobResult, None, None]:
-    """The result of each job. One that fails does not stop the others.
+) -> list[JobResult]:
+    """The result of each job, once all are done. One that fails does not stop the others.
 
-    On a GPU several tracks are worked on at once (`tracks_at_once`): their networks take turns at
-    the device (`device.queue`), while everything else goes on beside it. Results come in the
-    order of the jobs, but for songs that an earlier process may have died of (`journal`)
-    and tracks that another process is at work on: these come last, once the other has finished
-    them, or else done here.
+    `show` is called with everything that happens, in this thread. What it hears of tracks that are
+    worked on side by side interleaves. On a GPU several are (`tracks_at_once`): their networks take
+    turns at the device (`device.queue`), while everything else goes on beside it. They finish in
+    the order of the jobs, but for songs that an earlier process may have died of (`journal`) and
+    tracks that another process is at work on: these come last, once the other has finished them, or
+    else done here.
 
-    Closed early, or left with an error such as a KeyboardInterrupt, it stops all tracks and leaves
-    nothing of the unfinished ones: have it closed with `contextlib.closing`.
+    What `show` raises, or a KeyboardInterrupt, ends the run: all tracks are stopped, and nothing is
+    left of the unfinished ones.
     """
-    listeners = listeners or Listeners()
     if journal is not None:
         jobs = sorted(jobs, key=partial(_is_suspect, journal))
     missing_folders = _missing_folders(jobs, session)
+    results: list[JobResult] = []
+
+    def finish(job: Job, result: JobResult) -> None:
+        results.append(result)
+        show(Finished(job, result))
+
     waiting = []
     try:
-        with closing(_attempt_all(jobs, session, listeners, journal)) as attempts:
+        with closing(_attempt_all(jobs, session, show, journal)) as attempts:
             for job, result in attempts:
                 if result is not None:
-                    yield result
+                    finish(job, result)
                 else:
-                    listeners.on_busy(job)
+                    show(Busy(job))
                     waiting.append(job)
         while waiting:
             time.sleep(_POLL_SECONDS)
             for job in list(waiting):
-                result = _attempt(job, session, listeners, journal)
+                result = _attempt(job, session, show, journal)
                 if result is not None:
                     waiting.remove(job)
-                    yield result
+                    finish(job, result)
     finally:
         # A track removes its own folders if it fails, but cannot while there is another one's in.
         remove_folders(missing_folders)
+    return results
 
 
 def tracks_at_once(session: Session, num_cores: int, free_bytes: int | None) -> int:
@@ -142,7 +124,7 @@ def _track_bytes(session: Session) -> int:
 def _attempt_all(
     jobs: Sequence[Job],
     session: Session,
-    listeners: Listeners,
+    show: Show,
     journal: ReadingJournal | None,
 ) -> Generator[tuple[Job, JobResult | None], None, None]:
     """What became of the jobs, in their order; None if another process is at work on a track."""
@@ -150,7 +132,7 @@ def _attempt_all(
     places = _places(sessions, len(jobs))
     if len(places) == 1:  # takes no threads
         for job in jobs:
-            yield job, _attempt(job, session, listeners, journal)
+            yield job, _attempt(job, session, show, journal)
         return
     left: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -161,8 +143,8 @@ def _attempt_all(
         with suppress(queue.Empty):
             while True:
                 number = left.get_nowait()
-                heard = listeners.through(tell)
-                result = _attempt(jobs[number], on_device, heard, journal, cancellation.check)
+                told = partial(tell, show)
+                result = _attempt(jobs[number], on_device, told, journal, cancellation.check)
                 tell(results.__setitem__, number, result)
 
     def wake() -> None:
@@ -208,7 +190,7 @@ def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
 def _attempt(
     job: Job,
     session: Session,
-    listeners: Listeners,
+    show: Show,
     journal: ReadingJournal | None,
     check: Check = never,
 ) -> JobResult | None:
@@ -217,14 +199,7 @@ def _attempt(
         if journal is not None and _is_suspect(journal, job):
             journal.try_suspect(job.song.path, check)
         with being_read(job.song.path):
-            return run_job(
-                job,
-                session,
-                on_start=listeners.on_start,
-                on_progress=partial(listeners.on_progress, job),
-                on_stage=partial(listeners.on_stage, job),
-                check=check,
-            )
+            return run_job(job, session, show=show, check=check)
     except TrackBusyError:
         return None
     except StemsplitError as error:

@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from stemsplit.audio.write.stem_mp4 import StemFileWriter
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
+from stemsplit.batch.events import Progressed, Show, Staged, Started
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
@@ -36,9 +37,9 @@ from stemsplit.batch.results import JobResult
 from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation, NamedBlock
-from stemsplit.engine.separate import ProgressCallback, TrackSeparation
+from stemsplit.engine.separate import TrackSeparation
 from stemsplit.engine.session import Session
-from stemsplit.stages import Stage, StageCallback, unheard
+from stemsplit.stages import Stage, unheard
 
 _MAX_WAITING_BLOCKS = 2
 
@@ -49,16 +50,14 @@ def run_job(
     job: Job,
     session: Session,
     *,
-    on_start: Callable[[Job], None] | None = None,
-    on_progress: ProgressCallback | None = None,
-    on_stage: StageCallback = unheard,
+    show: Show = unheard,
     check: Check = never,
 ) -> JobResult:
     """Separates one track and writes its stems and its record.
 
     A track that an earlier run finished with the same input, model and options is skipped. What a
-    killed run left of the track is removed first. `on_start` is called if there is work to do.
-    `check` is called for each block of it: what it raises ends the work, and nothing is left of it.
+    killed run left of the track is removed first. `show` is called with what happens, but for the
+    end. `check` is called for each block: what it raises ends the work, and nothing is left of it.
 
     Raises:
         StemsplitError: the input cannot be read, or the outputs cannot be written.
@@ -79,10 +78,9 @@ def run_job(
             # Another process was faster, or was killed just before the end.
             settle(plan.record_file)
             return _skipped(plan, previous)
-        if on_start is not None:
-            on_start(job)
+        show(Started(job))
         plan = replace(plan, mixture=plan.mixture.watched(check))
-        return _separate(plan, session, previous, on_progress, on_stage, check)
+        return _separate(plan, session, previous, show, check)
 
 
 def _skipped(plan: TrackPlan, record: Mapping[str, Any] | None) -> JobResult:
@@ -100,19 +98,22 @@ def _separate(
     plan: TrackPlan,
     session: Session,
     previous: Mapping[str, Any] | None,
-    on_progress: ProgressCallback | None,
-    on_stage: StageCallback,
+    show: Show,
     check: Check,
 ) -> JobResult:
     started = time.monotonic()
     redo = Redo.of(plan, previous)
+
+    def on_stage(stage: Stage) -> None:
+        show(Staged(plan.job, stage))
+
     check_target(plan.record_file, may_replace=True)  # its name may be too long
     separation = ChainSeparation(
         plan.mixture,
         session.chain,
         session.runtime,
         new_spool=lambda: new_temporary(plan.folder, plan.key),
-        on_progress=on_progress,
+        on_progress=lambda progress: show(Progressed(plan.job, progress)),
         on_stage=on_stage,
     )
     track = separation.song

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from stemsplit.cli.printer.person import Reporter
@@ -32,22 +31,30 @@ def run_rounds(
     rounds: Iterable[Round], reporter: Reporter, journal: ReadingJournal | None = None
 ) -> list[JobResult]:
     """The same for several runs one after the other, which end as one."""
-    from stemsplit.batch.local import Listeners, run_jobs
+    from stemsplit.batch import events
+    from stemsplit.batch.local import run_jobs
 
-    listeners = Listeners(
-        on_start=lambda job: reporter.start(job.song.input),
-        on_stage=lambda job, stage: reporter.song_stage(job.song.input, stage),
-        on_progress=lambda job, progress: reporter.progress(job.song.input, progress.share),
-        on_busy=lambda job: reporter.busy(job.song.input),
-    )
     results: list[JobResult] = []
+
+    def show(event: events.Event) -> None:
+        song = event.job.song.input
+        match event:
+            case events.Started():
+                reporter.start(song)
+            case events.Staged(stage=stage):
+                reporter.song_stage(song, stage)
+            case events.Progressed(progress=progress):
+                reporter.progress(song, progress.share)
+            case events.Busy():
+                reporter.busy(song)
+            case events.Finished(result=result):
+                results.append(result)
+                reporter.finish(result)
+
     try:
         for jobs, session in rounds:
             reporter.begin({job.song.input: _duration(job.song) for job in jobs})
-            with closing(run_jobs(jobs, session, listeners, journal)) as finished:
-                for result in finished:
-                    results.append(result)
-                    reporter.finish(result)
+            run_jobs(jobs, session, show, journal)
     finally:
         reporter.end(results)
     return results

@@ -17,8 +17,9 @@ import torch
 
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.discover import discover
+from stemsplit.batch.events import Event, Finished
 from stemsplit.batch.job import Job
-from stemsplit.batch.local import Listeners, run_jobs
+from stemsplit.batch.local import run_jobs
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
@@ -61,10 +62,15 @@ def run_batch(
         )
         for song in discover([songs]).songs
     ]
-    finished = []
-    listeners = Listeners(on_start=lambda _: on_step(), on_progress=lambda *_: on_step())
-    for result in run_jobs(jobs, session, listeners):
-        finished.append((result.input.name, result.status))
+    finished: list[tuple[str, str]] = []
+
+    def show(event: Event) -> None:
+        if isinstance(event, Finished):
+            finished.append((event.result.input.name, event.result.status))
+        else:
+            on_step()
+
+    run_jobs(jobs, session, show)
     return finished
 
 

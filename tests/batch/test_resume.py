@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +13,9 @@ from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.write.output_files import new_temporary, track_key
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.batch.collisions import check_collisions
+from stemsplit.batch.events import Busy, Event, Finished, Progressed, Staged
 from stemsplit.batch.job import Job
-from stemsplit.batch.local import Listeners, run_jobs
+from stemsplit.batch.local import run_jobs
 from stemsplit.batch.lock import TrackBusyError, track_lock
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
@@ -120,7 +120,7 @@ def test_a_file_that_the_user_changes_meanwhile_is_kept(
     (folder / "drums.wav").unlink()
     bass = folder / "bass.wav"
     with pytest.raises(OutputExistsError, match=r"bass\.wav already exists"):
-        run_job(job, session, on_progress=lambda _: bass.write_bytes(b"mine") and None)
+        run_job(job, session, show=lambda _: bass.write_bytes(b"mine") and None)
     assert bass.read_bytes() == b"mine"
     assert not (folder / "drums.wav").exists()
     # What the others hold is still known.
@@ -167,7 +167,9 @@ def test_an_input_that_changes_meanwhile_is_not_recorded(
     path = job.song.path
     content = path.read_bytes()
 
-    def meddle(*_: object) -> None:
+    def meddle(event: Event) -> None:
+        if not isinstance(event, Staged if when == "in the scan" else Progressed):
+            return
         if change == "is gone":
             path.unlink(missing_ok=True)
         elif change == "is replaced":
@@ -179,11 +181,8 @@ def test_an_input_that_changes_meanwhile_is_not_recorded(
             with path.open("r+b") as file:
                 file.truncate(kept)
 
-    options: dict[str, Any] = (
-        {"on_stage": meddle} if when == "in the scan" else {"on_progress": meddle}
-    )
     with pytest.raises(AudioReadError, match="changed while it was being separated"):
-        run_job(job, session, **options)
+        run_job(job, session, show=meddle)
     assert not job.output_dir.exists()
 
 
@@ -204,19 +203,20 @@ def test_a_track_that_another_process_works_on_comes_last(
     job: Job, session: Session, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = replace(job, song=Song(write_sndfile(tmp_path / "second.wav", tone(2_000))))
-    busy: list[Job] = []
+    happened: list[Event] = []
     lock = track_lock(folder / "stemsplit.json")
     lock.__enter__()
     with pytest.raises(TrackBusyError):
         run_job(job, session)
     naps = iter([lambda: None, lambda: lock.__exit__(None, None, None)])
     monkeypatch.setattr("stemsplit.batch.local.time.sleep", lambda _: next(naps)())
-    results = run_jobs([job, second], session, Listeners(on_busy=busy.append))
+    results = run_jobs([job, second], session, happened.append)
     assert [(result.input.name, result.status) for result in results] == [
         ("second.wav", "done"),
         ("song.wav", "done"),
     ]
-    assert busy == [job]
+    assert [event.job for event in happened if isinstance(event, Busy)] == [job]
+    assert [event.job for event in happened if isinstance(event, Finished)] == [second, job]
 
 
 def test_tracks_that_would_share_a_record_are_a_collision(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,10 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.encode.encoders import Encoding, read_spool
+from stemsplit.batch.events import Event, Finished, Progressed, Staged, Started
 from stemsplit.batch.job import Job
-from stemsplit.batch.local import Listeners, run_jobs, tracks_at_once
+from stemsplit.batch.local import run_jobs, tracks_at_once
+from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.batch.workers import Notify, Workers
@@ -29,7 +30,6 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress
 from stemsplit.engine.session import Session
 from stemsplit.models.spec import Model
-from stemsplit.stages import Stage
 from tests.audio.songs import tone, write_sndfile
 from tests.batch.batch_runs import tree
 from tests.engine.toy_models import GainModel, model_of
@@ -75,7 +75,7 @@ def track_threads() -> list[threading.Thread]:
 def test_results_come_in_order_and_are_those_of_each_song_alone(
     jobs: list[Job], tmp_path: Path
 ) -> None:
-    results = list(run_jobs(jobs, session_of(GainModel())))
+    results = run_jobs(jobs, session_of(GainModel()))
     assert [result.input for result in results] == [job.song.path for job in jobs]
     assert {result.status for result in results} == {"done"}
     for job in jobs:
@@ -96,13 +96,14 @@ def test_the_second_song_is_begun_before_the_first_one_is_done(jobs: list[Job]) 
     begun = threading.Event()
     started: list[Path] = []
 
-    def on_start(job: Job) -> None:
+    def show(event: Event) -> None:
         assert threading.current_thread() is threading.main_thread()
-        started.append(job.song.path)
-        if len(started) == 2:
-            begun.set()
+        if isinstance(event, Started):
+            started.append(event.job.song.path)
+            if len(started) == 2:
+                begun.set()
 
-    results = list(run_jobs(jobs, session_of(Patient()), Listeners(on_start=on_start)))
+    results = run_jobs(jobs, session_of(Patient()), show)
     assert {result.status for result in results} == {"done"}
     assert sorted(started) == [job.song.path for job in jobs]
 
@@ -110,10 +111,11 @@ def test_the_second_song_is_begun_before_the_first_one_is_done(jobs: list[Job]) 
 def test_progress_says_of_which_song_it_is(jobs: list[Job]) -> None:
     seen: dict[Path, list[Progress]] = {job.song.path: [] for job in jobs}
 
-    def on_progress(job: Job, progress: Progress) -> None:
-        seen[job.song.path].append(progress)
+    def show(event: Event) -> None:
+        if isinstance(event, Progressed):
+            seen[event.job.song.path].append(event.progress)
 
-    list(run_jobs(jobs, session_of(GainModel()), Listeners(on_progress=on_progress)))
+    run_jobs(jobs, session_of(GainModel()), show)
     for progress in seen.values():
         total = progress[-1].num_chunks
         assert [(each.num_done, each.num_chunks) for each in progress] == [
@@ -124,16 +126,14 @@ def test_progress_says_of_which_song_it_is(jobs: list[Job]) -> None:
 def test_each_song_is_scanned_before_its_chunks_and_written_after_them(jobs: list[Job]) -> None:
     heard: dict[Path, list[str]] = {job.song.path: [] for job in jobs}
 
-    def on_stage(job: Job, stage: Stage) -> None:
-        assert threading.current_thread() is threading.main_thread()
-        assert stage.name == job.song.path.name
-        heard[job.song.path].append(stage.kind)
+    def show(event: Event) -> None:
+        if isinstance(event, Staged):
+            assert event.stage.name == event.job.song.path.name
+            heard[event.job.song.path].append(event.stage.kind)
+        elif isinstance(event, Progressed):
+            heard[event.job.song.path].append("chunk")
 
-    def on_progress(job: Job, _progress: Progress) -> None:
-        heard[job.song.path].append("chunk")
-
-    listeners = Listeners(on_stage=on_stage, on_progress=on_progress)
-    list(run_jobs(jobs, session_of(GainModel()), listeners))
+    run_jobs(jobs, session_of(GainModel()), show)
     for kinds in heard.values():
         assert list(dict.fromkeys(kinds)) == ["scanning", "chunk", "writing"]
         assert kinds == sorted(kinds, key=["scanning", "chunk", "writing"].index)
@@ -148,7 +148,7 @@ def test_a_song_that_fails_stops_no_other(jobs: list[Job]) -> None:
                 raise ValueError("not that one")
             return super().__call__(mixture)
 
-    results = list(run_jobs(jobs, session_of(Picky())))
+    results = run_jobs(jobs, session_of(Picky()))
     assert [result.status for result in results] == ["done", "failed", "done", "failed"]
     assert "unexpected ValueError: not that one" in str(results[3].error)
 
@@ -181,23 +181,20 @@ def lengthen(jobs: list[Job], *lengths: int) -> list[Job]:
 def test_left_early_it_stops_everything_and_leaves_nothing(jobs: list[Job]) -> None:
     model = Slow()
 
-    def stop(_job: Job) -> None:
-        if model.called.wait(WAIT_SECONDS):
+    def stop(event: Event) -> None:
+        if isinstance(event, Started) and model.called.wait(WAIT_SECONDS):
             raise KeyboardInterrupt
 
     output = jobs[0].output_dir
     jobs = lengthen(jobs, LONG, LONG, LONG, LONG)
-    with (
-        pytest.raises(KeyboardInterrupt),
-        closing(run_jobs(jobs, session_of(model), Listeners(on_start=stop))) as results,
-    ):
-        list(results)
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, session_of(model), stop)
     assert not track_threads()
     assert not output.exists()
     assert len(model.lengths) < NUM_CHUNKS / 2
 
 
-def test_closed_after_a_result_it_keeps_that_one(jobs: list[Job]) -> None:
+def test_stopped_after_a_result_it_keeps_that_one(jobs: list[Job]) -> None:
     class SlowAfterTheFirstSong(Slow):
         def __call__(self, mixture: Tensor) -> Tensor:
             if mixture.shape[-1] == 500:
@@ -208,10 +205,17 @@ def test_closed_after_a_result_it_keeps_that_one(jobs: list[Job]) -> None:
 
     model = SlowAfterTheFirstSong()
     jobs = lengthen(jobs, 500, LONG, LONG, LONG)
-    results = run_jobs(jobs, session_of(model))
-    first = next(results)
+    finished: list[JobResult] = []
+
+    def stop_then(event: Event) -> None:
+        if isinstance(event, Finished):
+            finished.append(event.result)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, session_of(model), stop_then)
+    (first,) = finished
     assert first.status == "done"
-    results.close()
     assert not track_threads()
     left = [path.name for path in (jobs[0].output_dir / "toy").iterdir()]
     assert left == ["0"]
@@ -245,17 +249,14 @@ def test_a_song_stops_before_its_first_chunk_and_after_its_last(
             "stemsplit.audio.write.stem_stream.read_spool", lambda *each: slowly(read_spool(*each))
         )
 
-    def stop(_job: Job, reached: Stage) -> None:
-        if reached.kind == stage:
+    def stop(event: Event) -> None:
+        if isinstance(event, Staged) and event.stage.kind == stage:
             raise KeyboardInterrupt
 
     output = jobs[0].output_dir
     jobs = lengthen(jobs, LONG, LONG, LONG, LONG)
-    with (
-        pytest.raises(KeyboardInterrupt),
-        closing(run_jobs(jobs, session_of(GainModel()), Listeners(on_stage=stop))) as results,
-    ):
-        list(results)
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, session_of(GainModel()), stop)
     assert not track_threads()
     assert not output.exists()
     assert len(pieces) < NUM_PIECES / 2
@@ -277,11 +278,11 @@ def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
     models = Meets(), Meets()
     first, second = map(session_of, models)
     both = replace(first, others=((second.chain, second.runtime),))
-    results = list(run_jobs(jobs, both))
+    results = run_jobs(jobs, both)
     assert {result.status for result in results} == {"done"}
     assert all(model.lengths for model in models)
     one = [replace(job, output_dir=tmp_path / "one") for job in jobs]
-    list(run_jobs(one, session_of(GainModel())))
+    run_jobs(one, session_of(GainModel()))
     assert tree(tmp_path / "out") == tree(tmp_path / "one")
 
 
