@@ -74,7 +74,7 @@ def test_a_single_chunk_that_does_not_fit_is_an_error_with_a_way_out() -> None:
         raise CUDA
 
     with pytest.raises(DeviceMemoryError, match=r"memory of cuda:1 .*or close other programs"):
-        limit.call(fail, torch.zeros(1, 2), load=Tensor.cpu)
+        limit.call(fail, torch.zeros(1, 2), Tensor.cpu)
 
 
 def test_other_errors_of_the_network_are_not_mistaken_for_it() -> None:
@@ -94,6 +94,6 @@ def test_a_batch_that_is_smaller_than_the_limit_halves_itself() -> None:
         return batch * 2
 
     assert torch.equal(
-        limit.call(network, torch.ones(3, 1), load=Tensor.cpu), torch.full((3, 1), 2.0)
+        limit.call(network, torch.ones(3, 1), Tensor.cpu), torch.full((3, 1), 2.0)
     )
     assert sizes == [1, 1, 1]

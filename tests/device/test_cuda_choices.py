@@ -84,7 +84,7 @@ def test_a_device_that_shrinks_meanwhile_ends_no_track() -> None:
     batch_size = batch_that_fits(lambda: device.run(torch.zeros(1, 2)), device)
     device.total_bytes = 3 * GIB  # somebody else came
     batch = torch.arange(float(batch_size))[:, None]
-    assert torch.equal(BatchLimit(CPU).call(device.run, batch), batch)
+    assert torch.equal(BatchLimit(CPU).call(device.run, batch, Tensor.cpu), batch)
     assert set(device.sizes) == {1, 2}
 
 
