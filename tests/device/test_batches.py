@@ -93,7 +93,5 @@ def test_a_batch_that_is_smaller_than_the_limit_halves_itself() -> None:
         sizes.append(len(batch))
         return batch * 2
 
-    assert torch.equal(
-        limit.call(network, torch.ones(3, 1), Tensor.cpu), torch.full((3, 1), 2.0)
-    )
+    assert torch.equal(limit.call(network, torch.ones(3, 1), Tensor.cpu), torch.full((3, 1), 2.0))
     assert sizes == [1, 1, 1]
