@@ -6,7 +6,11 @@ from collections.abc import Container as Values
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from stemsplit.audio.write.stem_layout import SAMPLE_RATES
 from stemsplit.errors import AudioWriteError, UsageError
+
+SampleRate = int | Literal["source", "model"]
+"""Of outputs: in Hz, or the rate of the song, or that of the model."""
 
 Container = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a", "stem.mp4"]
 Subtype = Literal["16", "24", "32f"]
@@ -237,6 +241,18 @@ class Encoding:
 
     def takes_sample_rate(self, sample_rate: int) -> bool:
         return self.limits.sample_rates is None or sample_rate in self.limits.sample_rates
+
+    def check_sample_rate(self, sample_rate: SampleRate) -> None:
+        """Raises UsageError for a rate that no output should have, or no stem file."""
+        if not isinstance(sample_rate, int):
+            return
+        if self.container == "stem.mp4" and sample_rate not in SAMPLE_RATES:
+            raise UsageError(
+                f"A stem file has 44100 or 48000 Hz, not {sample_rate} Hz.",
+                hint="Leave out `sample_rate`.",
+            )
+        if not 1_000 <= sample_rate <= 768_000:
+            raise UsageError(f"`sample_rate` must be 1000 to 768000 Hz, got {sample_rate}.")
 
     def __str__(self) -> str:
         """As one would say it: "Opus", "24 bit WAV"."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 
@@ -47,7 +46,7 @@ def _planned(plan: TrackPlan, session: Session) -> PlannedTrack:
     mixture = plan.mixture
     num_samples = mixture.info.num_samples if mixture.info else None
     if num_samples is not None:
-        num_samples = len(choose_range(mixture, num_samples, session.options))
+        num_samples = len(choose_range(mixture, num_samples))
     return PlannedTrack(
         input=plan.job.song.input,
         folder=plan.folder,
@@ -82,7 +81,6 @@ def estimate_seconds(planned: Sequence[PlannedTrack], session: Session) -> float
 
 def _seconds_per_hop(model: Ensemble, runtime: Runtime, options: SeparationOptions) -> float:
     """How long all networks take for one of the longest chunks, filled with noise."""
-    options = replace(options, start_seconds=0.0, end_seconds=None)
     seconds = _time_noise(model, runtime, options)
     # What was quick was mostly warming up; what was slow needs no second look.
     return _time_noise(model, runtime, options) if seconds < 1 else seconds

@@ -23,21 +23,35 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.formats import Encoding, SampleRate
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.options import SeparationOptions
 
 Values = Mapping[str, Any]
 
-_OPTIONS: Mapping[str, type] = {"options": SeparationOptions, "encoding": Encoding}
+_OPTIONS: Mapping[str, Sequence[type]] = {
+    "options": (SeparationOptions, Excerpt),
+    "encoding": (Encoding,),
+}
 """The parts of a fingerprint that are options, and where their defaults are."""
 
-_NEUTRAL: Mapping[str, Values] = {"options": {}, "encoding": {"clip": "common", "tags": True}}
+_NEUTRAL: Mapping[str, Values] = {
+    "options": {"sample_rate": "source"},
+    "encoding": {"clip": "common", "tags": True},
+}
+
+_ORDER = (
+    *("stems", "two_stems", "complement", "residual", "sum_to_mix", "mixes", "lfe", "stem_file"),
+    *("start_seconds", "end_seconds", "shifts", "seed", "overlap", "segment_seconds"),
+    *("sample_rate", "audio_track"),
+)
+"""In which a record has its options, those of the model and those of the track among each other."""
 
 _ONLY_WITH = {"seed": "shifts", "complement": "two_stems"}
 
@@ -60,16 +74,24 @@ _NOTHING = {"stems": "all", "two_stems": "none", "then": "none"}
 
 
 def fingerprint(
-    *, input_sha256: str, chain: Chain, encoding: Values, track: Values | None = None
+    *,
+    input_sha256: str,
+    chain: Chain,
+    excerpt: Excerpt,
+    sample_rate: SampleRate,
+    encoding: Values,
+    track: Values | None = None,
 ) -> dict[str, Any]:
     """Everything that decides how the outputs sound: equal fingerprints, equal outputs.
 
     `track`: which part of the file the song is, if it is not all of it.
     """
+    options = dataclasses.asdict(chain.options) | dataclasses.asdict(excerpt)
+    options["sample_rate"] = sample_rate
     wanted: dict[str, Any] = {
         "input_sha256": input_sha256,
         "model": _identity(chain.model),
-        "options": dataclasses.asdict(chain.options),
+        "options": {name: options.pop(name) for name in _ORDER} | options,
         "precision": chain.precision,
         "encoding": dict(encoding),
     }
@@ -193,7 +215,8 @@ def _neutral_values(part: str) -> dict[str, Any]:
     """What an option is where nothing is said about it."""
     defaults = {
         field.name: field.default
-        for field in dataclasses.fields(_OPTIONS[part])
+        for owner in _OPTIONS[part]
+        for field in dataclasses.fields(owner)
         if field.default is not dataclasses.MISSING
     }
     values: dict[str, Any] = json.loads(json.dumps({**defaults, **_NEUTRAL[part]}))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.file_names import display_path
+from stemsplit.audio.formats import Encoding, SampleRate
 from stemsplit.audio.readable import changed
 from stemsplit.audio.source import Look, hash_file, look, no_such_stretch
 from stemsplit.audio.write.output_files import track_key
@@ -24,6 +24,7 @@ from stemsplit.batch.record import dict_at, missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.batch.written_files import is_blank
+from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.session import Session
 from stemsplit.errors import OutputExistsError
@@ -34,15 +35,24 @@ Action = Literal["new", "redo", "skip"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A song, where its outputs go, and how they are written. `tags`: the song's go into them."""
+    """A song, what of it is wanted, where its outputs go, and how they are written.
+
+    `sample_rate`: of the outputs in Hz, or the song's, or the model's. `tags`: the song's go into
+    them.
+    """
 
     song: Song
     output_dir: Path
     template: str
     encoding: Encoding
     clip: ClipPolicy
+    sample_rate: SampleRate = "source"
+    excerpt: Excerpt = WHOLE
     tags: bool = True
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        self.encoding.check_sample_rate(self.sample_rate)
 
     def fields(self, model: str, stem: str = "") -> dict[str, str]:
         """The values of the template's fields for one output."""
@@ -98,13 +108,13 @@ class TrackPlan:
         path = job.song.path
         if job.song.problem is not None:
             raise job.song.problem
-        stream = session.options.audio_track - 1
         seen = job.song.look
+        stream = job.excerpt.stream
         if stream or seen is None or not seen.is_current():
             seen = look(path, stream=stream)
         return cls(
             job=job,
-            mixture=_mixture(job.song, seen, stream),
+            mixture=_mixture(job, seen),
             outputs=plan_outputs(job, session),
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
@@ -113,6 +123,8 @@ class TrackPlan:
                 input_sha256=_digest(job.song, seen),
                 track=_track(job),
                 chain=session.chain,
+                excerpt=job.excerpt,
+                sample_rate=job.sample_rate,
                 encoding={
                     **dataclasses.asdict(job.encoding),
                     "clip": job.clip,
@@ -185,13 +197,16 @@ class TrackPlan:
             raise changed(self.job.song.path)
 
 
-def _mixture(song: Song, seen: Look, stream: int) -> Mixture:
+def _mixture(job: Job, seen: Look) -> Mixture:
+    song = job.song
     if song.track is None:
-        return Mixture.from_file(song.path, seen, stream=stream)
+        return Mixture.from_file(song.path, seen, excerpt=job.excerpt)
     stretch = song.track.stretch
     if stretch.of(seen.info).num_samples == 0:
         raise no_such_stretch(seen.info, stretch.samples(seen.info.sample_rate)[0])
-    return Mixture.from_file(song.path, seen, stream=stream, stretch=stretch, name=song.track.name)
+    return Mixture.from_file(
+        song.path, seen, excerpt=job.excerpt, stretch=stretch, name=song.track.name
+    )
 
 
 def _digest(song: Song, seen: Look) -> str:

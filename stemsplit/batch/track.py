@@ -112,6 +112,7 @@ def _separate(
         plan.mixture,
         session.chain,
         session.runtime,
+        sample_rate=plan.job.sample_rate,
         new_spool=lambda: new_temporary(plan.folder, plan.key),
         on_progress=lambda progress: show(Progressed(plan.job, progress)),
         on_stage=on_stage,

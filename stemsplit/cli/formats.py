@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stemsplit.errors import UsageError
 
 if TYPE_CHECKING:
-    from stemsplit.audio.encode.encoders import Encoding
-
-Rate = int | Literal["source", "model"]
+    from stemsplit.audio.formats import Encoding, SampleRate
 
 
 def agreed(**options: str | None) -> str | None:
@@ -42,7 +40,7 @@ def parse_bitrate(text: str | None) -> int | str | None:
     return int(number[1]) if number else text.upper()
 
 
-def choose_sample_rate(text: str, encoding: Encoding) -> Rate:
+def choose_sample_rate(text: str, encoding: Encoding) -> SampleRate:
     """The rate of the stems: what --sample-rate says, or the only one that the format has.
 
     Raises:
@@ -57,10 +55,11 @@ def choose_sample_rate(text: str, encoding: Encoding) -> Rate:
             f"{encoding.limits.title} cannot hold --sample-rate {text}.",
             hint=f"Use --sample-rate {only or 48000}, or --format wav.",
         )
+    encoding.check_sample_rate(rate)
     return rate
 
 
-def _parse_rate(text: str) -> Rate:
+def _parse_rate(text: str) -> SampleRate:
     """Hertz, from 44100 or 44100 Hz or 44.1k or 44.1 kHz; or the word."""
     word = text.strip().lower()
     if word == "source":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stemsplit.batch.job import Job
     from stemsplit.batch.journal import ReadingJournal
     from stemsplit.batch.results import JobResult
+    from stemsplit.engine.excerpt import Excerpt
     from stemsplit.engine.session import Session
 
 
@@ -22,8 +23,6 @@ def run_preview(
     jobs: Sequence[Job],
     sessions: Iterable[Session],
     reporter: Reporter,
-    *,
-    stream: int,
     journal: ReadingJournal,
 ) -> tuple[list[JobResult], set[Path]]:
     """What became of each song with each model, and where the records of these are.
@@ -32,24 +31,25 @@ def run_preview(
     """
     from stemsplit.batch.job import plan_record
 
-    excerpts = [_busiest_range(job, stream) for job in jobs]
+    excerpts = [_busiest(job) for job in jobs]
     records: set[Path] = set()
 
     def rounds() -> Iterator[Round]:
         for session in sessions:
             named = settle_names(jobs, session, reporter)
-            for job, (start, end) in zip(named, excerpts, strict=True):
-                options = replace(session.options, start_seconds=start, end_seconds=end)
+            for job, excerpt in zip(named, excerpts, strict=True):
                 records.add(plan_record(job, session))
-                yield [job], replace(session, chain=replace(session.chain, options=options))
+                yield [replace(job, excerpt=excerpt)], session
 
     return run_rounds(rounds(), reporter, journal), records
 
 
-def _busiest_range(job: Job, stream: int) -> tuple[float, float | None]:
+def _busiest(job: Job) -> Excerpt:
     from stemsplit.report.busiest import busiest_range
 
+    song, excerpt = job.song, job.excerpt
     try:
-        return busiest_range(job.song.path, stream=stream, stretch=job.song.stretch)
+        start, end = busiest_range(song.path, stream=excerpt.stream, stretch=song.stretch)
     except AudioReadError:
-        return 0.0, None  # the job itself will say why
+        return excerpt  # the job itself will say why
+    return replace(excerpt, start_seconds=start, end_seconds=end)

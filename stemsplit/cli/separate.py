@@ -32,6 +32,7 @@ from stemsplit.cli.usage_checks import (
     hopeless,
     parse_batch_size,
 )
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference
@@ -140,16 +141,18 @@ def separate(
         sum_to_mix=sum_to_mix,
         mixes=tuple(mix or ()),
         lfe=lfe,
-        start_seconds=opt.seconds("--start", start),
-        end_seconds=None if end is None else opt.seconds("--end", end),
-        audio_track=track,
         stem_file=encoding.container == "stem.mp4",
         shifts=shifts,
         seed=seed,
         overlap=overlap,
         segment_seconds=segment,
-        sample_rate=choose_sample_rate(sample_rate, encoding),
     )
+    excerpt = Excerpt(
+        start_seconds=opt.seconds("--start", start),
+        end_seconds=None if end is None else opt.seconds("--end", end),
+        audio_track=track,
+    )
+    output_rate = choose_sample_rate(sample_rate, encoding)
     template = check_template(from_demucs.template_of_ours(template))
     models = from_demucs.models_in(repo, models, signature)
     if preview:
@@ -241,14 +244,15 @@ def separate(
             template=template,
             encoding=encoding,
             clip=clip_policy,
+            sample_rate=output_rate,
+            excerpt=excerpt,
             tags=not no_tags,
             overwrite=overwrite,
         )
         for song in found.songs
     ]
     if preview:
-        sessions = map(open_noted, plans)
-        results, records = run_preview(jobs, sessions, reporter, stream=track - 1, journal=journal)
+        results, records = run_preview(jobs, map(open_noted, plans), reporter, journal)
     else:
         session = open_noted(plans[0])
         jobs = settle_names(jobs, session, reporter)

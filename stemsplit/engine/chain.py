@@ -17,6 +17,7 @@ from pathlib import Path
 from torch import Tensor
 
 from stemsplit.audio.encode.encoders import Spool, read_spool
+from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.write.output_files import writing
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.checks import Checks
@@ -135,6 +136,7 @@ class ChainSeparation:
         chain: Chain,
         runtime: Runtime,
         *,
+        sample_rate: SampleRate = "source",
         new_spool: Callable[[], Path],
         on_progress: ProgressCallback | None = None,
         on_stage: StageCallback = unheard,
@@ -151,6 +153,7 @@ class ChainSeparation:
             chain.model,
             runtime,
             chain.options,
+            sample_rate=sample_rate,
             parents=chain.song_parents,
             on_progress=self._progress_of(0),
             on_stage=on_stage,

@@ -15,6 +15,7 @@ from stemsplit.audio.decode.damage import Damage
 from stemsplit.audio.source import AudioInfo, Look, look, read_blocks
 from stemsplit.audio.stretch import Stretch
 from stemsplit.device.cancel import Check
+from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.errors import AudioReadError
 
 _BLOCK_SAMPLES = 65_536
@@ -25,7 +26,7 @@ class Mixture:
     """`open_blocks()` plays the song from its start, in blocks [C, T], the same ones each time.
 
     `channels` are named as in `stemsplit.audio.channels`; `info` is what a file's header claims,
-    and `damage` what the last time found lost.
+    `damage` what the last time found lost, and `excerpt` what of it is to be separated.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Mixture:
     open_blocks: Callable[[], Iterator[Tensor]]
     info: AudioInfo | None = None
     damage: Damage = field(default_factory=Damage)
+    excerpt: Excerpt = WHOLE
 
     @property
     def num_channels(self) -> int:
@@ -63,18 +65,18 @@ class Mixture:
         path: Path,
         seen: Look | None = None,
         *,
-        stream: int = 0,
+        excerpt: Excerpt = WHOLE,
         stretch: Stretch | None = None,
         name: str | None = None,
     ) -> Mixture:
-        """An audio stream of a file, which must stay as it was `seen`, or else is now.
+        """The audio track of a file that `excerpt` names; the file must stay as it was `seen`.
 
-        `stretch`: only this of it, which has a `name` of its own.
+        `seen`: None for now. `stretch`: only this of it, which has a `name` of its own.
 
         Raises:
             AudioReadError: the file is missing or holds no audio that can be decoded.
         """
-        seen = look(path, stream=stream) if seen is None else seen
+        seen = look(path, stream=excerpt.stream) if seen is None else seen
         info = seen.info
         damage = Damage()
         return cls(
@@ -82,14 +84,17 @@ class Mixture:
             sample_rate=info.sample_rate,
             channels=info.channels,
             open_blocks=lambda: read_blocks(
-                path, stream=stream, damage=damage, state=seen.state, stretch=stretch
+                path, stream=excerpt.stream, damage=damage, state=seen.state, stretch=stretch
             ),
             info=info if stretch is None else stretch.of(info),
             damage=damage,
+            excerpt=excerpt,
         )
 
     @classmethod
-    def from_array(cls, samples: np.ndarray | Tensor, sample_rate: int) -> Mixture:
+    def from_array(
+        cls, samples: np.ndarray | Tensor, sample_rate: int, excerpt: Excerpt = WHOLE
+    ) -> Mixture:
         """Samples [C, T] or [T], floating point, full scale at ±1.
 
         Raises:
@@ -118,4 +123,5 @@ class Mixture:
             sample_rate=sample_rate,
             channels=default_channels(tensor.shape[0]),
             open_blocks=lambda: iter(torch.split(tensor, _BLOCK_SAMPLES, dim=-1)),
+            excerpt=excerpt,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, get_args
 
-from stemsplit.audio.write.stem_layout import MASTER, SAMPLE_RATES, STEMS
+from stemsplit.audio.write.stem_layout import MASTER, STEMS
 from stemsplit.dsp.limits import MIN_CHUNK_SECONDS
 from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import (
@@ -25,7 +25,7 @@ Complement = Literal["subtract", "sum", "none"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeparationOptions:
-    """Everything that changes the sound of the outputs, apart from the model.
+    """What is wanted of a model: which outputs, and how it runs; the same for every track.
 
     `stems`: only these (None: all). `two_stems`: this stem and its complement, which is the mixture
     minus the stem (`subtract`), the sum of the other stems (`sum`) or left out (`none`).
@@ -34,12 +34,6 @@ class SeparationOptions:
     the language of `stemsplit.engine.outputs`; with them, stems are written only if they are named.
     `lfe`: the stem that channels for low-frequency effects go to (None: `bass`).
     `stem_file`: what a .stem.mp4 holds, the mixture and four stems.
-
-    `start_seconds`, `end_seconds`: only this part of the song, as it sounds when the whole song is
-    separated; it begins with the sample nearest to the start. `sample_rate`: of the outputs in Hz,
-    or the source's, or the model's.
-
-    `audio_track`: which of a file's audio tracks is the song, counted from 1.
 
     `shifts`: the number of seeded random time shifts to average over; 0 is one pass without a
     shift. `overlap`: share of a chunk in [0, 1), None for the model's own. `segment_seconds`: chunk
@@ -54,14 +48,10 @@ class SeparationOptions:
     mixes: tuple[str, ...] = ()
     lfe: str | None = None
     stem_file: bool = False
-    start_seconds: float = 0.0
-    end_seconds: float | None = None
     shifts: int = 0
     seed: int = 0
     overlap: float | None = None
     segment_seconds: float | None = None
-    sample_rate: int | Literal["source", "model"] = "source"
-    audio_track: int = 1
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -81,26 +71,18 @@ class SeparationOptions:
             self._check_stem_file()
         for mix in self.mixes:
             parse_mix(mix)  # raises where it cannot be understood
-        self._check_range()
-        if self.audio_track < 1:
-            raise UsageError(f"`track` counts from 1, got {self.audio_track}.")
         if not 0 <= self.shifts <= 100:
             raise UsageError(f"`shifts` must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
             raise UsageError(f"`overlap` must be at least 0 and below 1, got {self.overlap}.")
         self._check_segment()
-        if isinstance(self.sample_rate, int) and not 1_000 <= self.sample_rate <= 768_000:
-            raise UsageError(f"`sample_rate` must be 1000 to 768000 Hz, got {self.sample_rate}.")
 
     def _check_types(self) -> None:
         """Python checks no annotation, and a text would only be compared with a number later."""
-        check_number("start", self.start_seconds)
-        check_number("track", self.audio_track, whole=True)
         check_number("shifts", self.shifts, whole=True)
         check_number("seed", self.seed, whole=True)
-        for argument, number in (("end", self.end_seconds), ("overlap", self.overlap)):
-            if number is not None:
-                check_number(argument, number)
+        if self.overlap is not None:
+            check_number("overlap", self.overlap)
         for argument, texts in (
             ("stems", self.stems or ()),
             ("mixes", self.mixes),
@@ -130,18 +112,6 @@ class SeparationOptions:
                 hint="Leave out `stems`, `two_stems`, `residual` and `mixes`, or use another "
                 "`format`.",
             )
-        if isinstance(self.sample_rate, int) and self.sample_rate not in SAMPLE_RATES:
-            raise UsageError(
-                f"A stem file has 44100 or 48000 Hz, not {self.sample_rate} Hz.",
-                hint="Leave out `sample_rate`.",
-            )
-
-    def _check_range(self) -> None:
-        start, end = self.start_seconds, self.end_seconds
-        if not (math.isfinite(start) and start >= 0):
-            raise UsageError(f"`start` must be 0 seconds or later, got {start:g}.")
-        if end is not None and not (math.isfinite(end) and end > start):
-            raise UsageError(f"`end` must be later than `start` ({start:g} s), got {end:g}.")
 
 
 def choose_outputs(

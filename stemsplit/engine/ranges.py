@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from stemsplit.audio.resample import resampled_length, samples_heard
 from stemsplit.engine.mixture import Mixture
-from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import AudioReadError
 
 
@@ -56,38 +55,38 @@ class TrackRanges:
         return max(0, min(for_model.start, for_output.start)) // self.source_rate
 
 
-def choose_range(mixture: Mixture, num_samples: int, options: SeparationOptions) -> range:
+def choose_range(mixture: Mixture, num_samples: int) -> range:
     """The samples between `start` and `end`, as far as the song goes.
 
     Raises:
         AudioReadError: there are none.
     """
-    start, stop = round(options.start_seconds * mixture.sample_rate), num_samples
-    if options.end_seconds is not None:
-        stop = min(stop, round(options.end_seconds * mixture.sample_rate))
+    wanted = mixture.excerpt
+    start, stop = round(wanted.start_seconds * mixture.sample_rate), num_samples
+    if wanted.end_seconds is not None:
+        stop = min(stop, round(wanted.end_seconds * mixture.sample_rate))
     if 0 < num_samples <= start:
         raise AudioReadError(
             f"{mixture.name} is {num_samples / mixture.sample_rate:.2f} s long, and `start` is "
-            f"{options.start_seconds:g} s.",
+            f"{wanted.start_seconds:g} s.",
             hint="Choose an earlier `start`.",
         )
     if num_samples > 0 and stop <= start:
         raise AudioReadError(
-            f"{mixture.name} has no sample between `start` {options.start_seconds:g} s and `end` "
-            f"{options.end_seconds:g} s.",
+            f"{mixture.name} has no sample between `start` {wanted.start_seconds:g} s and `end` "
+            f"{wanted.end_seconds:g} s.",
             hint=f"One sample is {1 / mixture.sample_rate:.2g} s.",
         )
     return range(min(start, num_samples), stop)
 
 
-def range_warnings(mixture: Mixture, num_samples: int, options: SeparationOptions) -> list[str]:
+def range_warnings(mixture: Mixture, num_samples: int) -> list[str]:
     """That the song ends before `end`, if it does."""
     seconds = num_samples / mixture.sample_rate
-    if options.end_seconds is None or round(options.end_seconds * mixture.sample_rate) <= (
-        num_samples
-    ):
+    end = mixture.excerpt.end_seconds
+    if end is None or round(end * mixture.sample_rate) <= num_samples:
         return []
     return [
-        f"`end` {options.end_seconds:g} s is after the end of {mixture.name}: the outputs end "
+        f"`end` {end:g} s is after the end of {mixture.name}: the outputs end "
         f"with it, at {seconds:.2f} s."
     ]

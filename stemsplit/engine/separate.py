@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out, skip
+from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.audio.write.stem_layout import stem_file_rate
 from stemsplit.device.runtime import Runtime
@@ -51,8 +52,9 @@ ProgressCallback = Callable[[Progress], None]
 class TrackSeparation:
     """The separation of one track, measured and planned, ready to stream.
 
-    Making one reads the whole mixture once (the first pass). `blocks()` reads it again. `parents`:
-    outputs or stems that something else will be made of. Those that are no outputs come after them.
+    Making one reads the whole mixture once (the first pass). `blocks()` reads it again.
+    `sample_rate`: of the outputs in Hz, or the source's, or the model's. `parents`: outputs or
+    stems that something else will be made of. Those that are no outputs come after them.
 
     Raises:
         DeviceMemoryError: the chunks that the options ask for do not fit into memory.
@@ -65,6 +67,7 @@ class TrackSeparation:
         runtime: Runtime,
         options: SeparationOptions,
         *,
+        sample_rate: SampleRate = "source",
         parents: Sequence[str] = (),
         on_progress: ProgressCallback | None = None,
         on_stage: StageCallback = unheard,
@@ -74,7 +77,7 @@ class TrackSeparation:
         self._options = options
         self._on_progress = on_progress
         self.outputs: tuple[Output, ...] = choose_outputs(ensemble.stems, options, parents)
-        self.sample_rate = _output_rate(mixture, ensemble, options)
+        self.sample_rate = _output_rate(mixture, ensemble, options, sample_rate)
         self.channels = mixture.channels
         self._lfe_stem = choose_lfe_stem(ensemble.stems, options)
         self._stems = needed_stems(ensemble.stems, self.outputs)
@@ -93,9 +96,9 @@ class TrackSeparation:
         self.warnings = [
             *ensemble.notes(options),
             *mixture.warnings,
-            *range_warnings(mixture, self.source_samples, options),
+            *range_warnings(mixture, self.source_samples),
             *channel_notes(mixture.channels, self._passes[0].model_input, self._lfe_stem),
-            *_rate_notes(mixture, self.sample_rate, options),
+            *_rate_notes(mixture, self.sample_rate, sample_rate),
         ]
 
     @property
@@ -125,7 +128,7 @@ class TrackSeparation:
         """The length of the song in samples, and the way of each part over it."""
         mixture = self.mixture
         num_samples, model_inputs = scan(mixture, [part.bag for part in self._parts], on_stage)
-        source_range = choose_range(mixture, num_samples, self._options)
+        source_range = choose_range(mixture, num_samples)
         return num_samples, [
             BagEstimator.plan(
                 model_input,
@@ -195,16 +198,16 @@ class _ChunkCounter:
             self._callback(Progress(self._num_done, self._num_chunks))
 
 
-def _output_rate(mixture: Mixture, ensemble: Ensemble, options: SeparationOptions) -> int:
-    if options.sample_rate == "source":
+def _output_rate(
+    mixture: Mixture, ensemble: Ensemble, options: SeparationOptions, wanted: SampleRate
+) -> int:
+    if wanted == "source":
         return stem_file_rate(mixture.sample_rate) if options.stem_file else mixture.sample_rate
-    if options.sample_rate == "model":
-        return ensemble.sample_rate
-    return options.sample_rate
+    return ensemble.sample_rate if wanted == "model" else wanted
 
 
-def _rate_notes(mixture: Mixture, sample_rate: int, options: SeparationOptions) -> list[str]:
-    if options.sample_rate != "source" or sample_rate == mixture.sample_rate:
+def _rate_notes(mixture: Mixture, sample_rate: int, wanted: SampleRate) -> list[str]:
+    if wanted != "source" or sample_rate == mixture.sample_rate:
         return []
     return [
         f"The stem file of {mixture.name} has {sample_rate} Hz in place of {mixture.sample_rate} "

@@ -20,6 +20,7 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.choice import choose_model
 from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.plan import RunPlan
@@ -98,13 +99,13 @@ class Separator:
             mixes=tuple(mixes),
             lfe=lfe,
             stem_file=stem_file,
-            start_seconds=_plain(start),
-            end_seconds=_plain(end),
-            audio_track=_plain(track),
             shifts=_plain(shifts),
             seed=_plain(seed),
             overlap=_plain(overlap),
             segment_seconds=_plain(segment),
+        )
+        self._excerpt = Excerpt(
+            start_seconds=_plain(start), end_seconds=_plain(end), audio_track=_plain(track)
         )
         if batch_size is not None:
             check_number("batch_size", batch_size, whole=True)
@@ -143,16 +144,23 @@ class Separator:
         audio: Audio,
         *,
         sample_rate: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        track: int | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Separation:
         """The stems of a file, or of an array [C, T] or [T] at `sample_rate` Hz, in memory.
 
+        `start` and `end` in seconds, and the audio `track` of a file: where they are left out,
+        those of the separator.
+
         Raises:
             AudioReadError: the file or array cannot be used.
-            UsageError: an array without `sample_rate`.
+            UsageError: an array without `sample_rate`, or a range or track that makes no sense.
         """
         stems: dict[str, np.ndarray] = {}
-        with self._opened(audio, sample_rate, on_progress) as separation:
+        excerpt = self._excerpt_of(start, end, track)
+        with self._opened(audio, sample_rate, excerpt, on_progress) as separation:
             song = separation.song
             for name in self._chain.outputs:
                 stems[name] = np.zeros((song.num_channels, song.num_samples), dtype=np.float32)
@@ -175,28 +183,41 @@ class Separator:
         audio: Audio,
         *,
         sample_rate: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        track: int | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Iterator[SeparatedBlock]:
         """The same stems as they are finished, block by block, in bounded memory.
 
         With `then`, what each step makes comes after all of what it is made of, from the start.
         """
-        with self._opened(audio, sample_rate, on_progress) as separation:
+        excerpt = self._excerpt_of(start, end, track)
+        with self._opened(audio, sample_rate, excerpt, on_progress) as separation:
             for block in separation.blocks():
                 stems = {name: samples.numpy() for name, samples in block.outputs.items()}
                 yield SeparatedBlock(block.start, stems)
 
+    def _excerpt_of(self, start: float | None, end: float | None, track: int | None) -> Excerpt:
+        given = {"start_seconds": start, "end_seconds": end, "audio_track": track}
+        changes = {name: _plain(value) for name, value in given.items() if value is not None}
+        return replace(self._excerpt, **changes)
+
     @contextlib.contextmanager
     def _opened(
-        self, audio: Audio, sample_rate: int | None, on_progress: ProgressCallback | None
+        self,
+        audio: Audio,
+        sample_rate: int | None,
+        excerpt: Excerpt,
+        on_progress: ProgressCallback | None,
     ) -> Iterator[ChainSeparation]:
         if isinstance(audio, (np.ndarray, torch.Tensor)):
             if sample_rate is None:
                 raise UsageError("An array was given without `sample_rate`.")
             check_number("sample_rate", sample_rate, whole=True)
-            mixture = Mixture.from_array(audio, _plain(sample_rate))
+            mixture = Mixture.from_array(audio, _plain(sample_rate), excerpt)
         elif isinstance(audio, (str, os.PathLike)):
-            mixture = Mixture.from_file(Path(audio), stream=self._options.audio_track - 1)
+            mixture = Mixture.from_file(Path(audio), excerpt=excerpt)
         else:
             raise UsageError(
                 f"`audio` must be a path, an array or a tensor, got {quoted(audio)}.",

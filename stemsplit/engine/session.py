@@ -50,8 +50,7 @@ class Session:
     def on_each_device(self) -> list[Session]:
         """This session, and one like it for each of the other devices."""
         others = (
-            replace(self, chain=replace(chain, options=self.options), runtime=runtime, others=())
-            for chain, runtime in self.others
+            replace(self, chain=chain, runtime=runtime, others=()) for chain, runtime in self.others
         )
         return [self, *others]
 

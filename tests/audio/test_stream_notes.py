@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from stemsplit.audio.source import look, probe, read_blocks
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import AudioReadError
 from tests.audio.songs import tone
@@ -66,11 +67,11 @@ def test_any_track_can_be_read(tmp_path: Path, container: str) -> None:
 def test_a_mixture_is_the_track_that_is_wanted(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film", "matroska", num_tracks=2)
     assert Mixture.from_file(path).num_channels == 2
-    second = Mixture.from_file(path, stream=1)
+    second = Mixture.from_file(path, excerpt=Excerpt(audio_track=2))
     assert second.sample_rate == 48_000
     assert {block.shape[0] for block in second.open_blocks()} == {1}
     seen = look(path, stream=1)
-    assert Mixture.from_file(path, seen, stream=1).num_channels == 1
+    assert Mixture.from_file(path, seen, excerpt=Excerpt(audio_track=2)).num_channels == 1
 
 
 @pytest.mark.parametrize("container", ["matroska", "mp4", "mov"])

@@ -53,6 +53,20 @@ def test_a_track_of_a_released_version_is_finished(
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
+def test_a_record_has_its_options_where_those_of_released_versions_have_them(
+    music: Path, stemsplit: Run
+) -> None:
+    stemsplit(*command("defaults"), "-o", "new")
+    (new,), (old,) = (
+        [json.loads(path.read_text()) for path in (music / folder).rglob("*stemsplit.json")]
+        for folder in ("new", f"{list(VERSIONS)[-1]}/defaults")
+    )
+    assert list(new["fingerprint"]) == list(old["fingerprint"])
+    options = list(new["fingerprint"]["options"].items())
+    assert options.pop() == ("audio_track", 1)  # has come since
+    assert options == list(old["fingerprint"]["options"].items())
+
+
 @pytest.mark.parametrize(
     ("run", "given"),
     [

@@ -286,15 +286,13 @@ def test_devices_share_the_songs(jobs: list[Job], tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == tree(tmp_path / "one")
 
 
-def test_a_session_of_several_devices_keeps_its_options_on_each() -> None:
+def test_a_session_of_several_devices_is_one_for_each() -> None:
     first, second = session_of(GainModel()), session_of(GainModel())
     both = replace(first, others=((second.chain, second.runtime),))
-    options = SeparationOptions(start_seconds=1.0)
-    on_first, on_second = replace(both, chain=replace(both.chain, options=options)).on_each_device()
+    on_first, on_second = both.on_each_device()
     assert on_first.model is first.model
     assert on_second.model is second.model
     assert on_second.runtime is second.runtime
-    assert on_first.options == on_second.options == options
 
 
 def test_a_cpu_has_one_track_and_a_gpu_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:

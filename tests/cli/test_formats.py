@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.formats import Container, Encoding
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.cli.formats import choose_sample_rate, parse_bitrate
 from stemsplit.errors import UsageError
@@ -100,6 +100,24 @@ def test_a_template_without_an_extension_gets_the_formats(stemsplit: Stemsplit, 
     assert result.exit_code == 0, result.stderr
     names = sorted(path.name for path in Path("out").iterdir())
     assert names == ["no_vocals.flac", "song.stemsplit.json", "vocals.flac"]
+
+
+@pytest.mark.parametrize(
+    ("container", "rate", "message"),
+    [
+        ("wav", 10, "`sample_rate` must be 1000 to 768000 Hz, got 10"),
+        ("wav", 768_001, "got 768001"),
+        ("stem.mp4", 96_000, "A stem file has 44100 or 48000 Hz, not 96000 Hz"),
+    ],
+)
+def test_rates_that_no_output_should_have(container: Container, rate: int, message: str) -> None:
+    encoding = Encoding(container=container)
+    with pytest.raises(UsageError, match=message):
+        choose_sample_rate(str(rate), encoding)
+    with pytest.raises(UsageError, match=message):
+        encoding.check_sample_rate(rate)
+    for fine in ("source", "model", 48_000):
+        encoding.check_sample_rate(fine)  # type: ignore[arg-type]
 
 
 def test_opus_is_written_at_its_only_rate_and_says_so(stemsplit: Stemsplit, song: Path) -> None:

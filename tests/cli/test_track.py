@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from stemsplit.batch.fingerprint import changes
-from stemsplit.engine.options import SeparationOptions
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.separator import Separator
 from stemsplit.errors import UsageError
 from tests.audio.test_stream_notes import write_video
@@ -47,7 +47,7 @@ def test_python_takes_a_track_too(tmp_path: Path) -> None:
     stems = Separator("spectral", stems=["bass"], track=2, device="cpu").separate(film)
     assert (stems.sample_rate, stems["bass"].shape[0]) == (48_000, 1)
     with pytest.raises(UsageError, match="`track` counts from 1, got 0"):
-        SeparationOptions(audio_track=0)
+        Excerpt(audio_track=0)
 
 
 def test_songs_that_were_done_before_there_was_a_choice_stay_done() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.difference import signal_to_difference_db
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import TrackSeparation
@@ -113,9 +113,9 @@ def test_a_range_and_a_batch_are_equal_in_every_bit(
     audio, (first, last) = noise(30_011), bounds
     bag = model_of(EdgeModel(policy=community_policy(1000, num_overlaps)))
     options = SeparationOptions(shifts=shifts)
-    part = replace(options, start_seconds=first / 44100, end_seconds=last / 44100)
+    part = Excerpt(start_seconds=first / 44100, end_seconds=last / 44100)
     whole = run(audio, bag, options=options)
-    pieces = run(audio, bag, options=part, batch_size=4)
+    pieces = run(audio, bag, options=options, excerpt=part, batch_size=4)
     for stem in STEMS:
         assert torch.equal(pieces[stem], whole[stem][:, first:last])
 

@@ -12,6 +12,7 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.engine.ensemble import Ensemble, EnsemblePart
+from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
@@ -115,15 +116,15 @@ def test_the_song_is_decoded_twice_however_many_models_there_are() -> None:
 def test_a_part_of_a_song_sounds_as_in_the_whole(sample_rate: int) -> None:
     audio = noise(60_000)
 
-    def stems(options: SeparationOptions) -> dict[str, Tensor]:
+    def stems(excerpt: Excerpt = WHOLE) -> dict[str, Tensor]:
         both = ensemble(
             {EdgeModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}}
         )
-        return run(audio, both, sample_rate=sample_rate, options=options)
+        return run(audio, both, sample_rate=sample_rate, excerpt=excerpt)
 
-    whole = stems(SeparationOptions())
+    whole = stems()
     start, end = 50_000 / sample_rate, 55_000 / sample_rate
-    part = stems(SeparationOptions(start_seconds=start, end_seconds=end))
+    part = stems(Excerpt(start_seconds=start, end_seconds=end))
     for stem in STEMS:
         assert torch.allclose(part[stem], whole[stem][:, 50_000:55_000], atol=2e-6)
 

@@ -23,12 +23,9 @@ OPTIONS = st.builds(
     stems=st.none() | st.lists(NAMES, min_size=1, max_size=3).map(tuple),
     residual=st.booleans(),
     mixes=st.sampled_from([(), ("practice = mixture - drums",)]),
-    start_seconds=st.floats(0, 10) | st.integers(0, 10),
-    end_seconds=st.none() | st.floats(11, 20),
     shifts=st.integers(0, 100),
     seed=st.integers(),
     overlap=st.none() | st.floats(0, 0.9),
-    sample_rate=st.sampled_from(["source", "model", 48000]),
 )
 PLANS = st.builds(
     RunPlan,

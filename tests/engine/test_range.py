@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.resample import resampled_length
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
+from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
@@ -26,9 +28,10 @@ from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
 LENGTH = 30_011
 
 
-def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -> TrackSeparation:
+def track_of(mixture: Mixture, excerpt: Excerpt, *models: GainModel) -> TrackSeparation:
     bag = model_of(*(models or (EdgeModel(),)))
-    return TrackSeparation(mixture, bag, choose_runtime(device="cpu"), options)
+    mixture = replace(mixture, excerpt=excerpt)
+    return TrackSeparation(mixture, bag, choose_runtime(device="cpu"), SeparationOptions())
 
 
 @pytest.mark.slow
@@ -42,7 +45,7 @@ def track_of(mixture: Mixture, options: SeparationOptions, *models: GainModel) -
 )
 @settings(max_examples=30)
 def test_a_range_is_that_range_of_the_whole(
-    source_rate: int, output_rate: int | str, shifts: int, bounds: tuple[int, int]
+    source_rate: int, output_rate: SampleRate, shifts: int, bounds: tuple[int, int]
 ) -> None:
     start, stop = bounds
     audio = noise(LENGTH)
@@ -54,13 +57,13 @@ def test_a_range_is_that_range_of_the_whole(
     )
     options = SeparationOptions(
         shifts=shifts,
-        sample_rate=output_rate,  # type: ignore[arg-type]
         mixes=("karaoke = mixture - vocals",),
         stems=STEMS,
     )
-    part = replace(options, start_seconds=start / source_rate, end_seconds=stop / source_rate)
-    whole = run(audio, bag, sample_rate=source_rate, options=options)
-    piece = run(audio, bag, sample_rate=source_rate, options=part)
+    part = Excerpt(start_seconds=start / source_rate, end_seconds=stop / source_rate)
+    same = {"sample_rate": source_rate, "options": options, "output_rate": output_rate}
+    whole = run(audio, bag, **same)  # type: ignore[arg-type]
+    piece = run(audio, bag, **same, excerpt=part)  # type: ignore[arg-type]
     to_rate = {"source": source_rate, "model": 44100}.get(str(output_rate), 32000)
     first, last = (resampled_length(n, source_rate, to_rate) for n in bounds)
     for name, samples in whole.items():
@@ -71,9 +74,10 @@ def test_a_range_is_that_range_of_the_whole(
 
 
 def test_without_resampling_a_range_is_equal_in_every_bit() -> None:
-    options = SeparationOptions(start_seconds=0.1234, end_seconds=0.4321, shifts=1)
-    whole = run(noise(LENGTH), model_of(EdgeModel()), options=SeparationOptions(shifts=1))
-    piece = run(noise(LENGTH), model_of(EdgeModel()), options=options)
+    options = SeparationOptions(shifts=1)
+    excerpt = Excerpt(start_seconds=0.1234, end_seconds=0.4321)
+    whole = run(noise(LENGTH), model_of(EdgeModel()), options=options)
+    piece = run(noise(LENGTH), model_of(EdgeModel()), options=options, excerpt=excerpt)
     first, last = round(0.1234 * 44100), round(0.4321 * 44100)
     for stem in STEMS:
         assert torch.equal(piece[stem], whole[stem][:, first:last])
@@ -82,12 +86,12 @@ def test_without_resampling_a_range_is_equal_in_every_bit() -> None:
 def test_only_the_chunks_that_touch_the_range_are_run() -> None:
     model = GainModel()
     seen: list[Progress] = []
-    options = SeparationOptions(start_seconds=2000 / 44100, end_seconds=2600 / 44100)
+    excerpt = Excerpt(start_seconds=2000 / 44100, end_seconds=2600 / 44100)
     track = TrackSeparation(
-        Mixture.from_array(noise(LENGTH), 44100),
+        Mixture.from_array(noise(LENGTH), 44100, excerpt),
         model_of(model),
         choose_runtime(device="cpu"),
-        options,
+        SeparationOptions(),
         on_progress=seen.append,
     )
     total = sum(block.samples.shape[-1] for block in track.blocks())
@@ -108,7 +112,7 @@ def test_what_lies_far_before_the_range_is_not_kept() -> None:
             yield block
 
     mixture = Mixture("tape", 48_000, ("FL", "FR"), play)
-    track = track_of(mixture, SeparationOptions(start_seconds=90, end_seconds=91), GainModel())
+    track = track_of(mixture, Excerpt(start_seconds=90, end_seconds=91), GainModel())
     blocks = [block.samples for block in track.blocks()]
     assert torch.cat(blocks, dim=-1).shape == (4, 2, 48_000)
     assert len(counts) > 190  # both passes
@@ -117,20 +121,20 @@ def test_what_lies_far_before_the_range_is_not_kept() -> None:
 
 def test_an_end_after_the_song_is_cut_and_said() -> None:
     mixture = replace(Mixture.from_array(noise(44100), 44100), name="song.wav")
-    track = track_of(mixture, SeparationOptions(start_seconds=0.5, end_seconds=2))
+    track = track_of(mixture, Excerpt(start_seconds=0.5, end_seconds=2))
     assert track.num_samples == 22_050
     assert track.warnings == [
         "`end` 2 s is after the end of song.wav: the outputs end with it, at 1.00 s."
     ]
-    assert track_of(mixture, SeparationOptions(end_seconds=1)).warnings == []
+    assert track_of(mixture, Excerpt(end_seconds=1)).warnings == []
 
 
 def test_a_range_without_samples_is_an_error() -> None:
     mixture = replace(Mixture.from_array(noise(44100), 44100), name="song.wav")
     with pytest.raises(AudioReadError, match=r"song.wav is 1.00 s long, and `start` is 1 s"):
-        track_of(mixture, SeparationOptions(start_seconds=1))
+        track_of(mixture, Excerpt(start_seconds=1))
     with pytest.raises(AudioReadError, match=r"no sample between `start` 0\.5 s and `end` 0\.5000"):
-        track_of(mixture, SeparationOptions(start_seconds=0.5, end_seconds=0.500001))
+        track_of(mixture, Excerpt(start_seconds=0.5, end_seconds=0.500001))
 
 
 @pytest.mark.parametrize(
@@ -148,10 +152,10 @@ def test_a_range_that_makes_no_sense_is_a_usage_error(
     start: float, end: float | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        SeparationOptions(start_seconds=start, end_seconds=end)
+        Excerpt(start_seconds=start, end_seconds=end)
 
 
 def test_an_empty_song_has_an_empty_range() -> None:
-    track = track_of(Mixture.from_array(torch.zeros(2, 0), 48000), SeparationOptions(end_seconds=3))
+    track = track_of(Mixture.from_array(torch.zeros(2, 0), 48000), Excerpt(end_seconds=3))
     assert list(track.blocks()) == []
     assert track.num_samples == 0

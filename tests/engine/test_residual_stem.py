@@ -10,6 +10,7 @@ import torch
 
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.bag import differing_property
+from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import TrackSeparation
@@ -23,9 +24,11 @@ def vocals_model(**settings: Any) -> EdgeModel:
     return EdgeModel((0.7,), stems=["vocals"], residual_stem="instrumental", **settings)
 
 
-def stems_of(length: int = 5000, **options: Any) -> dict[str, torch.Tensor]:
-    options.setdefault("sample_rate", "source")
-    return run(noise(length), model_of(vocals_model()), options=SeparationOptions(**options))
+def stems_of(
+    length: int = 5000, excerpt: Excerpt = WHOLE, **options: Any
+) -> dict[str, torch.Tensor]:
+    wanted = SeparationOptions(**options)
+    return run(noise(length), model_of(vocals_model()), options=wanted, excerpt=excerpt)
 
 
 @pytest.mark.parametrize("length", [0, 1, 5000])
@@ -53,7 +56,7 @@ def test_it_can_be_asked_for_like_any_other_stem() -> None:
     assert torch.equal(summed["no_vocals"], both["instrumental"])
     mixed = stems_of(mixes=("quiet = 0.5*instrumental - vocals",))["quiet"]
     assert torch.allclose(mixed, 0.5 * both["instrumental"] - both["vocals"], atol=1e-6)
-    part = stems_of(start_seconds=1000 / 44100, end_seconds=2000 / 44100)
+    part = stems_of(excerpt=Excerpt(start_seconds=1000 / 44100, end_seconds=2000 / 44100))
     assert torch.equal(part["instrumental"], both["instrumental"][:, 1000:2000])
     with pytest.raises(UnknownStemError, match="kazoo"):
         stems_of(stems=("kazoo",))

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.decode.damage import Damage
+from stemsplit.audio.formats import SampleRate
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import Progress, TrackSeparation
@@ -33,10 +35,16 @@ def run(
     batch_size: int = 1,
     sample_rate: int = 44100,
     options: SeparationOptions | None = None,
+    excerpt: Excerpt = WHOLE,
+    output_rate: SampleRate = "source",
 ) -> dict[str, Tensor]:
     runtime = choose_runtime(device="cpu", batch_size=batch_size)
     track = TrackSeparation(
-        Mixture.from_array(audio, sample_rate), model, runtime, options or SeparationOptions()
+        Mixture.from_array(audio, sample_rate, excerpt),
+        model,
+        runtime,
+        options or SeparationOptions(),
+        sample_rate=output_rate,
     )
     blocks = [block.samples for block in track.blocks()]
     empty = torch.zeros(len(track.outputs), track.num_channels, 0)
@@ -117,8 +125,14 @@ def test_the_outputs_have_the_sources_rate_and_exact_length(sample_rate: int) ->
 
 
 def test_another_output_rate_can_be_asked_for() -> None:
-    options = SeparationOptions(sample_rate="model", two_stems="vocals")
-    stems = run(noise(48000), model_of(GainModel()), sample_rate=48000, options=options)
+    options = SeparationOptions(two_stems="vocals")
+    stems = run(
+        noise(48000),
+        model_of(GainModel()),
+        sample_rate=48000,
+        options=options,
+        output_rate="model",
+    )
     assert stems["vocals"].shape == stems["no_vocals"].shape == (2, 44100)
 
 

@@ -70,6 +70,20 @@ def test_blocks_add_up_to_the_stems(separator: Separator) -> None:
     assert position == 50_000
 
 
+def test_a_call_may_choose_its_part_of_the_song(separator: Separator) -> None:
+    song = {"audio": tone(50_000), "sample_rate": 44100}
+    whole = separator.separate(**song)
+    part = separator.separate(**song, start=0.25, end=np.float32(0.5))
+    stop = separator.separate(**song)
+    (block,) = separator.blocks(**song, start=1.0)
+    for stem in STEMS:
+        assert np.array_equal(part[stem], whole[stem][:, 11_025:22_050])
+        assert np.array_equal(block[stem], whole[stem][:, 44_100:])
+        assert np.array_equal(stop[stem], whole[stem])
+    with pytest.raises(UsageError, match=r"`end` must be later than `start` \(2 s\), got 1"):
+        separator.separate(**song, start=2, end=1)
+
+
 def test_progress_is_reported(separator: Separator) -> None:
     seen: list[Progress] = []
     separator.separate(tone(50_000), sample_rate=44100, on_progress=seen.append)
