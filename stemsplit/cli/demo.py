@@ -18,6 +18,7 @@ from stemsplit.cli.printer.tables import print_indented, print_table
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.run import run_with_reporter
 from stemsplit.cli.usage_checks import check_device, check_output
+from stemsplit.hub.catalog import FALLBACK_MODEL
 from stemsplit.hub.expression import catalogue_stems
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def demo(
             help="The model to run.",
             autocompletion=complete_models,
         ),
-    ] = "spectral",
+    ] = FALLBACK_MODEL,
     output: opt.OutputDir = Path("stemsplit-demo"),
     device: opt.Device = "auto",
     offline: opt.Offline = False,

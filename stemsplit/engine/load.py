@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from stemsplit.checkpoints.contents import Weights, read_tensors
 from stemsplit.device.runtime import Runtime
@@ -20,15 +19,10 @@ from stemsplit.hub.member_weights import GraphWeights, read_member
 from stemsplit.hub.model_files import Member, ModelSource
 from stemsplit.hub.recipe import EnsembleSource
 from stemsplit.models.family import Graph
-from stemsplit.models.mdxnet.mixer import mix, read_mixer
-from stemsplit.models.registry import build_model, recognize, recognize_graph
+from stemsplit.models.registry import BUILT_IN, build_model, recognize, recognize_graph
 from stemsplit.models.spec import Model
-from stemsplit.models.spectral.model import SpectralSeparator
 from stemsplit.quoting import counted
 from stemsplit.stages import Stage, StageCallback, unheard
-
-BUILT_IN: Mapping[str, Callable[[], Model]] = {"spectral": SpectralSeparator}
-"""Models that have no files: a source without members is one of these."""
 
 
 def load_ensemble(
@@ -161,14 +155,13 @@ def _joined_stems(source: ModelSource) -> tuple[str, ...] | None:
 
 
 def _load_mixer(source: ModelSource) -> Mixer | None:
-    if source.mixer is None:
+    if source.mixer is None or source.read_mixer is None:
         return None
-    matrix = read_mixer(read_tensors(source.mixer.fetch()))
-    return Mixer(functools.partial(mix, matrix), source.mixer.sha256)
+    return Mixer(source.read_mixer(read_tensors(source.mixer.fetch())), source.mixer.sha256)
 
 
 def _built_in(source: ModelSource) -> BagMember:
-    model = BUILT_IN[source.name]()
+    model = BUILT_IN[source.name].build()  # as all sources without members
     weights = (1.0,) * len(model.spec.stems)
     return BagMember(model=model, weights=weights, signature=source.name, sha256=None)
 

@@ -19,6 +19,7 @@ from stemsplit.errors import (
     check_number,
     check_text,
 )
+from stemsplit.hub.catalog import DEFAULT_MODEL
 
 Complement = Literal["subtract", "sum", "none"]
 
@@ -198,7 +199,7 @@ def _stem_file(stems: Sequence[str]) -> list[Output]:
     if not set(STEMS) <= set(stems):
         raise UsageError(
             f"A stem file has the stems {', '.join(STEMS)}; the model has {', '.join(stems)}.",
-            hint="Use a model with these four, such as htdemucs, or another `format`.",
+            hint=f"Use a model with these four, such as {DEFAULT_MODEL}, or another `format`.",
         )
     gains = {stem: {stem: 1.0} for stem in STEMS}
     gains["other"] |= {stem: 1.0 for stem in stems if stem not in STEMS}

@@ -16,11 +16,9 @@ from stemsplit.engine.note import Note
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import HubUnreachableError, ModelError, UnknownStemError
-from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL
 from stemsplit.hub.hub_errors import OtherAnswerError
 from stemsplit.stages import StageCallback, unheard
-
-FALLBACK_MODEL = "spectral"
 
 _log = logging.getLogger(__name__)
 

@@ -21,6 +21,8 @@ else:
 
 DEFAULT_MODEL = "htdemucs"
 """The one that runs for who names none."""
+FALLBACK_MODEL = "spectral"
+"""The one that can always be had."""
 
 Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "unknown"]
 """What is known about the licence of the weights (not of the code)."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import find_entry, load_catalog
-from stemsplit.hub.kuielab import kuielab_system
+from stemsplit.hub.local_folder import declared_system
 from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.recipe import REST, EnsembleSource, Weights, recipe_weights
 from stemsplit.hub.resolve import check_reference, resolve
@@ -51,7 +51,7 @@ def resolve_expression(
 
     if not is_expression(reference):
         folder = Path(reference).expanduser()
-        system = kuielab_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
+        system = declared_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
         return system or EnsembleSource.of(find(reference))
     models = tuple(map(find, model_references(reference)))
     recipe = _recipe(reference)

@@ -13,8 +13,6 @@ from stemsplit.quoting import listed
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
 _WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx")
 MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
-SPECTROGRAM_FILE = "separator.json"
-"""In a folder of Open-Unmix's training program: what all its networks share."""
 
 
 def is_description(file_name: str) -> bool:
@@ -109,12 +107,11 @@ def signature_of(file_name: str) -> str:
     return stem.removesuffix(f"-{prefix}") if prefix else stem
 
 
-def bag_file_of_repo(repo_id: str) -> str:
-    """The name of the bag in a repository that is named as demucs names its own.
+def bag_named_as(name: str, files: Sequence[str]) -> str | None:
+    """The yaml file among `files` that a repository is named after, or that its name ends with.
 
-    HTDemucs -> htdemucs.yaml, HTDemucs-ft -> htdemucs_ft.yaml, Demucs-mdx -> mdx.yaml.
+    HTDemucs-ft has htdemucs_ft.yaml, Demucs-mdx has mdx.yaml.
     """
-    name = repo_id.partition("/")[2]
-    if name == "HTDemucs" or name.startswith("HTDemucs-"):
-        return name.replace("HTDemucs-", "htdemucs_").replace("HTDemucs", "htdemucs") + ".yaml"
-    return name.removeprefix("Demucs-") + ".yaml"
+    words = name.lower().replace("-", "_").split("_")
+    endings = ("_".join(words[start:]) + ".yaml" for start in range(len(words)))
+    return next((ending for ending in endings if ending in files), None)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from stemsplit.errors import HubUnreachableError, ModelError, NotOnHubError
+from stemsplit.hub.catalog import FALLBACK_MODEL
 from stemsplit.quoting import reason
 
 OFFLINE_HINT = (
     "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
-    "`model='spectral'`."
+    f"`model='{FALLBACK_MODEL}'`."
 )
 _NETWORK_HINT = (
     "Check the network, the proxy and HF_ENDPOINT, and run it again: a broken transfer continues. "
-    "A pulled model works with `offline`, `model='spectral'` always."
+    f"A pulled model works with `offline`, `model='{FALLBACK_MODEL}'` always."
 )
 _LOGIN_HINT = (
     "Is there a login page in front of the network? Open any page in a browser, log in, and run it "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +12,6 @@ from stemsplit.checkpoints.config_file import read_configuration
 from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
 from stemsplit.checkpoints.onnx_file import OnnxGraph, fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.folders import SPECTROGRAM_FILE
 from stemsplit.hub.model_files import Member
 
 
@@ -49,7 +48,7 @@ def read_member(member: Member) -> Weights | BareWeights | GraphWeights:
     if path.suffix == ".onnx":
         settings = read_settings(member)
         return GraphWeights(graph=read_onnx(path), fingerprint=fingerprint(path), settings=settings)
-    if member.class_name is not None:
+    if member.class_name is not None or member.weights[0].part:
         content: Weights | dict[str, Tensor] = _read_parts(member)
     else:
         content = read_file(path)
@@ -63,7 +62,7 @@ def read_member(member: Member) -> Weights | BareWeights | GraphWeights:
 def read_settings(member: Member) -> Mapping[str, object] | None:
     """How the network is built: what the catalogue or the configuration files say; else None.
 
-    Open-Unmix's files, of which there are several, become one: `separator`, and `targets` by stem.
+    Several files become one, each a section of it, or a named value in a section.
 
     Raises:
         CheckpointError: a file is not a configuration.
@@ -72,11 +71,15 @@ def read_settings(member: Member) -> Mapping[str, object] | None:
         return member.settings
     if not member.configs:
         return None
-    contents = {file.part: read_configuration(file.fetch()) for file in member.configs}
-    if Path(member.configs[0].name).name == SPECTROGRAM_FILE:
-        separator = contents.pop(member.configs[0].part)
-        return {"separator": separator, "targets": contents}
-    return next(iter(contents.values()))
+    settings: dict[str, Any] = {}
+    for file in member.configs:
+        content = read_configuration(file.fetch())
+        section, _, name = file.part.partition(".")
+        if name:
+            settings.setdefault(section, {})[name] = content
+        else:
+            settings |= {section: content} if section else content
+    return settings
 
 
 def _read_parts(member: Member) -> dict[str, Tensor]:

@@ -12,6 +12,9 @@ from stemsplit.hub.catalog import CatalogEntry
 from stemsplit.hub.digest import VerifiedFile, verify_local
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stemsplit.models.family import Mix
     from stemsplit.models.spec import InputScaling
 
 
@@ -19,7 +22,8 @@ class ModelFile:
     """A file of a model, on this machine or to be had from the Hub.
 
     `get` brings and verifies it; `find` says where it is now, without looking inside. `part`: of
-    several files of one kind, which this one is.
+    several files with weights, the part of the network that this one has; of several
+    configurations, the section of the settings that it is, SECTION or SECTION.NAME.
     """
 
     def __init__(
@@ -120,9 +124,9 @@ class ModelSource:
     `name` is safe as the name of a folder. `origin` says to a person where the model is from;
     `revision` is the commit on the Hub, None for local files. `stems` None: only a network itself
     can tell. `weights` [member][stem] None: all count the same. `segment_seconds` None: each
-    network's own. A built-in model has no members. `mixer`: the weights of KUIELab's Mixer, which
-    makes the final stems from all of them and the mixture. `overlap` and `scaling`: as this model
-    is run where it is not run as its network says.
+    network's own. A built-in model has no members. `mixer`: the weights of what
+    makes the final stems from all of them and the mixture, and `read_mixer` what that does.
+    `overlap` and `scaling`: as this model is run where it is not run as its network says.
     """
 
     name: str
@@ -136,6 +140,16 @@ class ModelSource:
     overlap: float | None = None
     scaling: InputScaling | None = None
     mixer: ModelFile | None = None
+    read_mixer: Callable[[Mapping[str, Tensor]], Mix] | None = None
+
+
+def stem_weights(
+    stems: Sequence[str], stems_of_networks: Sequence[Sequence[str] | None]
+) -> tuple[tuple[float, ...], ...]:
+    """What each network counts for each stem: those that have it (None: all) count the same."""
+    return tuple(
+        tuple(float(own is None or stem in own) for stem in stems) for own in stems_of_networks
+    )
 
 
 def _digest_of(digests: Sequence[str]) -> str:

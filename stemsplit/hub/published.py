@@ -10,7 +10,7 @@ from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.hub_errors import OFFLINE_HINT
-from stemsplit.hub.model_files import Member, ModelFile, ModelSource
+from stemsplit.hub.model_files import Member, ModelFile, ModelSource, stem_weights
 from stemsplit.hub.remote import list_files
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -39,7 +39,11 @@ def published_source(
         # A single network says itself which stems it has.
         stems=entry.stems if several else None,
         members=members,
-        weights=_shares(entry) if several else None,
+        weights=(
+            stem_weights(entry.stems, [network.stems for network in entry.networks])
+            if several
+            else None
+        ),
     )
 
 
@@ -101,12 +105,4 @@ def _member(network: PublishedNetwork, entry: CatalogEntry, repos: _Repos) -> Me
         class_name=entry.family,
         settings=network.settings,
         stems=network.stems,
-    )
-
-
-def _shares(entry: CatalogEntry) -> tuple[tuple[float, ...], ...]:
-    """What each network counts for each stem: those that have it count the same."""
-    return tuple(
-        tuple(float(network.stems is None or stem in network.stems) for stem in entry.stems)
-        for network in entry.networks
     )

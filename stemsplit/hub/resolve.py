@@ -17,8 +17,7 @@ from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, sugges
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.folders import (
     MODEL_SUFFIXES,
-    SPECTROGRAM_FILE,
-    bag_file_of_repo,
+    bag_named_as,
     choose_main_file,
     configuration_beside,
     is_description,
@@ -28,10 +27,11 @@ from stemsplit.hub.folders import (
     weights_beside,
 )
 from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.local_folder import declared_system, safe_name
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.hub.published import published_source
 from stemsplit.hub.remote import list_files
-from stemsplit.quoting import counted, listed, quoted
+from stemsplit.quoting import counted, quoted
 from stemsplit.stages import StageCallback, unheard
 
 _HUB_REFERENCE = re.compile(
@@ -102,14 +102,16 @@ def _resolve_path(reference: str) -> ModelSource:
     folder = path if path.is_dir() else path.parent
     with readable(folder):
         files = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
-    name = _safe_name(path.name if path.is_dir() else path.stem)
-    if path.is_dir() and SPECTROGRAM_FILE in files:
-        members: tuple[Member, ...] = (_openunmix_member(folder, files),)
-        return _source(name, None, origin=str(path), revision=None, members=members, bag=None)
+    name = safe_name(path.name if path.is_dir() else path.stem)
+    system = declared_system(path) if path.is_dir() else None
+    if system is not None and len(system.models) == 1:
+        return system.models[0]
     main_file = choose_main_file(files if path.is_dir() else [path.name], origin=str(path))
     bag = None
     if not is_description(main_file):
-        members = (_local_member(folder, main_file, configuration_beside(main_file, files)),)
+        members: tuple[Member, ...] = (
+            _local_member(folder, main_file, configuration_beside(main_file, files)),
+        )
     elif not describes_bag(_read_description(folder / main_file), str(folder / main_file)):
         weights_file = weights_beside(main_file, files, origin=str(path))
         members = (_local_member(folder, weights_file, main_file),)
@@ -132,34 +134,6 @@ def _local_member(
     )
 
 
-def _openunmix_member(folder: Path, files: Sequence[str]) -> Member:
-    """A folder of Open-Unmix's training program: two files for each stem, and one for all."""
-    stems = [
-        Path(name).stem for name in files if name.endswith(".json") and name != SPECTROGRAM_FILE
-    ]
-    weights = [
-        ModelFile.local(folder / name, part=stem)
-        for stem in stems
-        for name in files
-        if is_weights(name) and re.fullmatch(re.escape(stem) + r"(?:-[0-9a-f]{8,64})?\.\w+", name)
-    ]
-    if not stems or sorted(file.part for file in weights) != sorted(stems):
-        raise CheckpointError(
-            f"{folder} has the {SPECTROGRAM_FILE} of Open-Unmix, but not one file with weights "
-            f"for each .json (found: {listed(files)}).",
-            hint="Each stem needs a .json and a .pth, such as vocals.json and vocals.pth.",
-        )
-    return Member(
-        signature=folder.name,
-        weights=tuple(weights),
-        configs=(
-            ModelFile.local(folder / SPECTROGRAM_FILE, part=SPECTROGRAM_FILE),
-            *(ModelFile.local(folder / f"{stem}.json", part=stem) for stem in stems),
-        ),
-        class_name="openunmix",
-    )
-
-
 def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> ModelSource:
     match = _HUB_REFERENCE.fullmatch(reference)
     if match is None or ".." in reference or "--" in match["repo"] or reference.endswith(".git"):
@@ -170,7 +144,8 @@ def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> Mo
     repo = HubRepo(repo_id=match["repo"], revision=match["revision"] or "main")
     commit, files = _hub_files(repo, connection, refresh=refresh)
     repo = replace(repo, commit=commit)
-    main_file = choose_main_file(files, preferred=bag_file_of_repo(repo.repo_id), origin=str(repo))
+    own_name = repo.repo_id.partition("/")[2]
+    main_file = choose_main_file(files, preferred=bag_named_as(own_name, files), origin=str(repo))
     configuration = None
     if is_description(main_file):
         path = fetch_file(repo, main_file, connection).path
@@ -181,7 +156,7 @@ def _resolve_hub(reference: str, connection: Connection, *, refresh: bool) -> Mo
         configuration = main_file
         main_file = weights_beside(configuration, files, origin=str(repo))
     return _source(
-        repo.repo_id.partition("/")[2],
+        own_name,
         None,
         origin=str(repo),
         revision=commit,
@@ -310,12 +285,6 @@ def _local_member_file(signature: str, files: Sequence[str], folder: Path) -> st
             hint="Put the networks beside the yaml file.",
         )
     return file_name
-
-
-def _safe_name(name: str) -> str:
-    """A name that is one folder's name on any system."""
-    safe = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .")
-    return safe or "model"
 
 
 def _not_found(reference: str, path: Path) -> UnknownModelError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
+
+from stemsplit.models.spec import InputScaling, Model
 
 Tensors = Mapping[str, Tensor]
 
@@ -54,6 +56,75 @@ class Graph:
     """What the catalogue or a configuration beside the file says."""
 
 
+class Folder(Protocol):
+    """A folder in which a user has put files together; its text is what to call it in a message."""
+
+    @property
+    def name(self) -> str: ...
+
+    def files(self, subfolder: str = "") -> Sequence[str]:
+        """The names of the files in it, or in a folder inside; empty if there is none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkFiles:
+    """One network in a folder."""
+
+    signature: str
+    weights: Mapping[str, str]
+    """Names of files, by the part of the network that they have; the part "" is all of it."""
+    configs: Mapping[str, str] = field(default_factory=dict)
+    """Names of files, by the section of the settings that they are: SECTION or SECTION.NAME."""
+    settings: Mapping[str, object] | None = None
+    """In the place of configurations."""
+    stems: tuple[str, ...] | None = None
+    """Those that it has, where networks have different ones."""
+
+
+Mix = Callable[[Tensor, Tensor], Tensor]
+"""Final estimates [S, C, T] of those of all networks [S, C, T] and the mixture [C, T]."""
+
+
+class MixerFile(NamedTuple):
+    """What all stems of a model go through together: the name of its file, and its reader.
+
+    `read` raises CheckpointError for tensors that are no such mixer's.
+    """
+
+    file: str
+    read: Callable[[Tensors], Mix]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderModel:
+    """A model in a folder: its networks, and how it is run where not as they say themselves."""
+
+    networks: tuple[NetworkFiles, ...]
+    name: str | None = None
+    """None: the folder's."""
+    stems: tuple[str, ...] | None = None
+    """None: the network tells."""
+    overlap: float | None = None
+    scaling: InputScaling | None = None
+    mixer: MixerFile | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderSystem:
+    """What a folder holds: a model, or several with weights per stem (`hub.recipe`)."""
+
+    models: tuple[FolderModel, ...]
+    recipe: Mapping[str, Mapping[int, float]] = field(default_factory=lambda: {"*": {0: 1.0}})
+
+
+class BuiltIn(NamedTuple):
+    """A model without files, under its name in the catalogue."""
+
+    name: str
+    build: Callable[[], Model]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """How a network is built, how its tensors are found, and how its files are recognised."""
@@ -74,6 +145,8 @@ class Family:
     graph: Callable[[Graph], tuple[Mapping[str, object], Tensors]] | None = None
     """The arguments and tensors of a network that came as operations. A CheckpointError says why it
     is not one of this family."""
+    folder: Callable[[Folder], FolderSystem | None] | None = None
+    """What a folder of this family's own layout holds; None: it has another."""
 
     def fits(self, settings: Mapping[str, object]) -> bool:
         """Whether a configuration is for this family."""

@@ -28,8 +28,16 @@ from stemsplit.models import (
     openunmix,
     roformer,
     scnet,
+    spectral,
 )
-from stemsplit.models.family import Family, Graph, NetworkArguments
+from stemsplit.models.family import (
+    BuiltIn,
+    Family,
+    Folder,
+    FolderSystem,
+    Graph,
+    NetworkArguments,
+)
 from stemsplit.models.spec import Model
 from stemsplit.quoting import listed, quoted, reason
 
@@ -44,9 +52,14 @@ _FOLDERS = (
     mdxnet,
     cac_tdc,
     openunmix,
+    spectral,
 )
+_ALL: tuple[Family | BuiltIn, ...] = tuple(each for folder in _FOLDERS for each in folder.FAMILIES)
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {family.name: family for folder in _FOLDERS for family in folder.FAMILIES}
+    {family.name: family for family in _ALL if isinstance(family, Family)}
+)
+BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
+    {family.name: family for family in _ALL if isinstance(family, BuiltIn)}
 )
 
 _NUM_SHOWN = 3
@@ -96,6 +109,21 @@ def recognize_graph(graph: Graph) -> Recognized:
     ((name, read),) = ((each.name, each.graph) for each in FAMILIES.values() if each.graph)
     kwargs, tensors = read(graph)
     return Recognized(class_name=name, kwargs=kwargs, tensors=tensors)
+
+
+def recognize_folder(folder: Folder) -> FolderSystem | None:
+    """What a folder of the layout of one of the families holds; None: it has none of these.
+
+    Raises:
+        CheckpointError: a file is missing or is there twice, or the layout is that of several.
+    """
+    found = {each.name: each.folder(folder) for each in FAMILIES.values() if each.folder}
+    fitting = {name: system for name, system in found.items() if system is not None}
+    if len(fitting) > 1:
+        raise CheckpointError(
+            f"{folder} could hold {' or '.join(fitting)}.", hint="Have one model in a folder."
+        )
+    return next(iter(fitting.values()), None)
 
 
 def _family_of_settings(settings: Mapping[str, object], file_name: str) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 from stemsplit import Separator
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.expression import resolve_expression
-from stemsplit.hub.kuielab import kuielab_system
+from stemsplit.hub.local_folder import declared_system
 from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from tests.engine.inference_rules import Audio, demucs_v2_rule, trim_rule
@@ -198,7 +198,7 @@ def test_a_mono_song_goes_through_the_mixer_as_two_equal_channels(
 def test_a_folder_without_the_four_networks_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "mixer.ckpt").touch()
     (tmp_path / "bass.onnx").touch()
-    assert kuielab_system(tmp_path) is None
+    assert declared_system(tmp_path) is None
 
 
 def test_two_files_for_one_part_are_refused(

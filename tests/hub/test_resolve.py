@@ -9,7 +9,7 @@ import pytest
 
 from stemsplit.checkpoints.bag_file import parse_bag
 from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
-from stemsplit.hub.folders import bag_file_of_repo
+from stemsplit.hub.folders import bag_named_as
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub
 from tests.models import random_models
@@ -146,13 +146,14 @@ def test_the_smallest_bag() -> None:
 
 
 def test_repositories_are_named_as_demucs_names_them() -> None:
+    files = ["a.yaml", "extra.yaml", "htdemucs.yaml", "htdemucs_ft.yaml", "mdx_extra.yaml"]
     names = {
-        "a/HTDemucs": "htdemucs.yaml",
-        "a/HTDemucs-ft": "htdemucs_ft.yaml",
-        "a/Demucs-mdx_extra": "mdx_extra.yaml",
-        "a/other": "other.yaml",
+        "HTDemucs": "htdemucs.yaml",
+        "HTDemucs-ft": "htdemucs_ft.yaml",
+        "Demucs-mdx_extra": "mdx_extra.yaml",
+        "other": None,
     }
-    assert {repo: bag_file_of_repo(repo) for repo in names} == names
+    assert {name: bag_named_as(name, files) for name in names} == names
 
 
 def test_a_bag_on_the_hub(hub: Hub) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stemsplit.cli.doctor_checks.finding import Finding, Status
-from stemsplit.engine.session import FALLBACK_MODEL
 from stemsplit.errors import ModelError
 from stemsplit.hub.cache import HubRepo, offline_by_environment
-from stemsplit.hub.catalog import DEFAULT_MODEL, load_catalog
+from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, load_catalog
 from stemsplit.hub.presence import Presence, presence
 from stemsplit.hub.remote import list_files
 from stemsplit.quoting import reason

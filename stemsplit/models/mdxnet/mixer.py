@@ -6,12 +6,14 @@ estimates of all stems and the mixture to the final estimates.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
+from stemsplit.models.family import Mix
 from stemsplit.quoting import listed
 
 STEMS = ("bass", "drums", "other", "vocals")
@@ -21,8 +23,8 @@ _NUM_CHANNELS = 2
 _WEIGHT = "linear.weight"
 
 
-def read_mixer(tensors: Mapping[str, Tensor]) -> Tensor:
-    """The matrix [S * C, S * C + C] of a published `mixer.ckpt`.
+def read_mixer(tensors: Mapping[str, Tensor]) -> Mix:
+    """What a published `mixer.ckpt` does: `mix` with its matrix [S * C, S * C + C].
 
     Raises:
         CheckpointError: it holds anything else.
@@ -35,7 +37,7 @@ def read_mixer(tensors: Mapping[str, Tensor]) -> Tensor:
             f"The mixer should be one tensor {_WEIGHT} of shape {list(shape)}, but there is "
             f"{found or 'nothing'}."
         )
-    return weight.float()
+    return functools.partial(mix, weight.float())
 
 
 def mix(matrix: Tensor, estimates: Tensor, mixture: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stemsplit.models.family import Family
 from stemsplit.models.openunmix.adapter import adapt_openunmix
 from stemsplit.models.openunmix.config import read_openunmix_config
+from stemsplit.models.openunmix.folder import openunmix_folder
 from stemsplit.models.openunmix.model import OpenUnmix
 
 FAMILIES = (
@@ -12,6 +13,7 @@ FAMILIES = (
         name="openunmix",
         build=lambda given: OpenUnmix(read_openunmix_config(given.kwargs)),
         adapt=adapt_openunmix,
+        folder=openunmix_folder,
         sections=("separator", "targets"),
     ),
 )
