@@ -29,12 +29,13 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.session import Session
 from stemsplit.errors import OutputExistsError
 from stemsplit.files import FileState
+from stemsplit.json_data import JsonData
 
 Action = Literal["new", "redo", "skip"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class Job(JsonData):
     """A song, what of it is wanted, where its outputs go, and how they are written.
 
     `sample_rate`: of the outputs in Hz, or the song's, or the model's. `tags`: the song's go into

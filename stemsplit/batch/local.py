@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import time
@@ -11,30 +10,24 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
-from stemsplit import quoting
-from stemsplit.audio.reading import being_read
 from stemsplit.audio.write.output_files import remove_folders
+from stemsplit.batch.attempt import attempt, is_suspect
 from stemsplit.batch.events import Busy, Finished, Show
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
-from stemsplit.batch.lock import TrackBusyError
 from stemsplit.batch.results import JobResult
-from stemsplit.batch.track import run_job
 from stemsplit.batch.workers import Notify, Workers
-from stemsplit.device.cancel import Cancellation, Check, never
+from stemsplit.device.cancel import Cancellation
 from stemsplit.device.hardware import cpu_memory, num_usable_cores
 from stemsplit.engine.bag import Bag
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.session import Session
-from stemsplit.errors import StemsplitError, one_line
 from stemsplit.stages import unheard
 
 _POLL_SECONDS = 0.5
 
 _SAMPLE_BYTES = 4
 _MANY = 1000  # chunks, of a song that is longer than any batch
-
-_log = logging.getLogger(__name__)
 
 
 def run_jobs(
@@ -56,7 +49,7 @@ def run_jobs(
     left of the unfinished ones.
     """
     if journal is not None:
-        jobs = sorted(jobs, key=partial(_is_suspect, journal))
+        jobs = sorted(jobs, key=partial(is_suspect, journal))
     missing_folders = _missing_folders(jobs, session)
     results: list[JobResult] = []
 
@@ -76,7 +69,7 @@ def run_jobs(
         while waiting:
             time.sleep(_POLL_SECONDS)
             for job in list(waiting):
-                result = _attempt(job, session, show, journal)
+                result = attempt(job, session, show, journal)
                 if result is not None:
                     waiting.remove(job)
                     finish(job, result)
@@ -132,7 +125,7 @@ def _attempt_all(
     places = _places(sessions, len(jobs))
     if len(places) == 1:  # takes no threads
         for job in jobs:
-            yield job, _attempt(job, session, show, journal)
+            yield job, attempt(job, session, show, journal)
         return
     left: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -144,7 +137,7 @@ def _attempt_all(
             while True:
                 number = left.get_nowait()
                 told = partial(tell, show)
-                result = _attempt(jobs[number], on_device, told, journal, cancellation.check)
+                result = attempt(jobs[number], on_device, told, journal, cancellation.check)
                 tell(results.__setitem__, number, result)
 
     def wake() -> None:
@@ -181,32 +174,3 @@ def _missing_folders(jobs: Sequence[Job], session: Session) -> list[Path]:
         if not os.path.exists(parent)  # noqa: PTH110 - a name that is too long raises nothing yet
     }
     return sorted(missing, key=lambda path: len(path.parts))
-
-
-def _is_suspect(journal: ReadingJournal, job: Job) -> bool:
-    return journal.is_suspect(job.song.path)
-
-
-def _attempt(
-    job: Job,
-    session: Session,
-    show: Show,
-    journal: ReadingJournal | None,
-    check: Check = never,
-) -> JobResult | None:
-    """What became of the job; None if another process is at work on the track."""
-    try:
-        if journal is not None and _is_suspect(journal, job):
-            journal.try_suspect(job.song.path, check)
-        with being_read(job.song.path):
-            return run_job(job, session, show=show, check=check)
-    except TrackBusyError:
-        return None
-    except StemsplitError as error:
-        _log.debug("%s failed", job.song.input, exc_info=True)
-        return JobResult(input=job.song.input, status="failed", error=str(error))
-    except Exception as error:  # a defect of ours must not take the rest of the night with it
-        _log.debug("%s failed unexpectedly", job.song.input, exc_info=True)
-        said = one_line(quoting.reason(error))
-        message = f"unexpected {type(error).__name__}: {said} (`debug` shows where)"
-        return JobResult(input=job.song.input, status="failed", error=message)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from stemsplit.audio.addresses import absolute_name
+from stemsplit.json_data import JsonData
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JobResult:
+class JobResult(JsonData):
     """What became of a job. `redone`: an earlier run had begun or finished the track already.
 
     `checks`: as in stemsplit.json (`stemsplit.engine.checks`); of a skipped track, those of the run
@@ -27,7 +27,7 @@ class JobResult:
     redone: bool = False
     gain_db: float = 0.0
     residual_db: float | None = None
-    warnings: Sequence[str] = ()
+    warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] | None = None
     error: str | None = None
 
@@ -43,13 +43,13 @@ class JobResult:
         return [str(text) for text in found] if isinstance(found, list) else []
 
     def as_json(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        values = dataclasses.asdict(self)
-        values["input"] = absolute_name(self.input)
-        values["outputs"] = {name: str(path.absolute()) for name, path in self.outputs.items()}
-        values["warnings"] = list(self.warnings)
-        values["realtime_factor"] = round(self.realtime_factor, 3)
-        return values
+        """The result as `--json` has it: where things are, whatever folder one is in."""
+        return {
+            **self.to_json(),
+            "input": absolute_name(self.input),
+            "outputs": {name: str(path.absolute()) for name, path in self.outputs.items()},
+            "realtime_factor": round(self.realtime_factor, 3),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from stemsplit.audio.file_names import component
 from stemsplit.audio.readable import check_readable
 from stemsplit.audio.stretch import Stretch
 from stemsplit.errors import AudioReadError
+from stemsplit.json_data import CACHE, JsonData
 
 if TYPE_CHECKING:
     from stemsplit.audio.info import AudioInfo
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AlbumTrack:
+class AlbumTrack(JsonData):
     """The track `number` of a cue `sheet`, as a `stretch` of an audio file.
 
     `name`: as its outputs are called. `tags`: what the sheet says of it, with the keys of
@@ -33,24 +34,25 @@ class AlbumTrack:
     number: int
     name: str
     stretch: Stretch
-    tags: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class Song(JsonData):
     """An input file, and the folder that it was found in relative to the one that was given.
 
     `look`: what its header claims, if that could be read when it was found; it is not looked at
-    again unless it changes. `problem`: why it is clear already that nothing can be read there. Also
-    a folder that was given and holds no songs is a song with a problem, so that it fails like one,
-    and stops no other. `track`: the song is only this part of the file.
+    again unless it changes, or the song was sent to another process. `problem`: why it is clear
+    already that nothing can be read there. Also a folder that was given and holds no songs is a
+    song with a problem, so that it fails like one, and stops no other. `track`: the song is only
+    this part of the file.
     """
 
     path: Path
     subfolder: str = ""
     problem: AudioReadError | None = field(default=None, compare=False)
-    look: Look | None = field(default=None, compare=False, repr=False)
+    look: Look | None = field(default=None, compare=False, repr=False, metadata=CACHE)
     track: AlbumTrack | None = None
 
     @classmethod

@@ -134,12 +134,12 @@ def _separate(
             redone=previous is not None,
             gain_db=report.gain_db,
             residual_db=checks.residual_db,
-            warnings=[
+            warnings=(
                 *separation.warnings,
                 *checks.notes,
                 *report.warnings,
                 *(tagger.warnings if tagger else ()),
-            ],
+            ),
             checks=checks.as_json(),
         )
         outputs = _describe(writer.temporaries, plan)
@@ -158,7 +158,7 @@ def _separate(
         }
         _publish(writer, plan.record_file, record)
         settled = settle(plan.record_file)
-    return replace(result, warnings=[*redo.words(settled), *result.warnings])
+    return replace(result, warnings=(*redo.words(settled), *result.warnings))
 
 
 def _new_writer(

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import torch
 
-from stemsplit.batch.local import DEFAULT_MODEL
 from stemsplit.cli import bench, bench_process, bench_worker
 from stemsplit.cli.bench_process import SLACK_SECONDS
 from stemsplit.cli.bench_results import (
@@ -30,7 +29,7 @@ from stemsplit.cli.bench_results import (
 )
 from stemsplit.cli.bench_worker import Request
 from stemsplit.errors import StemsplitError, UsageError
-from stemsplit.hub.catalog import list_models, load_catalog
+from stemsplit.hub.catalog import DEFAULT_MODEL, list_models, load_catalog
 from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.recipe import EnsembleSource
 from stemsplit.version import __version__
