@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stemsplit.batch.job import Job
-from stemsplit.batch.results import JobResult
-from stemsplit.engine.separate import Progress
-from stemsplit.stages import Stage
+if TYPE_CHECKING:  # what an event is can be known without torch
+    from stemsplit.batch.job import Job
+    from stemsplit.batch.results import JobResult
+    from stemsplit.engine.separate import Progress
+    from stemsplit.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import typer
 from stemsplit.cli import bench, demo, doctor, evaluate, models, report, separate
 from stemsplit.cli.guess import check_first_word, closest_options
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
-from stemsplit.cli.printer.console import escaped, plain, say
+from stemsplit.cli.printer.console import ERROR, escaped, plain, say
 from stemsplit.cli.process import Stopped, stoppable
 from stemsplit.errors import StemsplitError, one_line
 from stemsplit.quoting import reason
@@ -46,7 +46,7 @@ def errors_told() -> Iterator[None]:
     except StemsplitError as error:
         if debugging():
             raise
-        say(f"[bold red]Error:[/] {plain(str(error))}")
+        say(f"{ERROR} {plain(str(error))}")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as stop:
         say("Interrupted: unfinished tracks left no files behind.")
@@ -72,7 +72,7 @@ def _tell_usage(error: Any) -> None:
     if type(error).__name__ == "NoSuchOption":
         message = error.message + closest_options(error.option_name, error.possibilities or ())
     full_stop = "" if message.endswith((".", "?", "!")) else "."
-    say(f"[bold red]Error:[/] {escaped(message + full_stop + hint)}")
+    say(f"{ERROR} {escaped(message + full_stop + hint)}")
     raise typer.Exit(error.exit_code)
 
 

@@ -1,26 +1,14 @@
-"""`stemsplit bench`: how fast models are on this machine, each measured in a process of its own.
-
-With `--json`, one object per line, with `schema` (1), `event` and `time` as in the events of
-`stemsplit separate`:
-
-    note      message
-    measured  the fields of `bench_results.Measurement`
-    failed    model device error slower_than
-
-`slower_than`: x real time, where one chunk took longer than there was time for; else null.
-"""
+"""`stemsplit bench`: how fast models are on this machine, each measured in a process of its own."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from stemsplit.audio.file_names import display_path
 from stemsplit.cli import options as opt
 from stemsplit.cli.bench_process import (
     SLACK_SECONDS,
@@ -30,24 +18,24 @@ from stemsplit.cli.bench_process import (
     TooSlowError,
     run_worker,
 )
-from stemsplit.cli.bench_results import Measurement, shown_speed, store
+from stemsplit.cli.bench_results import Measurement, store
 from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.numbers import number
-from stemsplit.cli.printer.console import escaped, plain, say, shown
-from stemsplit.cli.printer.json_lines import emit
-from stemsplit.cli.printer.person import Reporter, make_reporter
-from stemsplit.cli.printer.progress_line import stages_shown
-from stemsplit.cli.printer.tables import print_table
+from stemsplit.cli.printer.command_events import (
+    BenchEnded,
+    MeasurementFailed,
+    Measuring,
+    Talk,
+)
+from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.cli.usage_checks import check_device
+from stemsplit.engine.note import Note
 from stemsplit.errors import ModelError, StemsplitError, UsageError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.presence import files_of
-from stemsplit.quoting import counted
 
 DEFAULT_BUDGET_SECONDS = 90.0
-
-_GIB = 1 << 30
 
 MEASURED = "What to measure"
 
@@ -118,45 +106,41 @@ def bench(
 
     The results are kept, and `stemsplit models list` shows them.
     """
-    reporter = make_reporter(as_json=as_json, quiet=True)
-    quiet = quiet or as_json
     devices = [name.lower() for name in device or ["auto"]]
     for name in devices:
         check_device(name)
-    targets = _fetched(model, offline=offline, quiet=quiet) if model else _defaults(reporter)
     settings = Settings(
         precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug
     )
-    cases = [(target, name) for target in targets for name in devices]
-    results: list[Measurement | Failure] = []
-    until = time.time() + budget
+    with printing(as_json=as_json, quiet=quiet) as show:
+        targets = _fetched(model, show, offline=offline) if model else _defaults(show)
+        cases = [(target, name) for target in targets for name in devices]
+        if not _measure(cases, settings, time.time() + budget, show):
+            raise typer.Exit(1)
+
+
+def _measure(
+    cases: Sequence[tuple[Target, str]], settings: Settings, until: float, show: Show
+) -> bool:
+    """Whether each model could be measured on its device; what was measured is kept."""
+    measured = []
     try:
-        for index, (target, name) in enumerate(cases):
+        for index, (target, device) in enumerate(cases):
             time_limit = TimeLimit.share(until, len(cases) - index)
-            if not quiet:
-                about = counted(round(time_limit.until - time.time()), "second")
-                say(f"{escaped(target.model)} on {escaped(name)}: about {about}")
-            results.append(_attempt(target, name, settings, time_limit))
-            _report(results[-1], as_json=as_json)
+            show(Measuring(target.model, device, time_limit.until - time.time()))
+            result = _attempt(target, device, settings, time_limit)
+            show(result)
+            if isinstance(result, Measurement):
+                measured.append(result)
     finally:  # what was measured before an interruption counts, too
-        measured = [result for result in results if isinstance(result, Measurement)]
         if measured:
-            _conclude(measured, as_json=as_json, quiet=quiet)
-    if len(measured) < len(results):
-        raise typer.Exit(1)
+            show(BenchEnded(measured))
+            file = display_path(store(measured))
+            show(Talk(f"Kept in {file}; `stemsplit models list` shows the speeds."))
+    return len(measured) == len(cases)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A measurement that did not come about. `slower_than`: x real time, if so much is known."""
-
-    model: str
-    device: str
-    error: str
-    slower_than: float | None = None
-
-
-def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[Target]:
+def _fetched(references: Sequence[str], show: Show, *, offline: bool) -> list[Target]:
     """The models, downloaded if need be, which is not a part of what is measured.
 
     Raises:
@@ -164,10 +148,9 @@ def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[T
     """
     targets = []
     for reference in references:
-        with stages_shown(quiet=quiet) as on_stage:
-            ensemble = resolve_expression(reference, offline=offline, on_stage=on_stage)
-            for file in (each for source in ensemble.models for each in files_of(source)):
-                file.fetch()
+        ensemble = resolve_expression(reference, offline=offline, on_stage=preparing(show))
+        for file in (each for source in ensemble.models for each in files_of(source)):
+            file.fetch()
         source, *others = ensemble.models
         if others:
             targets.append(Target(reference, ensemble.name))
@@ -178,92 +161,28 @@ def _fetched(references: Sequence[str], *, offline: bool, quiet: bool) -> list[T
     return targets
 
 
-def _defaults(reporter: Reporter) -> list[Target]:
+def _defaults(show: Show) -> list[Target]:
     """The default model, if it is on this machine, and the built-in ones."""
     targets = []
     catalog = load_catalog()
     default = next(iter(catalog))
     for name in (default, *(name for name, entry in catalog.items() if entry.repo_id is None)):
         try:
-            targets += _fetched([name], offline=True, quiet=True)
+            targets += _fetched([name], show, offline=True)
         except ModelError as error:
-            reporter.note(f"{name} is not measured: {error}")
+            show(Note(f"{name} is not measured: {error}"))
     return targets
 
 
 def _attempt(
     target: Target, device: str, settings: Settings, time_limit: TimeLimit
-) -> Measurement | Failure:
+) -> Measurement | MeasurementFailed:
     """One measurement. Only what is wrong with the command ends the others as well."""
     try:
         return run_worker(target, device, settings, time_limit)
     except (UsageError, ModelError):
         raise
     except TooSlowError as error:
-        return Failure(target.model, device, str(error), error.slower_than)
+        return MeasurementFailed(target.model, device, str(error), error.slower_than)
     except StemsplitError as error:
-        return Failure(target.model, device, str(error))
-
-
-def _report(result: Measurement | Failure, *, as_json: bool) -> None:
-    if isinstance(result, Failure):
-        say(f"[bold red]Failed:[/] {plain(result.error)}")
-    if as_json:
-        emit("failed" if isinstance(result, Failure) else "measured", **asdict(result))
-
-
-def _conclude(measured: Sequence[Measurement], *, as_json: bool, quiet: bool) -> None:
-    """Prints the table, if it is wanted, and keeps the results."""
-    if not as_json:
-        print_measurements(measured)
-    file = store(measured)
-    if not quiet:
-        say(f"Kept in {shown(file)}; `stemsplit models list` shows the speeds.")
-
-
-def print_measurements(measured: Sequence[Measurement]) -> None:
-    """The table on stdout, and on stderr what its columns mean."""
-    header = ["model", "device", "precision", "speed", "ready", "first stems", "memory GiB"]
-    on_gpu = any(each.device_peak_bytes is not None for each in measured)
-    rows = [_cells(each) for each in measured]
-    if on_gpu:
-        header.append("on GPU GiB")
-    else:
-        rows = [row[:-1] for row in rows]
-    print_table(header, rows, right=header[3:], spare=("ready", "first stems", "precision"))
-    machine = {f"{each.device}: {each.device_name}" for each in measured}
-    say(f"{escaped('; '.join(sorted(machine)))}; torch {measured[0].torch_version}")
-    say("speed: x real time; ready, first stems: seconds from the start of the program")
-
-
-def _cells(measurement: Measurement) -> list[str]:
-    ready = measurement.import_seconds + measurement.load_seconds
-    return [
-        _short_name(measurement.model),
-        _device(measurement),
-        measurement.precision,
-        shown_speed(measurement.realtime_factor),
-        f"{ready:.1f} s",
-        f"{ready + measurement.first_chunk_seconds:.1f} s",
-        _memory(measurement.peak_bytes),
-        _memory(measurement.device_peak_bytes),
-    ]
-
-
-def _short_name(model: str) -> str:
-    """A name in the catalogue as it is, a path without its folders, owner/repo@ and 8 digits."""
-    if os.path.isabs(model):  # noqa: PTH117 - a path of this system
-        return Path(model).name
-    name, at, commit = model.partition("@")
-    return f"{name}{at}{commit[:8]}"
-
-
-def _device(measurement: Measurement) -> str:
-    if measurement.device != "cpu":
-        return measurement.device
-    threads = "thread" if measurement.num_threads == 1 else "threads"
-    return f"cpu ({measurement.num_threads} {threads})"
-
-
-def _memory(num_bytes: int | None) -> str:
-    return "-" if num_bytes is None else f"{num_bytes / _GIB:.2f}"
+        return MeasurementFailed(target.model, device, str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +10,11 @@ import typer
 
 from stemsplit.cli import options as opt
 from stemsplit.cli.completion import complete_models
+from stemsplit.cli.printer.command_events import DemoScored, StemScore, Waiting
 from stemsplit.cli.printer.console import set_up_logging
-from stemsplit.cli.printer.person import make_reporter
-from stemsplit.cli.printer.songs import place
-from stemsplit.cli.printer.tables import print_indented, print_table
+from stemsplit.cli.printer.sink import printing
 from stemsplit.cli.process import importing, prepare_to_compute
-from stemsplit.cli.run import run_with_reporter
+from stemsplit.cli.rounds import run_rounds
 from stemsplit.cli.usage_checks import check_device, check_output
 from stemsplit.hub.catalog import FALLBACK_MODEL
 from stemsplit.hub.expression import catalogue_stems
@@ -48,11 +46,11 @@ def demo(
 ) -> None:
     """Make a short song with known stems, split it, and print how well that went."""
     set_up_logging(verbose=False, debug=debug)
-    reporter = ctx.with_resource(make_reporter(as_json=False, quiet=quiet, lists_files=False))
+    show = ctx.with_resource(printing(quiet=quiet, lists_files=False))
     check_output(output)
     check_device(device)
     catalogue_stems(model)  # raises for what can be no model
-    reporter.waiting("Loading PyTorch")
+    show(Waiting("Loading PyTorch"))
     with importing():
         from stemsplit.audio.encode.encoders import Encoding
         from stemsplit.batch.job import Job
@@ -64,8 +62,8 @@ def demo(
 
     plan = RunPlan(model=model, offline=offline, devices=device.lower())
     prepare_to_compute(None)
-    session = open_session(plan, on_stage=reporter.stage)
-    reporter.waiting("Making a song")
+    session = open_session(plan, on_stage=show)
+    show(Waiting("Making a song"))
     sources = make_demo_song()
     song = _write_song(sources, output)
     job = Job(
@@ -75,10 +73,10 @@ def demo(
         encoding=Encoding(container="wav", subtype="24"),
         clip="common",
     )
-    (result,) = run_with_reporter([job], session, reporter)
+    (result,) = run_rounds([([job], session)], show)
     if result.status == "failed":
         raise typer.Exit(1)
-    _print_scores(sources, result.outputs, song)
+    show(DemoScored(_scores(sources, result.outputs), song))
 
 
 def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
@@ -113,21 +111,19 @@ def _mixture(sources: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(sources.values())).sum(dim=0)  # [C, T]
 
 
-def _print_scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path], song: Path) -> None:
+def _scores(sources: Mapping[str, Tensor], estimates: Mapping[str, Path]) -> list[StemScore]:
+    """Of each stem, as far as there is a true one."""
     import torch
 
     from stemsplit.audio.source import read_blocks
     from stemsplit.evaluate.metrics import sdr
 
-    rows = []
     mixture = _mixture(sources)
+    scores = []
     for name, path in estimates.items():
-        scores = ["", ""]
-        if name in sources:
+        score = StemScore(name, path)
+        if (true := sources.get(name)) is not None:
             estimate = torch.cat(list(read_blocks(path)), dim=-1)  # [C, T]
-            pair = (sdr(sources[name], estimate), sdr(sources[name], mixture))
-            scores = [f"{score:.1f} dB" for score in pair]
-        rows.append((name, *scores, os.fsdecode(place(path))))
-    figures = ("SDR", "mixture's SDR")
-    print_table(("stem", *figures, "file"), rows, right=figures)
-    print_indented("", f"The song and its true sources: {os.fsdecode(place(song))}")
+            score = StemScore(name, path, sdr(true, estimate), sdr(true, mixture))
+        scores.append(score)
+    return scores

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
-from rich.text import Text
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.flags import in_flags
-from stemsplit.cli.printer.console import CAUTION, put, say, stdout
-from stemsplit.cli.printer.json_lines import SCHEMA, words_in_flags
-from stemsplit.cli.printer.tables import print_indented
-from stemsplit.quoting import counted, reason
+from stemsplit.cli.printer.command_events import Examined
+from stemsplit.cli.printer.sink import printing
+from stemsplit.quoting import reason
 
 if TYPE_CHECKING:
     from stemsplit.cli.doctor_checks.finding import Finding
-
-_STYLES = {"ok": "green", "note": CAUTION, "problem": "bold red"}
-_NAME_WIDTH = 17
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +29,13 @@ def doctor(
     fix (or null). Exit code 1 if there is a problem.
     """
     del debug  # the error boundary looks for itself
-    printer = _print_json if as_json else _Report()
-    findings = []
-    for finding in examine(offline=offline):
-        printer(finding)
-        findings.append(finding)
-    statuses = [finding.status for finding in findings]
-    num_problems, num_notes = statuses.count("problem"), statuses.count("note")
-    say(f"{counted(num_problems, 'problem')}, {counted(num_notes, 'note')}.")
+    statuses = []
+    with printing(as_json=as_json) as show:
+        for finding in examine(offline=offline):
+            show(finding)
+            statuses.append(finding.status)
+        num_problems = statuses.count("problem")
+        show(Examined(num_problems, statuses.count("note")))
     if num_problems:
         raise typer.Exit(1)
 
@@ -108,24 +99,3 @@ _TOPICS: Mapping[str, Callable[[bool], Iterator[Finding]]] = {
     "codecs": _codecs,
     "models": _models,
 }
-
-
-def _print_json(finding: Finding) -> None:
-    typer.echo(json.dumps({"schema": SCHEMA, **words_in_flags(finding.as_json())}))
-
-
-class _Report:
-    """Prints findings for people: a heading per topic, and what mends it below what is wrong."""
-
-    def __init__(self) -> None:
-        self._topic = ""
-
-    def __call__(self, finding: Finding) -> None:
-        if finding.topic != self._topic:
-            self._topic = finding.topic
-            put(stdout(), f"[bold]{escape(finding.topic)}[/]")
-        label = Text(f"  {finding.status:<9}{finding.name:<{_NAME_WIDTH}}")
-        label.stylize(_STYLES[finding.status], 0, 11)
-        print_indented(label, in_flags(finding.value))
-        if finding.fix is not None:
-            print_indented(" " * len(label), f"Fix: {in_flags(finding.fix)}")

@@ -1,19 +1,4 @@
-"""`stemsplit evaluate`: models over a data set whose true stems are known, and what they score.
-
-With `--json`, one object per line, with `schema` (1), `event` and `time` as in the events of
-`stemsplit separate`:
-
-    note      message
-    start     track model
-    progress  track model share
-    score     the fields of `evaluate.records.Record`, as in the file of results
-    failed    track error
-    summary   metric stem model revision precision protocol mean mean_interval median
-              median_interval tracks excluded
-
-With --compare there are only `note` and `comparison`, with the fields metric, stem, protocol,
-difference, interval, tracks, excluded and verdict.
-"""
+"""`stemsplit evaluate`: models over a data set whose true stems are known, and what they score."""
 
 from __future__ import annotations
 
@@ -26,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemsplit.audio.file_names import display_path
 from stemsplit.cli import options as opt
 from stemsplit.cli.completion import complete_models
 from stemsplit.cli.numbers import whole
-from stemsplit.cli.printer.console import say, set_up_logging, shown
-from stemsplit.cli.printer.evaluation import EvaluationReporter, make_evaluation_reporter
-from stemsplit.cli.printer.progress_line import stages_shown
+from stemsplit.cli.printer.command_events import Summarized, SystemsCompared, Talk
+from stemsplit.cli.printer.console import set_up_logging
+from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.cli.process import prepare_to_compute
 from stemsplit.cli.usage_checks import (
     check_device,
@@ -39,6 +25,7 @@ from stemsplit.cli.usage_checks import (
     check_there,
     parse_batch_size,
 )
+from stemsplit.engine.note import Note
 from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
@@ -160,6 +147,7 @@ Force = Annotated[
 
 
 def evaluate(
+    ctx: typer.Context,
     dataset: DatasetPath = None,
     model: Models = None,
     oracle: Oracles = None,
@@ -181,11 +169,11 @@ def evaluate(
 ) -> None:
     """Measure models on songs whose true stems are known."""
     set_up_logging(verbose=False, debug=debug)
-    reporter = make_evaluation_reporter(as_json=json, quiet=quiet)
+    show = ctx.with_resource(printing(as_json=json, quiet=quiet))
     if compare is not None:
         if dataset is not None:
             raise UsageError("--compare reads two files of results, and no data set.")
-        _compare(compare, model or [], reporter)
+        _compare(compare, model or [], show)
         return
     if dataset is None:
         raise UsageError(
@@ -226,28 +214,25 @@ def evaluate(
         limit=limit,
     )
     for note in found.notes:
-        reporter.note(note)
+        show(Note(note))
     store = RecordFile(output)
     models = list(dict.fromkeys(model or []))
     if not force:
         for name in (name for each in models for name in model_references(each)):
             check_unheard(name, found)
-    with stages_shown(quiet=quiet or json) as on_stage:
-        sessions = [
-            open_session(replace(plan, model=name), runtimes=runtimes, on_stage=on_stage)
-            for name in models
-        ]
+    sessions = [
+        open_session(replace(plan, model=name), runtimes=runtimes, on_stage=preparing(show))
+        for name in models
+    ]
     for note in _doubts(models, sessions, found):
-        reporter.note(note)
+        show(Note(note))
     systems = _systems(oracles, sessions)
     evaluation = Evaluation(found, systems, metrics, store)
-    with reporter.running(evaluation.num_tasks_left):
-        num_failed = evaluation.run(reporter)
-    reporter.summaries(summarize(evaluation.records()))
+    num_failed = evaluation.run(show)
+    show(Summarized(summarize(evaluation.records())))
     if len(found.tracks) == 1:
-        reporter.note("One track says nothing of others: no confidence intervals.")
-    if not json and not quiet:
-        say(f"All figures, track by track: {shown(output.absolute())}")
+        show(Note("One track says nothing of others: no confidence intervals."))
+    show(Talk(f"All figures, track by track: {display_path(output.absolute())}"))
     if num_failed:
         raise typer.Exit(1)
 
@@ -275,12 +260,11 @@ def _systems(oracles: Sequence[str], sessions: Sequence[Session]) -> list[System
     ]
 
 
-def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: EvaluationReporter) -> None:
+def _compare(files: tuple[Path, Path], models: Sequence[str], show: Show) -> None:
     if len(models) > 2:
         raise UsageError(f"--compare takes one or two models, got {len(models)}.")
     for file in files:
         check_there(file)
-    from stemsplit.audio.file_names import display_path
     from stemsplit.evaluate.compare import compare, pick_system
     from stemsplit.evaluate.results_file import read_records
 
@@ -297,8 +281,8 @@ def _compare(files: tuple[Path, Path], models: Sequence[str], reporter: Evaluati
         )
     for number, records in (("first", first), ("second", second)):
         model, revision, precision = records[0].system
-        reporter.note(f"The {number} is {model}, {revision}, {precision}.")
-    reporter.comparisons(comparisons)
+        show(Note(f"The {number} is {model}, {revision}, {precision}."))
+    show(SystemsCompared(comparisons))
 
 
 def _chosen(option: str, text: str, known: Iterable[str]) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from stemsplit.cli.printer.command_events import Answer
+from stemsplit.cli.printer.sink import printing
 from stemsplit.errors import UnknownModelError, UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import listed, quoted
@@ -97,8 +97,9 @@ def print_models(folder: Path | None) -> None:
 
         list_models()
         return
-    for name, file in models_of_repo(folder).items():
-        typer.echo(f"{name}\t{file.name}")
+    with printing() as show:
+        for name, file in models_of_repo(folder).items():
+            show(Answer(f"{name}\t{file.name}"))
 
 
 def models_of_repo(folder: Path) -> dict[str, Path]:

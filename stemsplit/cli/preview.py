@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemsplit.cli.printer.person import Reporter
-from stemsplit.cli.run import Round, run_rounds, settle_names
+from stemsplit.cli.printer.sink import Show
+from stemsplit.cli.rounds import Round, run_rounds, settle_names
 from stemsplit.errors import AudioReadError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run_preview(
     jobs: Sequence[Job],
     sessions: Iterable[Session],
-    reporter: Reporter,
+    show: Show,
     journal: ReadingJournal,
 ) -> tuple[list[JobResult], set[Path]]:
     """What became of each song with each model, and where the records of these are.
@@ -36,12 +36,12 @@ def run_preview(
 
     def rounds() -> Iterator[Round]:
         for session in sessions:
-            named = settle_names(jobs, session, reporter)
+            named = settle_names(jobs, session, show)
             for job, excerpt in zip(named, excerpts, strict=True):
                 records.add(plan_record(job, session))
                 yield [replace(job, excerpt=excerpt)], session
 
-    return run_rounds(rounds(), reporter, journal), records
+    return run_rounds(rounds(), show, journal), records
 
 
 def _busiest(job: Job) -> Excerpt:

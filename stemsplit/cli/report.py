@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemsplit.cli import options as opt
-from stemsplit.cli.printer.person import Reporter, make_reporter
-from stemsplit.cli.streams import note_lost_list
+from stemsplit.cli.printer.command_events import PageWritten
+from stemsplit.cli.printer.sink import Show, printing
 from stemsplit.errors import ReportError
 
 if TYPE_CHECKING:
@@ -43,20 +43,18 @@ def report(
 ) -> None:
     """Write a page for each song that was separated, to listen to and to read."""
     del debug  # the error boundary has looked for it already
-    reporter = make_reporter(as_json=json, quiet=quiet)
     if not folder.is_dir():
         raise ReportError(
             f"{folder} is no folder.", hint="Name the one that stems were written to."
         )
-    written = write_pages(folder, reporter, embed=embed)
+    with printing(as_json=json, quiet=quiet) as show:
+        written = write_pages(folder, show, embed=embed)
     if written.first is None:
         raise ReportError(
             f"There are no finished stems below {folder}.",
             hint="Name a folder that has stemsplit.json files below it, such as `separated`.",
         )
     offer(written, open_page=bool(open_page))
-    if not json:
-        note_lost_list()
     if written.num_failed:
         raise typer.Exit(1)
 
@@ -71,7 +69,7 @@ class Written:
 
 def write_pages(
     folder: Path,
-    reporter: Reporter,
+    show: Show,
     *,
     embed: bool,
     wanted: Container[Path] | None = None,
@@ -96,14 +94,14 @@ def write_pages(
     for result in make_pages(records, wanted, embed=embed):
         made[result.record.file] = result
         if result.is_new or not has_index:  # the index leads to those of earlier runs
-            reporter.page(result.record.page_file, error=result.error)
+            show(PageWritten(result.record.page_file, result.error))
     rows = [IndexRow.failed(song, error) for song, error in (failures or {}).items()]
     rows += [_row(record, made.get(record.file)) for record in records]
     pages = [result.record.page_file for result in made.values() if result.error is None]
     if has_index:
         index = folder / INDEX_NAME
         write_page(index, render_index(rows, folder))
-        reporter.page(index)
+        show(PageWritten(index))
         pages = pages if len(pages) == 1 else [index]
     return Written(pages[0] if pages else None, sum(r.error is not None for r in made.values()))
 

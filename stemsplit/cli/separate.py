@@ -17,12 +17,12 @@ from stemsplit.cli import from_demucs
 from stemsplit.cli import options as opt
 from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver, is_stdout
+from stemsplit.cli.printer.command_events import DryRun, NothingToRun, Remark, Waiting
 from stemsplit.cli.printer.console import set_up_logging
-from stemsplit.cli.printer.person import Reporter, make_reporter
+from stemsplit.cli.printer.sink import Show, printing
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.report import PREVIEW_FOLDER, can_show, offer, write_pages
-from stemsplit.cli.run import run_with_reporter, settle_names
-from stemsplit.cli.streams import note_lost_list
+from stemsplit.cli.rounds import run_rounds, settle_names
 from stemsplit.cli.usage_checks import (
     check_device,
     check_models,
@@ -33,6 +33,7 @@ from stemsplit.cli.usage_checks import (
     parse_batch_size,
 )
 from stemsplit.engine.excerpt import Excerpt
+from stemsplit.engine.note import Note
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference
@@ -186,25 +187,24 @@ def separate(
         batch_size=parse_batch_size(batch_size),
     )
     to_stdout = is_stdout(output, prints=json or dry_run or with_pages)
-    reporter = ctx.with_resource(
-        make_reporter(as_json=json, quiet=quiet, verbose=verbose, lists_files=not to_stdout)
+    show = ctx.with_resource(
+        printing(as_json=json, quiet=quiet, verbose=verbose, lists_files=not to_stdout)
     )
-    if not quiet:
-        for note in from_demucs.useless_options(
-            jobs=jobs_,
-            no_split=no_split,
-            mp3_preset=mp3_preset,
-            clip_mode=clip_mode and clip_mode.value,
-        ):
-            reporter.note(note)
+    for remark in from_demucs.useless_options(
+        jobs=jobs_,
+        no_split=no_split,
+        mp3_preset=mp3_preset,
+        clip_mode=clip_mode and clip_mode.value,
+    ):
+        show(Remark(remark))
     if problems := hopeless(inputs):
-        _report_problems(problems, output, reporter, dry_run=dry_run)
+        _report_problems(problems, output, show, dry_run=dry_run)
     is_default = not models and preference == Preference()
     known = [DEFAULT_MODEL] if is_default else models
     check_models(known, plan)
     if to_stdout:
         check_one_output(inputs, known, wanted)
-    reporter.waiting("Loading PyTorch")
+    show(Waiting("Loading PyTorch"))
     with importing():
         from stemsplit.batch.discover import discover
         from stemsplit.batch.job import Job, plan_outputs, plan_record
@@ -219,22 +219,22 @@ def separate(
         choose_model(replace(plan, model=name), runtimes[0].device) for name in models or (None,)
     ]
     inputs, output = ctx.with_resource(connected(inputs, output))
-    if encoding.only_sample_rate and sample_rate == "source" and not quiet:
+    if encoding.only_sample_rate and sample_rate == "source":
         rate = encoding.only_sample_rate
-        reporter.note(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}.")
+        show(Remark(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}."))
     journal = ctx.with_resource(keep_journal(output, read_only=dry_run))
     if journal.suspects:
-        reporter.note(_suspicion(journal.suspects))
-    reporter.waiting("Looking for songs")
+        show(Note(_suspicion(journal.suspects)))
+    show(Waiting("Looking for songs"))
     found = discover(inputs, journal)
-    _note_passed_over(found, reporter, quiet=quiet)
+    _note_passed_over(found, show)
     if all(song.problem for song in found.songs):
-        _report_problems(found.songs, output, reporter, dry_run=dry_run)  # needs no model
+        _report_problems(found.songs, output, show, dry_run=dry_run)  # needs no model
 
     def open_noted(plan: RunPlan) -> Session:
-        session = open_session(plan, runtimes=runtimes, on_stage=reporter.stage)
+        session = open_session(plan, runtimes=runtimes, on_stage=show)
         for note in session.notes:
-            reporter.note(note)
+            show(note)
         return session
 
     jobs = [
@@ -252,50 +252,48 @@ def separate(
         for song in found.songs
     ]
     if preview:
-        results, records = run_preview(jobs, map(open_noted, plans), reporter, journal)
+        results, records = run_preview(jobs, map(open_noted, plans), show, journal)
     else:
         session = open_noted(plans[0])
-        jobs = settle_names(jobs, session, reporter)
+        jobs = settle_names(jobs, session, show)
         if to_stdout:
             check_single([name for job in jobs for name in plan_outputs(job, session)])
         if dry_run:
-            _dry_run(jobs, session, reporter)
+            _dry_run(jobs, session, show)
             return
-        results = run_with_reporter(jobs, session, reporter, journal)
+        results = run_rounds([(jobs, session)], show, journal)
         records = {plan_record(job, session) for job in jobs}
         if to_stdout:
             deliver(results)
     failures = {r.input: r.error for r in results if r.error is not None}
     if with_pages:
-        written = write_pages(output, reporter, embed=embed, wanted=records, failures=failures)
+        written = write_pages(output, show, embed=embed, wanted=records, failures=failures)
         offer(written, open_page=preview and can_show() if open_page is None else open_page)
-    if not (json or to_stdout):
-        note_lost_list()
     if failures:
         raise typer.Exit(1)
 
 
-def _note_passed_over(found: Discovery, reporter: Reporter, *, quiet: bool) -> None:
+def _note_passed_over(found: Discovery, show: Show) -> None:
     from stemsplit.audio.file_names import display_path
 
-    if found.num_skipped and not quiet:
+    if found.num_skipped:
         files = counted(found.num_skipped, "file in the folders is", "files in the folders are")
-        reporter.note(f"{files} not audio: passed over.")
-    if found.num_ours and not quiet:
+        show(Remark(f"{files} not audio: passed over."))
+    if found.num_ours:
         files = counted(found.num_ours, "file is an output", "files are outputs")
-        reporter.note(f"{files} of earlier runs: passed over.")
-    if found.sheets and not quiet:
+        show(Remark(f"{files} of earlier runs: passed over."))
+    if found.sheets:
         what = "cuts a file into tracks, if you name it"
         if len(found.sheets) > 1:
             what = "cut files into tracks, if you name them"
         names = listed(map(display_path, found.sheets))
-        reporter.note(f"{names} {what}: `stemsplit {shlex.quote(str(found.sheets[0]))}`.")
+        show(Remark(f"{names} {what}: `stemsplit {shlex.quote(str(found.sheets[0]))}`."))
     for note in found.notes:
-        reporter.note(note)
+        show(Note(note))
     for folder in found.unreadable:
-        reporter.note(f"{folder} may not be read by this user: passed over.")
+        show(Note(f"{folder} may not be read by this user: passed over."))
     for link in found.dangling:
-        reporter.note(f"{link} is a link to nothing: passed over.")
+        show(Note(f"{link} is a link to nothing: passed over."))
 
 
 def _suspicion(suspects: Sequence[Path]) -> str:
@@ -305,9 +303,7 @@ def _suspicion(suspects: Sequence[Path]) -> str:
     return f"An earlier run died while reading {names}: tried last, in a process of its own."
 
 
-def _report_problems(
-    songs: Sequence[Song], output: Path, reporter: Reporter, *, dry_run: bool
-) -> NoReturn:
+def _report_problems(songs: Sequence[Song], output: Path, show: Show, *, dry_run: bool) -> NoReturn:
     """Ends a run in which there is nothing to separate."""
     errors = {song.input: str(song.problem) for song in songs}
     if dry_run:
@@ -315,23 +311,20 @@ def _report_problems(
             PlannedTrack(input=path, folder=output, action="fail", error=error)
             for path, error in errors.items()
         ]
-        reporter.planned(planned, 0.0)
+        show(DryRun(planned, 0.0))
     else:
         results = [
             JobResult(input=path, status="failed", error=error) for path, error in errors.items()
         ]
-        reporter.begin(dict.fromkeys(errors, 0.0))
-        for result in results:
-            reporter.finish(result)
-        reporter.end(results)
+        show(NothingToRun(results))
     raise typer.Exit(1)
 
 
-def _dry_run(jobs: Sequence[Job], session: Session, reporter: Reporter) -> None:
+def _dry_run(jobs: Sequence[Job], session: Session, show: Show) -> None:
     from stemsplit.batch.dry_run import estimate_seconds, plan_tracks
 
     planned = list(plan_tracks(jobs, session))
-    reporter.planned(planned, estimate_seconds(planned, session))
+    show(DryRun(planned, estimate_seconds(planned, session)))
     if any(track.action == "fail" for track in planned):
         raise typer.Exit(1)
 

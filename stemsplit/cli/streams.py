@@ -90,9 +90,9 @@ def finish_streams(exit_code: int) -> int:
 
 
 def _say_incomplete(what: str, error: OSError, *, fails: bool = False) -> None:
-    from stemsplit.cli.printer.console import NOTE, say
+    from stemsplit.cli.printer.console import ERROR, NOTE, say
 
-    label = "[bold red]Error:[/]" if fails else NOTE
+    label = ERROR if fails else NOTE
     say(f"{label} {what} is incomplete: {describe_stdout_error(error)}. Nothing else is lost.")
 
 

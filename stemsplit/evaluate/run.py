@@ -5,13 +5,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from stemsplit.engine.note import Note
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
+from stemsplit.evaluate.evaluation_events import (
+    EvaluationBegan,
+    Listener,
+    Scored,
+    SystemProgressed,
+    SystemStarted,
+    TrackFailed,
+)
 from stemsplit.evaluate.find_tracks import Dataset
 from stemsplit.evaluate.results_file import Record, RecordFile
 from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
@@ -25,20 +33,6 @@ _WORST_REST_DB = -10.0
 Groups = tuple[StemGroup, ...]
 Sums = tuple[tuple[str, ...], ...]
 """The true stems of a track, summed as a model's stems make necessary."""
-
-
-class Listener(Protocol):
-    """Hears what happens. `share` is how much of a system's work on a track is done."""
-
-    def start(self, track: Track, system: System) -> None: ...
-
-    def progress(self, share: float) -> None: ...
-
-    def scored(self, records: Sequence[Record]) -> None: ...
-
-    def note(self, message: str) -> None: ...
-
-    def failed(self, track: Track, error: StemsplitError) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +53,10 @@ class _Task:
         """By name, the groups for which there is an estimate."""
         return {group.name: group for group in self.groups if group.estimates}
 
-    def estimates(self, audio: TrackAudio, listener: Listener) -> dict[str, Tensor]:
+    def estimates(self, audio: TrackAudio, on_event: Listener) -> dict[str, Tensor]:
         """Estimates [C, T] for the groups that are scored."""
-        own = self.system.estimate(audio, listener.progress)
+        about = self.track.name, self.system.key[0]
+        own = self.system.estimate(audio, lambda share: on_event(SystemProgressed(*about, share)))
         return {
             name: functools.reduce(torch.add, [own[stem] for stem in group.estimates])
             for name, group in self.scored.items()
@@ -93,9 +88,10 @@ class Evaluation:
         """How many times a system has something to do on a track."""
         return sum(bool(self._left_to_measure(task)) for tasks in self._tasks for task in tasks)
 
-    def run(self, listener: Listener) -> int:
+    def run(self, on_event: Listener) -> int:
         """How many tracks could not be evaluated, or not by everyone; they do not stop the rest."""
-        return sum(not self._run_track(tasks, listener) for tasks in self._tasks)
+        on_event(EvaluationBegan(self.num_tasks_left))
+        return sum(not self._run_track(tasks, on_event) for tasks in self._tasks)
 
     def records(self) -> list[Record]:
         """All that is known of these tracks, systems and measures, by this run or before.
@@ -115,7 +111,7 @@ class Evaluation:
         ]
         return [record for *_, record in sorted(found, key=lambda entry: entry[:3])]
 
-    def _run_track(self, tasks: Sequence[_Task], listener: Listener) -> bool:
+    def _run_track(self, tasks: Sequence[_Task], on_event: Listener) -> bool:
         left = [task for task in tasks if self._left_to_measure(task)]
         if not left:
             return True
@@ -123,13 +119,15 @@ class Evaluation:
         try:
             audio = load_track(track)
         except StemsplitError as error:
-            listener.failed(track, error)
+            on_event(TrackFailed(track.name, str(error)))
             return False
         rest_db = audio.rest_db()
         if rest_db > _WORST_REST_DB:
-            listener.note(
-                f"{track.name}: its stems do not add up to its mixture; {rest_db:.0f} dB of it are "
-                "left over, so its figures mean little."
+            on_event(
+                Note(
+                    f"{track.name}: its stems do not add up to its mixture; {rest_db:.0f} dB of it "
+                    "are left over, so its figures mean little."
+                )
             )
         all_went_well = True
         for sums in dict.fromkeys(task.sums for task in left):
@@ -137,22 +135,22 @@ class Evaluation:
             scorer = TrackScorer(grouped)
             for task in left:
                 if task.sums == sums:
-                    all_went_well &= self._run_task(task, grouped, scorer, listener)
+                    all_went_well &= self._run_task(task, grouped, scorer, on_event)
         return all_went_well
 
     def _run_task(
-        self, task: _Task, audio: TrackAudio, scorer: TrackScorer, listener: Listener
+        self, task: _Task, audio: TrackAudio, scorer: TrackScorer, on_event: Listener
     ) -> bool:
-        listener.start(task.track, task.system)
+        on_event(SystemStarted(task.track.name, task.system.key[0]))
         try:
-            estimates = task.estimates(audio, listener)
+            estimates = task.estimates(audio, on_event)
         except StemsplitError as error:
-            listener.failed(task.track, error)
+            on_event(TrackFailed(task.track.name, str(error)))
             return False
         scores = scorer.score(estimates, self._left_to_measure(task))
         records = [self._record(task, score) for score in scores]
         self._store.append(records)
-        listener.scored(records)
+        on_event(Scored(records))
         return True
 
     def _left_to_measure(self, task: _Task) -> list[str]:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
-from stemsplit.cli.printer.evaluation import TerminalEvaluationReporter, label_systems
-from stemsplit.errors import UsageError
-from stemsplit.evaluate.dataset import Track
-from stemsplit.evaluate.systems import MixtureSystem
+from stemsplit.cli.printer.evaluation import label_systems
+from stemsplit.cli.printer.person import PersonPrinter
+from stemsplit.engine.note import Note
+from stemsplit.evaluate.evaluation_events import (
+    EvaluationBegan,
+    SystemProgressed,
+    SystemStarted,
+    TrackFailed,
+)
 from tests.audio.songs import SHARED_AUDIO
 from tests.cli.conftest import Stemsplit
 from tests.evaluate.trees import stem_samples, write, write_dsd100, write_musdb18_hq, write_song
@@ -257,16 +262,21 @@ def test_bounds_and_the_built_in_model_on_a_real_song(stemsplit: Stemsplit) -> N
         assert values[stem, "sdr_bsseval_v4", "spectral"] == pytest.approx(value, abs=0.01)
 
 
-def test_a_terminal_gets_one_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_gets_one_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Notes stay above it, and it is gone at the end."""
-    reporter = TerminalEvaluationReporter()
-    song = Track(name="song", mixture=None, sources={})
-    with reporter.running(2):
-        reporter.start(song, MixtureSystem())
-        reporter.progress(0.5)
-        reporter.note("[not markup]")
-        reporter.failed(song, UsageError("It broke."))
-        reporter.start(song, MixtureSystem())
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    printer = PersonPrinter()
+    printer.show(EvaluationBegan(2))
+    printer.show(SystemStarted("song", "mixture"))
+    printer.show(SystemProgressed("song", "mixture", 0.5))
+    printer.show(Note("[not markup]"))
+    printer.show(TrackFailed("song", "It broke."))
+    printer.show(SystemStarted("song", "mixture"))
+    printer.close()
     stderr = capsys.readouterr().err
-    assert "Note: [not markup]" in stderr
-    assert "Failed: song: It broke." in stderr
+    assert "[not markup]" in stderr
+    assert "song: It broke." in stderr
+    assert stderr.rstrip().endswith("\x1b[2K")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stemsplit.cli.printer.progress_line import Pace, StageLines
+from stemsplit.cli.printer.progress import PlainLines
+from stemsplit.cli.printer.progress_line import Pace
 from stemsplit.stages import Stage
 
 
@@ -40,12 +41,12 @@ def test_songs_that_are_skipped_say_nothing_about_the_speed() -> None:
 
 
 def test_logs_say_each_stage_once(capsys: pytest.CaptureFixture[str]) -> None:
-    tell = StageLines()
+    lines = PlainLines()
     for num_done in range(0, 84_000_001, 21_000_000):
-        tell(Stage(kind="fetching", name="x.th", num_done=num_done, num_total=84_000_000))
-    tell(Stage(kind="fetching", name="small.yaml", num_total=200))
-    tell(Stage(kind="loading", name="htdemucs"))
-    tell(Stage(kind="scanning", name="song.mp3", num_done=5, num_total=10))
+        lines.show(Stage(kind="fetching", name="x.th", num_done=num_done, num_total=84_000_000))
+    lines.show(Stage(kind="fetching", name="small.yaml", num_total=200))
+    lines.show(Stage(kind="loading", name="htdemucs"))
+    lines.show(Stage(kind="scanning", name="song.mp3", num_done=5, num_total=10))
     assert capsys.readouterr().err.splitlines() == [
         "Fetching x.th (84 MB)",
         "Fetching small.yaml",

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from stemsplit.batch.results import JobResult
-from stemsplit.cli.printer.person import LineReporter
+from stemsplit.cli.printer.command_events import RunBegan, RunEnded
+from stemsplit.cli.printer.person import PersonPrinter
 from stemsplit.engine.note import Note
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.terminal import ROOT, run_in_terminal
@@ -129,10 +130,9 @@ def test_no_word_is_cut_at_any_width(folder: Path, arguments: list[str], width: 
 def test_what_runs_in_place_of_what_is_not_repeated_if_nothing_ran(
     capsys: pytest.CaptureFixture[str], status: Any, num_told: int
 ) -> None:
-    reporter = LineReporter(lists_files=False, verbose=False)
-    reporter.note(Note("spectral runs in place of htdemucs.", is_loud=True))
-    reporter.begin({Path("a.wav"): 1.0})
+    printer = PersonPrinter(lists_files=False)
+    printer.show(Note("spectral runs in place of htdemucs.", is_loud=True))
+    printer.show(RunBegan({Path("a.wav"): 1.0}))
     result = JobResult(input=Path("a.wav"), status=status, error="It is.", outputs={"a": Path("a")})
-    reporter.finish(result)
-    reporter.end([result])
+    printer.show(RunEnded([result]))
     assert capsys.readouterr().err.count("spectral runs in place of htdemucs.") == num_told

@@ -12,10 +12,18 @@ from torch import Tensor
 
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.ensemble import Ensemble
-from stemsplit.errors import AudioReadError, StemsplitError, UsageError
-from stemsplit.evaluate.dataset import Track, TrackAudio, load_track
+from stemsplit.engine.note import Note
+from stemsplit.errors import AudioReadError, UsageError
+from stemsplit.evaluate.dataset import TrackAudio, load_track
+from stemsplit.evaluate.evaluation_events import (
+    EvaluationEvent,
+    Scored,
+    SystemProgressed,
+    SystemStarted,
+    TrackFailed,
+)
 from stemsplit.evaluate.find_tracks import find_dataset
-from stemsplit.evaluate.results_file import Record, RecordFile
+from stemsplit.evaluate.results_file import RecordFile
 from stemsplit.evaluate.run import Evaluation
 from stemsplit.evaluate.systems import (
     MixtureSystem,
@@ -39,20 +47,17 @@ class Ears:
         self.failures: list[str] = []
         self.num_records = 0
 
-    def start(self, track: Track, system: System) -> None:
-        self.started.append((track.name, system.key[0]))
-
-    def progress(self, share: float) -> None:
-        assert 0 <= share <= 1
-
-    def scored(self, records: Sequence[Record]) -> None:
-        self.num_records += len(records)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def failed(self, track: Track, error: StemsplitError) -> None:
-        self.failures.append(f"{track.name}: {error}")
+    def __call__(self, event: EvaluationEvent) -> None:
+        if isinstance(event, SystemStarted):
+            self.started.append((event.track, event.model))
+        elif isinstance(event, SystemProgressed):
+            assert 0 <= event.share <= 1
+        elif isinstance(event, Scored):
+            self.num_records += len(event.records)
+        elif isinstance(event, Note):
+            self.notes.append(event.message)
+        elif isinstance(event, TrackFailed):
+            self.failures.append(f"{event.track}: {event.error}")
 
 
 class Fixed:

@@ -35,6 +35,8 @@ STDIN_FOLDER = ".stemsplit-stdin-"
 """What the name of a folder begins with in which a song from stdin lies."""
 
 NOTE = f"[{CAUTION}]Note:[/]"
+ERROR = "[bold red]Error:[/]"
+FAILED = "[bold red]Failed:[/]"
 
 
 def say(message: str | Text) -> None:

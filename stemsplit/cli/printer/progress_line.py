@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from stemsplit.cli.printer.console import clock, escaped, say, stderr
+from stemsplit.cli.printer.console import clock, stderr
 from stemsplit.errors import one_line
-from stemsplit.stages import Stage, StageCallback, unheard
+from stemsplit.stages import Stage
 
 _VERBS = {
     "fetching": "Fetching",
@@ -27,28 +25,18 @@ _VERBS = {
 _LEFT_WIDTH = len(" 0:00 left")
 
 
-def can_show_progress() -> bool:
-    """Whether stderr is a terminal on which a line can be written anew."""
-    console = stderr()
-    return console.is_terminal and not console.is_dumb_terminal
-
-
 def in_words(stage: Stage) -> str:
     return f"{_VERBS[stage.kind]} {stage.name}"
 
 
 class ProgressLine:
-    """The line, from `start` to `stop`; used as a context, too."""
+    """The line, from `start` to `stop`."""
 
     def __init__(self) -> None:
         console = stderr()
         self._pace = Pace(0.0)
         self._bar = _Bar(
-            TextColumn(
-                "{task.description}",
-                markup=False,
-                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-            ),
+            _description(),
             BarColumn(bar_width=max(8, min(40, console.width // 4))),
             TextColumn("{task.fields[amount]}", table_column=Column(no_wrap=True)),
             console=console,
@@ -135,40 +123,39 @@ class Pace:
         return min(self.total, self._done + ahead)
 
 
-class StageLines:
-    """The same for logs and pipes: a line when a file begins to come, and when a model is read."""
+class CountedLine:
+    """A line for tasks that are counted, and of which nobody knows how long they take."""
 
-    def __init__(self) -> None:
-        self._told: tuple[str, str] | None = None
+    def __init__(self, num_tasks: int) -> None:
+        self._bar = Progress(
+            _description(),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=stderr(),
+            transient=True,
+            expand=True,
+        )
+        self._task = self._bar.add_task("", total=num_tasks)
+        self._num_begun = 0
+        self._bar.start()
 
-    def __call__(self, stage: Stage) -> None:
-        if stage.kind not in ("fetching", "loading") or self._told == (stage.kind, stage.name):
-            return
-        self._told = stage.kind, stage.name
-        num_bytes = stage.num_total or 0
-        size = f" ({num_bytes / 1e6:.0f} MB)" if num_bytes >= 1e6 else ""
-        say(escaped(in_words(stage)) + size)
+    def next(self, text: str) -> None:
+        """Another task begins, and those before it are done."""
+        self._bar.update(self._task, description=one_line(text), completed=self._num_begun)
+        self._num_begun += 1
 
-
-@contextmanager
-def stages_shown(*, quiet: bool) -> Iterator[StageCallback]:
-    """What is to be told of stages while the context lasts, and shows them on stderr."""
-    if quiet or _bars_are_unwanted():
-        yield unheard
-    elif not can_show_progress():
-        yield StageLines()
-    else:
-        line = ProgressLine()
-        line.start()
-        try:
-            yield line.stage
-        finally:
-            line.stop()
+    def stop(self) -> None:
+        """Removes the line from the terminal."""
+        self._bar.stop()
 
 
-def _bars_are_unwanted() -> bool:
-    """Whether the environment asks all programs that use the Hub for no bars."""
-    return os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS", "").upper() in ("1", "ON", "YES", "TRUE")
+def _description() -> TextColumn:
+    return TextColumn(
+        "{task.description}",
+        markup=False,
+        table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+    )
 
 
 def _megabytes(stage: Stage) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,24 @@ from rich.text import Text
 
 from stemsplit.audio.addresses import with_scheme
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli.printer.console import CAUTION, about, clock, elapsed, put, say, shown, stdout
-from stemsplit.cli.printer.tables import print_table
+from stemsplit.cli.printer.console import (
+    CAUTION,
+    FAILED,
+    NOTE,
+    about,
+    clock,
+    elapsed,
+    put,
+    say,
+    shown,
+    stdout,
+)
+from stemsplit.cli.printer.tables import print_indented, print_table
 from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
     from stemsplit.batch.results import JobResult, PlannedTrack
+    from stemsplit.cli.printer.command_events import DemoScored
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +52,19 @@ class Totals:
             failed=statuses.count("failed"),
         )
 
-    def as_json(self) -> dict[str, int]:
-        return asdict(self)
-
     def __str__(self) -> str:
         redone = f" ({self.redone} of them again)" if self.redone else ""
         return f"{self.done} done{redone}, {self.skipped} skipped, {self.failed} failed."
+
+
+def print_warnings(result: JobResult) -> None:
+    """What nobody must miss of a song, on stderr."""
+    for warning in result.warnings:
+        say(f"{NOTE} {about(result.input, warning)}")
+    if result.suspicions and result.status == "done":
+        say(f"[{CAUTION}]Probably failed:[/] {_suspicion(result)}")
+    if result.error is not None:
+        say(f"{FAILED} {about(result.input, result.error)}")
 
 
 def print_results(
@@ -70,7 +89,7 @@ def print_results(
 def _song_line(result: JobResult, *, verbose: bool) -> Text:
     """What became of a song, where it is and how long it took."""
     name = Text(display_path(result.input.name), "bold")
-    paths = [place(path) for path in result.outputs.values()]
+    paths = [_place(path) for path in result.outputs.values()]
     what = display_path(paths[0])
     if len(paths) > 1:
         folder = Path(os.path.commonpath([path.parent for path in paths]))
@@ -83,7 +102,7 @@ def _song_line(result: JobResult, *, verbose: bool) -> Text:
     return Text.assemble(name, f": {what} ({took}){'.' if remarks else ''}{remarks}")
 
 
-def place(path: Path) -> Path:
+def _place(path: Path) -> Path:
     """A path as stdout should show it: who reads a log may be in another folder."""
     return path if stdout().is_terminal else path.absolute()
 
@@ -107,7 +126,7 @@ def _print_totals(results: Sequence[JobResult]) -> None:
         songs = f"{len(suspicious)} of {counted(len(results), 'song')}"
         say(f"[{CAUTION}]{songs} probably failed:[/]")
     for result in suspicious:
-        say(f"  {suspicion(result)}")
+        say(f"  {_suspicion(result)}")
     failed = [result for result in results if result.status == "failed"]
     if failed:
         say(f"[bold red]{len(failed)} of {counted(len(results), 'song')} failed:[/]")
@@ -115,7 +134,7 @@ def _print_totals(results: Sequence[JobResult]) -> None:
         say(f"  {about(result.input, result.error or '')}")
 
 
-def suspicion(result: JobResult) -> str:
+def _suspicion(result: JobResult) -> str:
     """A song that was separated, and why one should listen to it, as rich markup."""
     return about(result.input, " ".join(result.suspicions))
 
@@ -132,7 +151,7 @@ def print_planned(planned: Sequence[PlannedTrack]) -> None:
             (
                 with_scheme(track.input),
                 _ACTIONS[track.action],
-                "" if track.action == "fail" else os.fsdecode(place(track.folder)),
+                "" if track.action == "fail" else os.fsdecode(_place(track.folder)),
                 "?" if length is None else clock(length),
             )
         )
@@ -159,6 +178,26 @@ def print_plan(planned: Sequence[PlannedTrack], estimated_seconds: float) -> Non
         f"{clock(estimated_seconds)} of work (an estimate, from the measured time of one chunk). "
         "Nothing was written."
     )
+
+
+def print_demo(scored: DemoScored) -> None:
+    """A table of how well each stem was separated, and where it all is."""
+    rows = [
+        (
+            each.stem,
+            _decibels(each.sdr),
+            _decibels(each.mixture_sdr),
+            os.fsdecode(_place(each.file)),
+        )
+        for each in scored.scores
+    ]
+    figures = ("SDR", "mixture's SDR")
+    print_table(("stem", *figures, "file"), rows, right=figures)
+    print_indented("", f"The song and its true sources: {os.fsdecode(_place(scored.song))}")
+
+
+def _decibels(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} dB"
 
 
 def print_page(path: Path) -> None:

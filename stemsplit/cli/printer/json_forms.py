@@ -1,0 +1,183 @@
+"""What each event is in JSON: how its lines are called, and their fields in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from stemsplit.batch import events as run
+from stemsplit.batch.results import JobResult
+from stemsplit.cli.bench_results import Measurement
+from stemsplit.cli.doctor_checks.finding import Finding
+from stemsplit.cli.printer import command_events as events
+from stemsplit.cli.printer.songs import Totals, planned_seconds
+from stemsplit.engine.note import Note
+from stemsplit.evaluate import evaluation_events as evaluation
+from stemsplit.stages import Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stemsplit.batch.results import PlannedTrack
+    from stemsplit.evaluate.bootstrap import Estimate, Summary
+    from stemsplit.evaluate.compare import Comparison
+
+Lines = Iterable[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The lines that an `event` makes: `values` of the `fields` for each.
+
+    `name` is what they have as `event`; without one they have neither that nor a time. With
+    `steps`, there are at most so many while the field `share` goes from 0 to 1.
+    """
+
+    event: type
+    name: str
+    fields: Sequence[str]
+    values: Callable[[Any], Lines]
+    steps: int = 0
+
+
+def _names(record: type) -> list[str]:
+    return [field.name for field in fields(record)]
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
+
+
+def _stage(stage: Stage, song: Path | None = None) -> Lines:
+    yield stage.kind, stage.name, _rounded(stage.share), song
+
+
+def _result(status: str, event: run.Finished) -> Lines:
+    if event.result.status == status:
+        yield list(event.result.as_json().values())
+
+
+def _summary(event: events.RunEnded | events.NothingToRun) -> Lines:
+    suspicious = [result.input for result in event.results if result.suspicions]
+    yield *astuple(Totals.of(event.results)), suspicious
+
+
+def _plan(event: events.DryRun) -> Lines:
+    actions: list[str] = [track.action for track in event.tracks]
+    counts = [actions.count(action) for action in _ACTIONS]
+    yield *counts, planned_seconds(event.tracks), event.estimated_seconds
+
+
+def _figure(estimate: Estimate | None) -> tuple[object, object]:
+    return (None, None) if estimate is None else (estimate.value, estimate.interval)
+
+
+def _over_tracks(summary: Summary) -> Sequence[Any]:
+    return (
+        *(summary.stem, summary.metric, *summary.system, summary.protocol),
+        *(*_figure(summary.mean), *_figure(summary.median)),
+        *(summary.num_tracks, summary.num_excluded),
+    )
+
+
+def _comparison(each: Comparison) -> Sequence[Any]:
+    return (
+        *(each.stem, each.metric, each.protocol, *_figure(each.difference)),
+        *(each.num_tracks, each.num_excluded, each.verdict),
+    )
+
+
+def _planned(track: PlannedTrack) -> Sequence[Any]:
+    return list(track.as_json().values())
+
+
+_ACTIONS = ("new", "redo", "skip", "fail")
+_RESULT = (*_names(JobResult), "realtime_factor")
+_STAGE = ("stage", "name", "share", "input")
+
+FORMS: Sequence[Form] = (
+    Form(Note, "note", ["message"], lambda note: [[str(note)]]),
+    Form(Stage, "stage", _STAGE, _stage, steps=10),
+    Form(run.Staged, "stage", _STAGE, lambda e: _stage(e.stage, e.job.song.input), steps=10),
+    Form(run.Started, "start", ["input"], lambda e: [[e.job.song.input]]),
+    Form(
+        run.Progressed,
+        "progress",
+        ["input", "share"],
+        lambda e: [[e.job.song.input, _rounded(e.progress.share)]],
+        steps=100,
+    ),
+    Form(run.Busy, "busy", ["input"], lambda e: [[e.job.song.input]]),
+    *(
+        Form(run.Finished, status, _RESULT, partial(_result, status))
+        for status in ("done", "skipped", "failed")
+    ),
+    Form(
+        events.NothingToRun,
+        "failed",
+        _RESULT,
+        lambda e: [list(result.as_json().values()) for result in e.results],
+    ),
+    *(
+        Form(event, "summary", [*_names(Totals), "suspicious"], _summary)
+        for event in (events.NothingToRun, events.RunEnded)
+    ),
+    Form(
+        events.DryRun,
+        "planned",
+        ["input", "folder", "action", "duration_seconds", "reason", "error"],
+        lambda e: map(_planned, e.tracks),
+    ),
+    Form(events.DryRun, "plan", [*_ACTIONS, "duration_seconds", "estimated_seconds"], _plan),
+    Form(events.PageWritten, "page", ["page", "error"], lambda e: [[e.path, e.error]]),
+    # evaluate
+    Form(evaluation.SystemStarted, "start", ["track", "model"], lambda e: [[e.track, e.model]]),
+    Form(
+        evaluation.SystemProgressed,
+        "progress",
+        ["track", "model", "share"],
+        lambda e: [[e.track, e.model, _rounded(e.share)]],
+        steps=100,
+    ),
+    Form(
+        evaluation.Scored,
+        "score",
+        [
+            *("dataset", "subset", "track", "track_bytes", "stem", "estimate", "metric", "value"),
+            *("reason", "model", "revision", "precision", "tool_version", "protocol"),
+        ],
+        lambda e: map(astuple, e.records),
+    ),
+    Form(evaluation.TrackFailed, "failed", ["track", "error"], lambda e: [[e.track, e.error]]),
+    Form(
+        events.Summarized,
+        "summary",
+        [
+            *("stem", "metric", "model", "revision", "precision", "protocol"),
+            *("mean", "mean_interval", "median", "median_interval", "tracks", "excluded"),
+        ],
+        lambda e: map(_over_tracks, e.summaries),
+    ),
+    Form(
+        events.SystemsCompared,
+        "comparison",
+        [
+            *("stem", "metric", "protocol", "difference", "interval"),
+            *("tracks", "excluded", "verdict"),
+        ],
+        lambda e: map(_comparison, e.comparisons),
+    ),
+    # bench
+    Form(Measurement, "measured", _names(Measurement), lambda e: [astuple(e)]),
+    Form(
+        events.MeasurementFailed,
+        "failed",
+        _names(events.MeasurementFailed),
+        lambda e: [astuple(e)],
+    ),
+    # doctor
+    Form(Finding, "", _names(Finding), lambda e: [astuple(e)]),
+)
+"""All events that are told to programs; an event with two forms makes the lines of both."""
