@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stemsplit.checkpoints.npz_file import read_npz
 from stemsplit.checkpoints.pickle_values import Opaque
 from stemsplit.checkpoints.plain_data import check_extent, parts_of_value
 from stemsplit.checkpoints.torch_file import read_checkpoint
@@ -43,14 +44,17 @@ class Weights:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
-    That is a `.safetensors` file, or a PyTorch file (`.pt`, `.pth`, `.ckpt`) whose tensors are at
-    its top, or one level deeper as training frameworks save them, beside what else they save.
+    That is a `.safetensors` file, a NumPy archive (`.npz`), or a PyTorch file (`.pt`, `.pth`,
+    `.ckpt`) whose tensors are at its top, or one level deeper as training frameworks save them,
+    beside what else they save.
 
     Raises:
         CheckpointError: damaged, or not such a file.
     """
     if path.suffix == ".safetensors":
         return _checked_tensors(path, _open_safetensors(path)[1])
+    if path.suffix == ".npz":
+        return _checked_tensors(path, read_npz(path))
     return _bare_tensors(path, read_checkpoint(path))
 
 

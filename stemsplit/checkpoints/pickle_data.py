@@ -16,14 +16,16 @@ from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from stemsplit.checkpoints.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
+from stemsplit.checkpoints.pickled_arrays import DTYPE, RECONSTRUCT, ArrayRecord, ArrayType
 from stemsplit.errors import CheckpointError
 from stemsplit.quoting import reason
 
 MAX_TENSOR_DIMENSIONS = 8
 MAX_STEPS = 1 << 20
 """Opcodes of one pickle. A tensor takes 35, so this is enough for thirty thousand."""
-MAX_COPIED = 1 << 24
-"""Items of lists, and characters, that all the calls of a pickle may copy."""
+MAX_COPIED_BYTES = 1 << 27
+"""Of lists and texts, that all the calls of a pickle may copy. An item of a list is a pointer."""
+_POINTER_BYTES = 8
 _MAX_INTEGER_BITS = 256
 # The last: pickletools undoes escapes in names, and Python warns about those that do not exist.
 _DAMAGE = (
@@ -85,12 +87,12 @@ class _Walker:
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
-        self._num_copied = 0
+        self._copied_bytes = 0
 
     def result(self) -> object:
         if self._marked or len(self._stack) != 1:
             raise ValueError("it ends in the middle of a value")
-        return self._stack[0]
+        return _finished(self._stack[0])
 
     def step(self, name: str, argument: Any) -> None:
         stack = self._stack
@@ -105,7 +107,7 @@ class _Walker:
         elif name in _PUT:
             self._memo[argument] = stack[-1]
         elif name in _GET:
-            stack.append(self._memo[argument])
+            stack.append(_finished(self._memo[argument]))
         elif name not in _NOTHING:
             step = _STEPS.get(name)
             if step is None:
@@ -225,13 +227,19 @@ class _Walker:
             return self._tensors.tensor(storage, offset, size, stride)
         if function.name == "torch._utils._rebuild_parameter":
             return arguments[0]
-        describe = DATA_CALLS.get(function.name)
+        describe = _ARRAY_CALLS.get(function.name) or DATA_CALLS.get(function.name)
         if describe is None:
             return function
-        self._num_copied += sum(len(part) for part in arguments if isinstance(part, _SIZED))
-        if self._num_copied > MAX_COPIED:
-            raise ValueError("its calls copy absurdly much")
+        for part in arguments:
+            self._count_copy(part)
         return describe(*arguments)
+
+    def _count_copy(self, value: object) -> None:
+        if isinstance(value, _SIZED):
+            is_text = isinstance(value, (str, bytes))
+            self._copied_bytes += len(value) * (1 if is_text else _POINTER_BYTES)
+        if self._copied_bytes > MAX_COPIED_BYTES:
+            raise ValueError("its calls copy absurdly much")
 
     def _new_object(self, _: Any) -> None:
         self._push(_named(self._pop(2)[0]))
@@ -247,8 +255,16 @@ class _Walker:
         self._global(argument)
 
     def _build(self, _: Any) -> None:
-        self._pop(1)  # attributes, such as the `_metadata` of a state dict: no data of ours
-        if not isinstance(self._stack[-1], (Opaque, dict)):
+        (state,) = self._pop(1)
+        owner = self._stack[-1]
+        if isinstance(owner, (ArrayRecord, ArrayType)):
+            for part in state if isinstance(state, tuple) else ():
+                self._count_copy(part)
+            owner.set_state(state)
+            self._stack[-1] = _finished(owner)
+            return
+        # Else attributes, such as the `_metadata` of a state dict: no data of ours.
+        if not isinstance(owner, (Opaque, dict)):
             raise ValueError("it sets attributes on plain data")
 
 
@@ -277,7 +293,15 @@ _STEPS: dict[str, Callable[[_Walker, Any], None]] = {
     "INST": _Walker._old_instance,
     "BUILD": _Walker._build,
 }
+_ARRAY_CALLS: dict[str, Callable[..., object]] = {RECONSTRUCT: ArrayRecord, DTYPE: ArrayType}
 _TENSOR_CALLS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
+
+
+def _finished(value: object) -> object:
+    """An array's tensor, once there is one, for the record of it: the memo has that."""
+    if isinstance(value, ArrayRecord) and value.tensor is not None:
+        return value.tensor
+    return value
 
 
 def _named(value: object) -> Opaque:

@@ -13,20 +13,20 @@ import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from stemsplit.checkpoints.pickle_data import MAX_TENSOR_DIMENSIONS, read_pickle
 from stemsplit.checkpoints.pickle_values import Opaque
+from stemsplit.checkpoints.zip_archive import open_archive
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
 from stemsplit.quoting import quoted, reason
 
-MAX_PICKLE_BYTES = 32 << 20
-MAX_DIRECTORY_BYTES = 4 << 20
-"""Of a zip file: what says where its entries are, some hundred bytes for each of them."""
+MAX_PICKLE_BYTES = 64 << 20
+"""Some files have their weights in the pickle itself, as arrays."""
 _PIECE_BYTES = 1 << 20
 _ZIP_MAGIC = b"PK\x03\x04"
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
@@ -148,36 +148,18 @@ class _Storages:
         return self._views[key]
 
 
-class _InPieces:
-    """A file for `zipfile`, which gives no piece of it that is larger than needed.
-
-    zipfile takes the list of all entries at once, and makes of it ten times as much.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if size > MAX_DIRECTORY_BYTES:
-            raise zipfile.BadZipFile(f"its list of entries has {size} bytes")
-        return self._file.read(MAX_DIRECTORY_BYTES if size < 0 else size)
-
-
 def _entries(archive: zipfile.ZipFile, max_bytes: int) -> list[zipfile.ZipInfo]:
-    """What is in the archive: each by a name of its own, and nothing of the file twice."""
+    """What is in the archive, stored as it is, and nothing of the file twice."""
     entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError("it is a compressed zip file, which PyTorch does not write.")
-    if len(archive.namelist()) > len({entry.filename for entry in entries}):
-        raise CheckpointError("it is a zip file with several entries of one name.")
     if sum(entry.file_size for entry in entries) > max_bytes:
         raise CheckpointError("it is a zip file whose entries overlap.")
     return entries
 
 
 def _read_zip(file: IO[bytes], storages: _Storages) -> object:
-    with zipfile.ZipFile(cast(IO[bytes], _InPieces(file))) as archive:
+    with open_archive(file) as archive:
         entries = _entries(archive, storages.max_bytes)
         pickles = [entry for entry in entries if entry.filename.count("/") == 1]
         pickles = [entry for entry in pickles if entry.filename.endswith("/data.pkl")]

@@ -20,13 +20,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Window = Literal["triangle", "fade", "hann"]
+Window = Literal["triangle", "fade", "hann", "sum"]
 """The weight of a chunk's samples where chunks overlap.
 
 `triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
 tenth of the chunk, or over the overlap where that is shorter. The track's first chunk does not fade
 in and its last one does not fade out. `hann`: a raised cosine, 0 at the chunk's first and last
 sample, wherever that lies; 1 everywhere if chunks share no more than these.
+
+`sum`: estimates are not weighted but added up where chunks overlap: each holds a part of what is
+there, as a transform's frames do. Such chunks are the network's own, so nobody may resize them.
 """
 
 Border = Literal["silence", "reflect"]
@@ -96,6 +99,11 @@ class ChunkPolicy:
             raise ValueError("a tail can only be filled up by reflection to a fixed length")
 
     @property
+    def is_resizable(self) -> bool:
+        """Whether length and overlap are a matter of choice, and where the first chunk begins."""
+        return self.window != "sum"
+
+    @property
     def hop_samples(self) -> int:
         """Distance between the starts of neighbouring chunks."""
         return self.chunk_samples - self.overlap_samples
@@ -114,8 +122,10 @@ class ChunkPolicy:
         """The same rules with another chunk length, and `overlap` (in [0, 1)) as a share of it.
 
         A length above `max_chunk_samples` is brought down to it. Without `overlap` the present
-        share is kept.
+        share is kept. Chunks that are summed stay as they are.
         """
+        if not self.is_resizable:
+            return self
         samples = self.chunk_samples if chunk_samples is None else chunk_samples
         if self.max_chunk_samples is not None:
             samples = min(samples, self.max_chunk_samples)
@@ -258,11 +268,14 @@ class ChunkPlan:
     def weights(self, chunk: Chunk) -> Tensor:
         """Weights [T] of the samples of one of the plan's chunks, in [0, 1].
 
-        Estimates are divided by the sum of the weights, which is above 0 for every wanted sample.
+        Estimates are divided by the sum of the weights, which is above 0 for every wanted sample,
+        unless the window is `sum`.
         A chunk cut short by the end has the left part of a full one's, but for Hann windows, which
         end where it ends.
         """
         full, hop, length = self.policy.chunk_samples, self.policy.hop_samples, chunk.num_samples
+        if self.policy.window == "sum":
+            return torch.ones(length)
         if self.policy.window == "triangle":
             return _triangle(full, length)
         if self.policy.window == "hann":

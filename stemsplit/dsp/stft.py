@@ -56,13 +56,13 @@ def istft(
     window = torch.hann_window(n_fft, dtype=spectrogram.real.dtype, device=spectrogram.device)
     scaling = "ortho" if normalized else "backward"
     frames = torch.fft.irfft(spectrogram.transpose(-1, -2), n_fft, norm=scaling)  # [..., N, n_fft]
-    weighted = _add_frames(frames.mul_(window), hop_length)
-    weights = _add_frames(window.square().expand(frames.shape[-2:]), hop_length)
+    weighted = add_frames(frames.mul_(window), hop_length)
+    weights = add_frames(window.square().expand(frames.shape[-2:]), hop_length)
     middle = slice(n_fft // 2, n_fft // 2 + num_samples)
     return weighted[..., middle] / weights[middle]  # [..., T]
 
 
-def _add_frames(frames: Tensor, hop_length: int) -> Tensor:
+def add_frames(frames: Tensor, hop_length: int) -> Tensor:
     """Frames [..., N, n_fft], `hop_length` apart, added up: at least [..., (N - 1) hop + n_fft]."""
     num_frames, n_fft = frames.shape[-2:]
     # As many adds of contiguous stretches as frames overlap, which took torch.istft twice as long.

@@ -104,6 +104,11 @@ class Bag:
     def notes(self, options: SeparationOptions) -> list[str]:
         """What the user should know about how `options` were understood."""
         seconds = options.segment_seconds
+        if not all(member.model.spec.chunking.is_resizable for member in self.members):
+            given = {"segment": seconds, "overlap": options.overlap}
+            names = " and ".join(f"`{name}`" for name, value in given.items() if value is not None)
+            of_its_own = "the network has blocks of its own"
+            return [f"{names} change nothing for {self.name}: {of_its_own}."] if names else []
         if seconds is None:
             return []
         longest = (

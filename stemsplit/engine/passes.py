@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stemsplit.device.call import Call
 from stemsplit.device.runtime import Runtime
-from stemsplit.dsp.chunking import Chunk, ChunkPlan
+from stemsplit.dsp.chunking import Chunk, ChunkPlan, ChunkPolicy
 from stemsplit.dsp.overlap_add import OverlapAdd, StemBlock
 from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.bag import Bag
@@ -69,7 +69,7 @@ def plan_passes(
             member.weights[columns[place]] / totals[place] / num_grids for place in places
         )
         policy = bag.policy(member.model, options)
-        for origin in _origins(options, index, bag.sample_rate):
+        for origin in _origins(options, index, policy, bag.sample_rate):
             plan = ChunkPlan(num_samples=num_samples, policy=policy, origin=origin, wanted=wanted)
             passes.append(
                 Pass(
@@ -145,10 +145,14 @@ def first_sample_read(passes: Sequence[Pass]) -> int:
     return min((pass_.plan.needs_from(0) for pass_ in passes if len(pass_.plan)), default=0)
 
 
-def _origins(options: SeparationOptions, member: int, sample_rate: int) -> list[int]:
+def _origins(
+    options: SeparationOptions, member: int, policy: ChunkPolicy, sample_rate: int
+) -> list[int]:
     """Where each grid of a bag member begins, at or before sample 0."""
     if options.shifts == 0:
         return [0]
+    if not policy.is_resizable:  # its own grid, and others evenly between
+        return [-(policy.hop_samples * grid // options.shifts) for grid in range(options.shifts)]
     max_shift = int(MAX_SHIFT_SECONDS * sample_rate)
     # Seeding by text is stable over Python versions and gives each member draws of its own.
     draws = random.Random(f"stemsplit shifts, seed {options.seed}, member {member}")

@@ -29,6 +29,7 @@ from stemsplit.models import (
     roformer,
     scnet,
     spectral,
+    spleeter,
 )
 from stemsplit.models.family import (
     BuiltIn,
@@ -48,6 +49,7 @@ _FOLDERS = (
     conv_tasnet,
     roformer,
     scnet,
+    spleeter,
     mdx23c,
     mdxnet,
     cac_tdc,

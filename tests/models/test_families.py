@@ -54,6 +54,14 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "mdxnet": {**_MDXNET, **_MDXNET_SIZES},
     "cac_tdc": SMALL_CAC_TDC,
     "openunmix": _OPENUNMIX,
+    "spleeter": {
+        "instrument_list": list(STEMS),
+        "frame_length": 128,
+        "frame_step": 32,
+        "T": 64,
+        "F": 64,
+        "model": {"params": {"conv_n_filters": [4, 6, 8, 8, 10, 12]}},
+    },
 }
 
 

@@ -123,6 +123,13 @@ class Arguments:
         """True if `name` is absent or None."""
         return self._values.get(name) is None
 
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+        """The one of `choices` that `name` says."""
+        value = self._values.get(name, default)
+        if not isinstance(value, str) or value not in choices:
+            raise self._error(name, value, " or ".join(choices))
+        return value
+
     def stems(self, name: str = "sources") -> tuple[str, ...]:
         """The list of stem names called `name`."""
         value = self._values.get(name)

@@ -18,7 +18,11 @@ _POSITION = re.compile("[0-9]{1,6}")
 
 
 def fold_batch_norms(
-    tensors: Mapping[str, Tensor], expected: Collection[str], *, transposed_prefix: str
+    tensors: Mapping[str, Tensor],
+    expected: Collection[str],
+    *,
+    transposed_prefix: str = "-",
+    epsilon: float = _EPSILON,
 ) -> dict[str, Tensor]:
     """The same network's tensors without statistics: what `expected` has no place for is folded.
 
@@ -30,7 +34,7 @@ def fold_batch_norms(
     folded = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTER)}
     for variance_name in [name for name in folded if name.endswith(_VARIANCE)]:
         norm = variance_name.removesuffix(_VARIANCE)
-        affine = _affine(folded, norm)
+        affine = _affine(folded, norm, epsilon)
         if affine is None:
             continue
         if f"{norm}.weight" in expected:
@@ -48,7 +52,9 @@ def fold_batch_norms(
     return folded
 
 
-def _affine(tensors: Mapping[str, Tensor], norm: str) -> tuple[Tensor, Tensor] | None:
+def _affine(
+    tensors: Mapping[str, Tensor], norm: str, epsilon: float
+) -> tuple[Tensor, Tensor] | None:
     """Gain and offset [C] of a norm, in float64; None if it is not complete."""
     parts = [tensors.get(f"{norm}.{part}") for part in ("weight", "bias", "running_mean")]
     parts.append(tensors[norm + _VARIANCE])
@@ -56,7 +62,7 @@ def _affine(tensors: Mapping[str, Tensor], norm: str) -> tuple[Tensor, Tensor] |
     if len(present) < 4 or len({part.shape for part in present}) > 1:
         return None
     weight, bias, mean, variance = present
-    gain = weight / torch.sqrt(variance + _EPSILON)
+    gain = weight / torch.sqrt(variance + epsilon)
     return gain, bias - mean * gain
 
 

@@ -25,9 +25,11 @@ from stemsplit.models.fast.fused_transformer import FastCrossLayer, FastSelfLaye
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.hybrid import fits as _fits
 from stemsplit.models.fast.roformer import FastFeedForward, FastRotaryAttention
+from stemsplit.models.fast.stem_unet import FastStemUNet
 from stemsplit.models.fast.waveform import FastChain, FastPointwise, is_pointwise
 from stemsplit.models.htdemucs.transformer import CrossLayer, SelfLayer
 from stemsplit.models.roformer.attention import FeedForward, GatedAttention
+from stemsplit.models.spleeter.network import StemUNet
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ _RULES = (
     _Rule(CrossLayer, FastCrossLayer, bears_bfloat16=True),
     _Rule(UNetLevel, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
+    _Rule(StemUNet, FastStemUNet, bears_bfloat16=True),
     _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer)),
     _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),

@@ -1,0 +1,118 @@
+"""Spleeter's U-Net for a CPU: the same sums as in `spleeter/network.py`, features last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stemsplit.models.blocks.batch_norm import ChannelAffine
+from stemsplit.models.spleeter.network import SAME_PADDING, STRIDE, StemUNet, activate
+
+_NUM_EXACT = 3
+"""Of the outermost levels on the way down: they are cheap, and what they round away is missed."""
+
+
+class FastStemUNet(nn.Module):
+    """What a `StemUNet` computes, with the products of all but the outermost levels in `dtype`.
+
+    The maps between layers stay in float32. With bfloat16 the vocals of a song were 48 dB from
+    exact; with the first layer in it too, which hears magnitudes of any size, 44 dB at most.
+    """
+
+    def __init__(self, plain: StemUNet, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._down_activation = plain.down_activation
+        self._up_activation = plain.up_activation
+        self._down = [
+            _kernel(layer.weight, layer.bias, torch.float32 if level < _NUM_EXACT else dtype)
+            for level, layer in enumerate(cast(Iterable[nn.Conv2d], plain.down))
+        ]
+        self._down_norms = [_affine(norm) for norm in plain.down_norms]
+        self._up = [
+            _doubling_kernel(layer, dtype) for layer in cast(Iterable[nn.ConvTranspose2d], plain.up)
+        ]
+        self._up_norms = [_affine(norm, repeats=STRIDE * STRIDE) for norm in plain.up_norms]
+        self._last = plain.last
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        x = magnitudes.contiguous(memory_format=torch.channels_last)
+        skips = []
+        for level, (weight, bias) in enumerate(self._down):
+            x = _convolve(F.pad(x, SAME_PADDING), weight, bias, stride=STRIDE)
+            if level < len(self._down_norms):
+                skips.append(x)
+                x = activate(_transformed(x, self._down_norms[level]), self._down_activation)
+        for (weight, bias), affine in zip(self._up, self._up_norms, strict=True):
+            x = _convolve(x, weight, bias, padding=1)  # [B, 4 D, N, F]
+            x = _transformed(activate(x, self._up_activation), affine)
+            x = _interleaved(x, skips.pop() if skips else None)  # [B, D, N, F], both doubled
+        logits: Tensor = self._last(x)
+        return logits
+
+
+_Kernel = tuple[Tensor, Tensor]
+"""Weight and bias; or gain and offset, which are by channel."""
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Tensor, *, stride: int = 1, padding: int = 0
+) -> Tensor:
+    return F.conv2d(x.to(weight.dtype), weight, bias, stride, padding).float()
+
+
+def _kernel(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> _Kernel:
+    assert bias is not None
+    weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
+    return weight, bias.detach().to(dtype)
+
+
+def _doubling_kernel(layer: nn.ConvTranspose2d, dtype: torch.dtype) -> _Kernel:
+    """A transposed convolution with kernels of 5, cut to twice its input, as a convolution.
+
+    Its output 2m is made of the inputs m - 1 and m, and 2m + 1 of m - 1, m and m + 1: along both
+    axes. So all four outputs of a position are features of it, with kernels of 3.
+    """
+    assert layer.bias is not None
+    taps = F.pad(layer.weight.detach(), (1, 0, 1, 0)).flip(
+        2, 3
+    )  # [I, O, 6, 6], the last input's tap first
+    taps = torch.unflatten(torch.unflatten(taps, 3, (3, 2)), 2, (3, 2)).flip(
+        3, 5
+    )  # [I, O, 3, 2, 3, 2]
+    merged = taps.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # [4 O, I, 3, 3]
+    return _kernel(merged, layer.bias.detach().repeat(STRIDE * STRIDE), dtype)
+
+
+def _affine(norm: nn.Module, repeats: int = 1) -> _Kernel:
+    assert isinstance(norm, ChannelAffine)
+    return (
+        norm.weight.detach().repeat(repeats)[:, None, None],
+        norm.bias.detach().repeat(repeats)[:, None, None],
+    )
+
+
+def _transformed(x: Tensor, affine: _Kernel) -> Tensor:
+    gain, offset = affine
+    return torch.addcmul(offset, x, gain)
+
+
+def _interleaved(x: Tensor, skip: Tensor | None) -> Tensor:
+    """The four outputs at each position side by side, behind the features of `skip`.
+
+    [B, 4 D, N, F] -> [B, S + D, 2 N, 2 F], features last in memory.
+    """
+    num_items, num_features, num_frames, num_bins = x.shape
+    num_own, num_skipped = num_features // STRIDE**2, 0 if skip is None else skip.shape[1]
+    grid = x.new_empty(
+        num_items, num_frames, STRIDE, num_bins, STRIDE, num_skipped + num_own
+    )  # [B, N, 2, F, 2, S + D]
+    own = torch.unflatten(x.permute(0, 2, 3, 1), -1, (STRIDE, STRIDE, -1))  # [B, N, F, 2, 2, D]
+    grid[..., num_skipped:] = own.transpose(2, 3)
+    grid = grid.flatten(3, 4).flatten(1, 2)  # [B, 2 N, 2 F, S + D]
+    if skip is not None:
+        grid[..., :num_skipped] = skip.permute(0, 2, 3, 1)
+    return grid.permute(0, 3, 1, 2)

