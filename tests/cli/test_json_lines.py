@@ -9,24 +9,18 @@ from pathlib import Path
 import pytest
 
 from stemsplit.batch.lock import track_lock
+from stemsplit.cli.printer.json_forms import FORMS
 from stemsplit.cli.printer.json_lines import SCHEMA
 from tests.cli.conftest import Stemsplit
-from tests.cli.documentation import documented_fields
+from tests.cli.documentation import documented_events
 
 
 def events_of(stdout: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in stdout.splitlines()]
 
 
-def test_the_documentation_has_every_event() -> None:
-    fields = documented_fields()
-    assert set(fields) == {
-        *("note", "stage", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
-        *("planned", "plan", "page"),
-    }
-    assert fields["progress"] == {"input", "share"}
-    assert fields["stage"] == {"input", "stage", "name", "share"}
-    assert fields["failed"] == fields["done"] > {"residual_db", "error"}
+def test_the_documentation_has_every_event_with_its_fields_in_their_order() -> None:
+    assert documented_events() == {(form.name, tuple(form.fields)) for form in FORMS}
 
 
 def test_every_line_has_the_documented_fields(
@@ -45,12 +39,16 @@ def test_every_line_has_the_documented_fields(
     result = stemsplit(*arguments)
     lines += events_of(result.stdout)
     assert result.exit_code == 1
-    fields = documented_fields()
+    documented = documented_events()
     for line in lines:
         assert line["schema"] == SCHEMA
         assert isinstance(line["time"], float)
-        assert set(line) - {"schema", "event", "time"} == fields[str(line["event"])]
-    assert {line["event"] for line in lines} == set(fields)
+        assert tuple(line)[:3] == ("schema", "event", "time")
+        assert (line["event"], tuple(line)[3:]) in documented
+    assert {line["event"] for line in lines} == {
+        *("note", "stage", "start", "progress", "busy", "done", "skipped", "failed", "summary"),
+        *("planned", "plan", "page"),
+    }
     (plan,) = [line for line in lines if line["event"] == "plan"]
     assert plan | {"new": 2, "redo": 0, "skip": 0, "fail": 1, "duration_seconds": 1.0} == plan
     summary = lines[-1]
