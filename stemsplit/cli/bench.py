@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.cli import options as opt
-from stemsplit.cli.bench_process import (
-    SLACK_SECONDS,
-    Settings,
-    Target,
-    TimeLimit,
-    TooSlowError,
-    run_worker,
-)
+from stemsplit.cli.bench_measure import Request
+from stemsplit.cli.bench_process import SLACK_SECONDS, in_its_time, run_measurement
 from stemsplit.cli.bench_results import Measurement, store
 from stemsplit.cli.completion import complete_devices, complete_models
 from stemsplit.cli.numbers import number
-from stemsplit.cli.printer.command_events import (
-    BenchEnded,
-    MeasurementFailed,
-    Measuring,
-    Talk,
-)
+from stemsplit.cli.printer.command_events import BenchEnded, Measuring, Talk
 from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.cli.usage_checks import check_device
 from stemsplit.engine.note import Note
-from stemsplit.errors import ModelError, StemsplitError, UsageError
+from stemsplit.errors import ModelError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.presence import files_of
@@ -109,26 +99,34 @@ def bench(
     devices = [name.lower() for name in device or ["auto"]]
     for name in devices:
         check_device(name)
-    settings = Settings(
-        precision=precision.value, num_threads=threads, music_seconds=seconds, debug=debug
-    )
+    until = time.time() + budget
     with printing(as_json=as_json, quiet=quiet) as show:
-        targets = _fetched(model, show, offline=offline) if model else _defaults(show)
-        cases = [(target, name) for target in targets for name in devices]
-        if not _measure(cases, settings, time.time() + budget, show):
+        requests = [
+            Request(
+                reference=reference,
+                model=name,
+                device=each,
+                precision=precision.value,
+                num_threads=threads,
+                music_seconds=seconds,
+                folder=str(Path.cwd()),
+                debug=debug,
+            )
+            for reference, name in _models(model, show, offline=offline)
+            for each in devices
+        ]
+        if not _measure(requests, until, show):
             raise typer.Exit(1)
 
 
-def _measure(
-    cases: Sequence[tuple[Target, str]], settings: Settings, until: float, show: Show
-) -> bool:
+def _measure(requests: Sequence[Request], until: float, show: Show) -> bool:
     """Whether each model could be measured on its device; what was measured is kept."""
     measured = []
     try:
-        for index, (target, device) in enumerate(cases):
-            time_limit = TimeLimit.share(until, len(cases) - index)
-            show(Measuring(target.model, device, time_limit.until - time.time()))
-            result = _attempt(target, device, settings, time_limit)
+        for index, request in enumerate(requests):
+            request = in_its_time(request, until, len(requests) - index)
+            show(Measuring(request.model, request.device, request.until - request.launched))
+            result = run_measurement(request)
             show(result)
             if isinstance(result, Measurement):
                 measured.append(result)
@@ -137,52 +135,39 @@ def _measure(
             show(BenchEnded(measured))
             file = display_path(store(measured))
             show(Talk(f"Kept in {file}; `stemsplit models list` shows the speeds."))
-    return len(measured) == len(cases)
+    return len(measured) == len(requests)
 
 
-def _fetched(references: Sequence[str], show: Show, *, offline: bool) -> list[Target]:
-    """The models, downloaded if need be, which is not a part of what is measured.
+def _models(
+    references: Sequence[str] | None, show: Show, *, offline: bool
+) -> Iterator[tuple[str, str]]:
+    """What loads each model, and what it is called in the results; all are on this machine then.
+
+    Without references: the default model, if it is on this machine, and the built-in ones.
 
     Raises:
-        ModelError: one of them could not be had.
+        ModelError: one of the references could not be had.
     """
-    targets = []
-    for reference in references:
-        ensemble = resolve_expression(reference, offline=offline, on_stage=preparing(show))
-        for file in (each for source in ensemble.models for each in files_of(source)):
-            file.fetch()
-        source, *others = ensemble.models
-        if others:
-            targets.append(Target(reference, ensemble.name))
-            continue
-        name = source.entry.name if source.entry else source.origin
-        is_path = source.entry is None and not reference.startswith("hf://")
-        targets.append(Target(source.origin if is_path else reference, name))
-    return targets
-
-
-def _defaults(show: Show) -> list[Target]:
-    """The default model, if it is on this machine, and the built-in ones."""
-    targets = []
+    if references:
+        yield from [_fetched(reference, show, offline=offline) for reference in references]
+        return
     catalog = load_catalog()
     default = next(iter(catalog))
     for name in (default, *(name for name, entry in catalog.items() if entry.repo_id is None)):
         try:
-            targets += _fetched([name], show, offline=True)
+            yield _fetched(name, show, offline=True)
         except ModelError as error:
             show(Note(f"{name} is not measured: {error}"))
-    return targets
 
 
-def _attempt(
-    target: Target, device: str, settings: Settings, time_limit: TimeLimit
-) -> Measurement | MeasurementFailed:
-    """One measurement. Only what is wrong with the command ends the others as well."""
-    try:
-        return run_worker(target, device, settings, time_limit)
-    except (UsageError, ModelError):
-        raise
-    except TooSlowError as error:
-        return MeasurementFailed(target.model, device, str(error), error.slower_than)
-    except StemsplitError as error:
-        return MeasurementFailed(target.model, device, str(error))
+def _fetched(reference: str, show: Show, *, offline: bool) -> tuple[str, str]:
+    """The same of one model, downloaded if need be, which is not a part of what is measured."""
+    ensemble = resolve_expression(reference, offline=offline, on_stage=preparing(show))
+    for file in (each for source in ensemble.models for each in files_of(source)):
+        file.fetch()
+    source, *others = ensemble.models
+    if others:
+        return reference, ensemble.name
+    if source.entry is not None:
+        return reference, source.entry.name
+    return reference if reference.startswith("hf://") else source.origin, source.origin

@@ -1,24 +1,30 @@
-"""One measurement of `stemsplit bench`, seen from outside: started, limited in time, read."""
+"""The process of a measurement of `stemsplit bench`, from both ends.
+
+    python -m stemsplit.cli.bench_process
+
+reads a `Request` as JSON on stdin and prints JSON objects on stdout, one per line: what it has
+measured so far, or what went wrong. It can be stopped at any moment: the last line is the result.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import stemsplit
-from stemsplit.cli.bench_results import Measurement
-from stemsplit.cli.bench_worker import FirstChunk, Request
-from stemsplit.errors import ModelError, StemsplitError, UsageError
-
-if TYPE_CHECKING:
-    from stemsplit.device.names import Precision
+from stemsplit.cli.bench_measure import FirstChunk, Request, measure
+from stemsplit.cli.bench_results import Measurement, MeasurementFailed
+from stemsplit.cli.streams import guard_streams
+from stemsplit.errors import ModelError, StemsplitError, UsageError, one_line
+from stemsplit.quoting import reason
 
 SLACK_SECONDS = 25.0
 """For chunks that take longer than planned: this long after its budget, the command has ended."""
@@ -26,75 +32,31 @@ SLACK_SECONDS = 25.0
 _MORE_TIME = "Give it more time with --budget, or measure a smaller model."
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model that is on this machine: what loads it, and what it is called in the results."""
-
-    reference: str
-    model: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """What all measurements of a run have in common, as in `bench_worker.Request`."""
-
-    precision: Precision
-    num_threads: int | None
-    music_seconds: float | None
-    debug: bool
+def in_its_time(request: Request, until: float, num_left: int) -> Request:
+    """The next one of `num_left`, with its share of the time until then, and of the slack."""
+    now = time.time()
+    share, share_with_slack = (
+        max(0.0, end - now) / num_left for end in (until, until + SLACK_SECONDS)
+    )
+    return replace(request, launched=now, until=now + share, stop=now + share_with_slack)
 
 
-@dataclass(frozen=True, slots=True)
-class TimeLimit:
-    """When a measurement should be done, and when it is stopped; in seconds since 1970."""
-
-    until: float
-    stop: float
-
-    @classmethod
-    def share(cls, until: float, num_measurements: int) -> TimeLimit:
-        """The next one's part of the time until `until`, and of the slack after that."""
-        now = time.time()
-        return cls(
-            now + max(0.0, until - now) / num_measurements,
-            now + max(0.0, until + SLACK_SECONDS - now) / num_measurements,
-        )
-
-
-class TooSlowError(StemsplitError):
-    """One chunk took longer than there was time for."""
-
-    def __init__(self, message: str, *, slower_than: float) -> None:
-        super().__init__(message, hint=_MORE_TIME)
-        self.slower_than = slower_than
-
-
-def run_worker(
-    target: Target, device: str, settings: Settings, time_limit: TimeLimit
-) -> Measurement:
-    """The measurement from a fresh process. One that is stopped has measured what it has.
+def run_measurement(request: Request) -> Measurement | MeasurementFailed:
+    """What a fresh process has measured. One that is stopped has measured what it has.
 
     Raises:
-        StemsplitError: what the process reported, or that it ended without a word.
-        TooSlowError: it was stopped during its first chunk.
+        UsageError: it reported that no such thing can be measured.
+        ModelError: it reported that the model is not to be had.
     """
-    request = Request(
-        **asdict(target),
-        **asdict(settings),
-        device=device,
-        launched=time.time(),
-        until=time_limit.until,
-        folder=str(Path.cwd()),
-    )
     try:
         # -m puts the working directory where modules are looked for: the package's own, because
         # the user's may hold anything. In a session of its own, the child does not hear Ctrl-C: it
         # is killed when `run` is left.
         child = subprocess.run(
-            [sys.executable, "-m", "stemsplit.cli.bench_worker"],
+            [sys.executable, "-m", "stemsplit.cli.bench_process"],
             input=json.dumps(asdict(request)).encode(),
             stdout=subprocess.PIPE,
-            timeout=None if settings.music_seconds else time_limit.stop - time.time(),
+            timeout=None if request.music_seconds else request.stop - time.time(),
             cwd=Path(stemsplit.__file__).parents[1],
             start_new_session=True,
             check=False,
@@ -103,18 +65,21 @@ def run_worker(
         return _what_was_done(request, stopped.stdout or b"")
     lines = child.stdout.splitlines()
     if child.returncode or not lines:
-        raise StemsplitError(
-            f"The measurement of {target.model} on {device} {_ending(child.returncode)}.",
-            hint="If memory was short, close other programs, or measure a smaller model.",
+        what = (
+            f"The measurement of {request.model} on {request.device} {_ending(child.returncode)}."
         )
+        hint = "If memory was short, close other programs, or measure a smaller model."
+        return _failed(request, f"{what} {hint}")
     answer = json.loads(lines[-1])
     if "measurement" in answer:
         return Measurement.from_json(answer["measurement"])
-    kinds = {UsageError.exit_code: UsageError, ModelError.exit_code: ModelError}
-    raise kinds.get(answer["exit_code"], StemsplitError)(answer["message"], hint=answer["hint"])
+    for kind in (UsageError, ModelError):
+        if answer["exit_code"] == kind.exit_code:
+            raise kind(answer["message"], hint=answer["hint"])
+    return _failed(request, f"{answer['message']} {answer['hint']}")
 
 
-def _what_was_done(request: Request, output: bytes) -> Measurement:
+def _what_was_done(request: Request, output: bytes) -> Measurement | MeasurementFailed:
     """What the process had measured when it was stopped."""
     complete_lines = output.splitlines()[: output.count(b"\n")]
     answer = json.loads(complete_lines[-1]) if complete_lines else {}
@@ -125,19 +90,50 @@ def _what_was_done(request: Request, output: bytes) -> Measurement:
         seconds = time.time() - chunk.started
         slower_than = chunk.chunk_seconds / seconds
         bound = math.ceil(100 * slower_than) / 100  # rounded up, it is still true
-        raise TooSlowError(
+        what = (
             f"One chunk of {request.model} ({chunk.chunk_seconds:.1f} s of music) takes longer "
-            f"than {seconds:.0f} s on {request.device}: slower than {bound:.2f} x real time.",
-            slower_than=slower_than,
+            f"than {seconds:.0f} s on {request.device}: slower than {bound:.2f} x real time."
         )
+        return _failed(request, f"{what} {_MORE_TIME}", slower_than)
     seconds = time.time() - request.launched
-    raise StemsplitError(
-        f"{request.model} was not loaded on {request.device} within {seconds:.0f} s.",
-        hint=_MORE_TIME,
-    )
+    what = f"{request.model} was not loaded on {request.device} within {seconds:.0f} s."
+    return _failed(request, f"{what} {_MORE_TIME}")
+
+
+def _failed(request: Request, error: str, slower_than: float | None = None) -> MeasurementFailed:
+    return MeasurementFailed(request.model, request.device, one_line(error.strip()), slower_than)
 
 
 def _ending(returncode: int) -> str:
     if returncode < 0:
         return f"was ended by {signal.Signals(-returncode).name}"
     return f"ended with exit code {returncode}"
+
+
+def main() -> None:
+    """The process itself: answers the request on stdin."""
+    asked = sys.stdin.read()
+    if not asked:
+        return  # whoever wanted to ask was interrupted
+    request = Request(**json.loads(asked))
+    os.chdir(request.folder)
+    try:
+        for known in measure(request):
+            kind = "measurement" if isinstance(known, Measurement) else "first_chunk"
+            _answer({kind: asdict(known)})
+    except StemsplitError as error:
+        _answer({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
+    except Exception as error:
+        if request.debug:
+            raise
+        message = f"{request.model}: unexpected {type(error).__name__}: {reason(error)}."
+        _answer({"message": message, "hint": "--debug shows where it happened.", "exit_code": 1})
+
+
+def _answer(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    guard_streams()
+    main()

@@ -90,6 +90,16 @@ class Measurement:
         return cls(**values)
 
 
+@dataclass(frozen=True, slots=True)
+class MeasurementFailed:
+    """A measurement that did not come about. `slower_than`: x real time, if so much is known."""
+
+    model: str
+    device: str
+    error: str
+    slower_than: float | None = None
+
+
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),

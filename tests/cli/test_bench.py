@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import torch
 
-from stemsplit.cli import bench, bench_process, bench_worker
+from stemsplit.cli import bench, bench_measure, bench_process
+from stemsplit.cli.bench_measure import Request
 from stemsplit.cli.bench_process import SLACK_SECONDS
 from stemsplit.cli.bench_results import (
     Measurement,
@@ -27,7 +28,6 @@ from stemsplit.cli.bench_results import (
     shown_speed,
     store,
 )
-from stemsplit.cli.bench_worker import Request
 from stemsplit.cli.printer.speeds import print_measurements
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL, list_models, load_catalog
@@ -168,12 +168,12 @@ class Machine:
         return num_chunks * self._seconds
 
     def passes(self, first_chunk_seconds: float, **changes: Any) -> list[int]:
-        passes = bench_worker._passes(
+        passes = bench_measure._passes(
             self,  # type: ignore[arg-type]
             request(**changes),
             first_chunk_seconds,
         )
-        return [each.num_chunks for each in passes]
+        return [num_chunks for num_chunks, _ in passes]
 
 
 @pytest.mark.parametrize(
@@ -429,10 +429,10 @@ def test_a_child_reports_what_went_wrong(
     def fail(_: Request) -> Iterator[Measurement]:
         raise error
 
-    monkeypatch.setattr(bench_worker, "measure", fail)
+    monkeypatch.setattr(bench_process, "measure", fail)
     wanted = json.dumps(asdict(request(folder=str(Path.cwd()))))
     monkeypatch.setattr("sys.stdin", io.StringIO(wanted))
-    bench_worker.main()
+    bench_process.main()
     answer = json.loads(capsys.readouterr().out)
     assert (answer["message"], answer["exit_code"]) == (message, exit_code)
 

@@ -1,7 +1,8 @@
 """What commands tell their printer: plain values, none of which knows how it is shown.
 
 Others come from below: `engine.note.Note`, `stages.Stage`, the events of a run (`batch.events`) and
-of an evaluation (`evaluate.evaluation_events`), doctor's `Finding`, bench's `Measurement`.
+of an evaluation (`evaluate.evaluation_events`), doctor's `Finding`, and what bench
+measured (`bench_results`).
 """
 
 from __future__ import annotations
@@ -132,16 +133,6 @@ class Measuring:
     model: str
     device: str
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class MeasurementFailed:
-    """A measurement that did not come about. `slower_than`: x real time, if so much is known."""
-
-    model: str
-    device: str
-    error: str
-    slower_than: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

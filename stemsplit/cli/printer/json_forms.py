@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemsplit.batch import events as run
 from stemsplit.batch.results import JobResult
-from stemsplit.cli.bench_results import Measurement
+from stemsplit.cli.bench_results import Measurement, MeasurementFailed
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.printer import command_events as events
 from stemsplit.cli.printer.songs import Totals, planned_seconds
@@ -172,9 +172,9 @@ FORMS: Sequence[Form] = (
     # bench
     Form(Measurement, "measured", _names(Measurement), lambda e: [astuple(e)]),
     Form(
-        events.MeasurementFailed,
+        MeasurementFailed,
         "failed",
-        _names(events.MeasurementFailed),
+        _names(MeasurementFailed),
         lambda e: [astuple(e)],
     ),
     # doctor

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stemsplit.cli.bench_results import MeasurementFailed
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.printer import command_events as events
 from stemsplit.cli.printer.json_forms import FORMS, Form
@@ -20,7 +21,7 @@ SCHEMA = 1
 _WORDS = {"message", "error", "warnings", "fix"}
 """Fields that hold words of the library, where arguments become flags, as on stderr."""
 
-_ALSO_IN_WORDS = (Note, events.PageWritten, events.MeasurementFailed, events.Examined)
+_ALSO_IN_WORDS = (Note, events.PageWritten, MeasurementFailed, events.Examined)
 
 
 class JsonPrinter:

@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from stemsplit.batch import events as run
+from stemsplit.cli.bench_results import MeasurementFailed
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.printer import command_events as events
@@ -150,7 +151,7 @@ class PersonPrinter:
         self._talk(f"{escaped(each.model)} on {escaped(each.device)}: about {seconds}")
 
     @_put_into_words.register
-    def _(self, failed: events.MeasurementFailed) -> None:
+    def _(self, failed: MeasurementFailed) -> None:
         say(f"{FAILED} {plain(failed.error)}")
 
     @_put_into_words.register

@@ -1,32 +1,23 @@
-"""One measurement of `stemsplit bench`, in a process that does nothing else.
+"""One measurement of `stemsplit bench`, made in a process that does nothing else.
 
-    python -m stemsplit.cli.bench_worker
-
-reads a `Request` as JSON on stdin and prints JSON objects on stdout, one per line: what it has
-measured so far, or what went wrong. It can be stopped at any moment: the last line is the result.
 Nothing heavy is imported before the clock of the imports runs.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stemsplit.cli.bench_results import Measurement
 from stemsplit.cli.process import importing, prepare_to_compute
-from stemsplit.cli.streams import guard_streams
-from stemsplit.errors import StemsplitError
-from stemsplit.quoting import reason
 from stemsplit.version import __version__
 
 if TYPE_CHECKING:
@@ -44,9 +35,9 @@ MAX_MUSIC_SECONDS = 60.0
 class Request:
     """What to measure: `reference` is loaded, and called `model` in the result.
 
-    `launched` and `until`: seconds since 1970, when the process was started and when it should be
-    done. `music_seconds` of each pass, None for as much as there is time for. `folder`: where
-    relative paths begin. `debug`: a defect shows its traceback.
+    `music_seconds` of each pass, None for as much as there is time for. `folder`: where relative
+    paths begin. `debug`: a defect shows its traceback. In seconds since 1970: when the process was
+    `launched`, `until` when it should be done, and when it is stopped.
     """
 
     reference: str
@@ -55,10 +46,11 @@ class Request:
     precision: Precision
     num_threads: int | None
     music_seconds: float | None
-    launched: float
-    until: float
     folder: str
     debug: bool
+    launched: float = 0.0
+    until: float = 0.0
+    stop: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,30 +59,6 @@ class FirstChunk:
 
     started: float
     chunk_seconds: float
-
-
-def main() -> None:
-    """Answers the request on stdin."""
-    asked = sys.stdin.read()
-    if not asked:
-        return  # whoever wanted to ask was interrupted
-    request = Request(**json.loads(asked))
-    os.chdir(request.folder)
-    try:
-        for known in measure(request):
-            kind = "measurement" if isinstance(known, Measurement) else "first_chunk"
-            _say({kind: asdict(known)})
-    except StemsplitError as error:
-        _say({"message": error.message, "hint": error.hint, "exit_code": error.exit_code})
-    except Exception as error:
-        if request.debug:
-            raise
-        message = f"{request.model}: unexpected {type(error).__name__}: {reason(error)}."
-        _say({"message": message, "hint": "--debug shows where it happened.", "exit_code": 1})
-
-
-def _say(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)
 
 
 def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
@@ -123,7 +91,6 @@ def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
     song = _Song(separator)
     yield FirstChunk(started=time.time(), chunk_seconds=song.chunk_seconds)
     first_chunk_seconds = song.time(1)
-
     first = Measurement(
         model=request.model,
         device=str(runtime.device),
@@ -144,13 +111,13 @@ def measure(request: Request) -> Iterator[FirstChunk | Measurement]:
     )
     yield first
     passes = []
-    for latest in _passes(song, request, first_chunk_seconds):
-        passes.append(latest)
+    for num_chunks, seconds in _passes(song, request, first_chunk_seconds):
+        passes.append((num_chunks, seconds))
         yield replace(
             first,
-            realtime_factor=song.chunk_seconds / _median_chunk(passes),
+            realtime_factor=song.chunk_seconds / statistics.median(s / n for n, s in passes),
             num_passes=len(passes),
-            music_seconds=song.chunk_seconds * sum(each.num_chunks for each in passes),
+            music_seconds=song.chunk_seconds * sum(n for n, _ in passes),
             peak_bytes=_peak_bytes(),
             device_peak_bytes=_device_peak_bytes(runtime.device),
         )
@@ -194,14 +161,10 @@ class _Song:
         return time.perf_counter() - started
 
 
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    num_chunks: int
-    seconds: float
-
-
-def _passes(song: _Song, request: Request, first_chunk_seconds: float) -> Iterator[_Pass]:
-    """Up to MAX_PASSES over the song, as long as there is time for another one.
+def _passes(
+    song: _Song, request: Request, first_chunk_seconds: float
+) -> Iterator[tuple[int, float]]:
+    """How many chunks and seconds each of up to MAX_PASSES took, as long as there is time.
 
     Each is planned to take half of the time that is left, so that there is a second one to compare
     with, and is no shorter than the one before.
@@ -218,12 +181,14 @@ def _passes(song: _Song, request: Request, first_chunk_seconds: float) -> Iterat
         num_chunks = min(most, max(num_chunks, int(left_seconds / 2 / seconds_per_chunk)))
         seconds = song.time(num_chunks)
         seconds_per_chunk = seconds / num_chunks
-        yield _Pass(num_chunks, seconds)
+        yield num_chunks, seconds
 
 
-def _median_chunk(passes: Sequence[_Pass]) -> float:
-    """Seconds per chunk."""
-    return statistics.median(each.seconds / each.num_chunks for each in passes)
+def _device_peak_bytes(device: torch.device) -> int | None:
+    """The most memory that torch has had on a GPU."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def _peak_bytes() -> int | None:
@@ -239,14 +204,3 @@ def _peak_bytes() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # only Apple counts bytes
-
-
-def _device_peak_bytes(device: torch.device) -> int | None:
-    import torch
-
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-
-
-if __name__ == "__main__":
-    guard_streams()
-    main()
