@@ -7,6 +7,7 @@
     │   ├── UnknownModelError         3   no model of that name
     │   ├── HubUnreachableError       3   no network, or the Hub did not answer
     │   ├── NotOnHubError             3   the Hub answered: no such repository or file
+    │   ├── NotInstalledError         3   the Python package with its weights is not there
     │   └── CheckpointError           3   the file is damaged, or is not what it says
     ├── DeviceMemoryError             1   the device has too little memory for the network
     ├── OutputExistsError             1   a file that is not ours is where a stem should go
@@ -123,6 +124,10 @@ class HubUnreachableError(ModelError):
 
 class NotOnHubError(ModelError):
     """The Hub answered that the repository, revision or file does not exist."""
+
+
+class NotInstalledError(ModelError):
+    """The weights come with a Python package that is not installed."""
 
 
 class CheckpointError(ModelError):

@@ -21,6 +21,18 @@ _HANDLERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_weight_packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package with weights is installed, whatever the machine has: see `weight_packages`."""
+    if "weight_packages" not in request.fixturenames:
+        monkeypatch.setattr("stemsplit.hub.distributions.installed_file", lambda *_: None)
+
+
+@pytest.fixture
+def weight_packages() -> None:
+    """Packages with weights are there, if the machine has them."""
+
+
 @pytest.fixture
 def usual_signals() -> Iterator[None]:
     """Signals do here, and in processes started here, what they do in a terminal.

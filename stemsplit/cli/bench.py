@@ -153,7 +153,7 @@ def _models(
         return
     catalog = load_catalog()
     default = next(iter(catalog))
-    for name in (default, *(name for name, entry in catalog.items() if entry.repo_id is None)):
+    for name in (default, *(name for name, entry in catalog.items() if entry.is_built_in)):
         try:
             yield _fetched(name, show, offline=True)
         except ModelError as error:

@@ -19,7 +19,12 @@ from stemsplit.cli.printer.command_events import (
     Talk,
 )
 from stemsplit.cli.printer.sink import Show, preparing, printing
-from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
+from stemsplit.errors import (
+    CheckpointError,
+    HubUnreachableError,
+    NotInstalledError,
+    UnknownModelError,
+)
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE
 from stemsplit.hub.expression import resolve_expression
@@ -177,13 +182,13 @@ def path(reference: ReferenceArgument) -> None:
 def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing"]]]:
     try:
         models = resolve_expression(reference, offline=True).models
-    except HubUnreachableError:
+    except (HubUnreachableError, NotInstalledError):
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []
     for file in (each for source in models for each in files_of(source)):
         try:
             file.fetch()
-        except HubUnreachableError:
+        except (HubUnreachableError, NotInstalledError):
             states.append((file.name, "missing"))
         except CheckpointError:
             states.append((file.name, "damaged"))

@@ -37,7 +37,7 @@ def _doubt(reference: str, name: str, dataset: Dataset) -> str | None:
     entry = find_entry(reference, load_catalog())
     if entry is None:
         return f"It is not known what {name} was trained on: perhaps on these very songs."
-    if entry.repo_id is None:  # built in
+    if entry.is_built_in:
         return None
     if dataset.layout == "dsd100":
         return (

@@ -46,7 +46,9 @@ class PublishedScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedFile:
-    """A file on the Hub. `repo_id` None: in the model's own repository, at its revision.
+    """A file on the Hub, or in the model's `distribution` by the path that it has there.
+
+    `repo_id` None: in the model's own repository, at its revision.
 
     `sha256` None: only the Hub says what the content must be. `part`: of a network that is spread
     over several files, which part this one has.
@@ -77,20 +79,23 @@ class PublishedNetwork:
 class CatalogEntry:
     """What is known about a model before any of its files is on the disk.
 
-    `repo_id` None: built in, no files. `networks` empty: a bag in the repository names them.
-    `size_bytes`: approximate, None when not known. `giga_operations`: multiplications and
-    additions for a second of music, in 10^9, None when not known. `trained_on_test_set` (of
-    MUSDB18) None: nobody has said. `unverified`: that the files are where it says is the
-    word of one source. `one_network_per_stem`: each stem has a network of its own, so that
-    one stem costs its share of `giga_operations`. `aliases`: shorter names that mean this model
-    too. `child_names`: what its stems are called where it takes a stem of another model apart, such
-    as `lead` for the `vocals` of a karaoke network; a name for each of its stems, or empty.
+    `distribution`: the Python package that its files come with, as `NAME==VERSION`. Without it and
+    without a `repo_id`, a model is built in and has no files. `networks` empty: a bag in the
+    repository names them. `size_bytes`: approximate, None when not known. `giga_operations`:
+    multiplications and additions for a second of music, in 10^9, None when not known.
+    `trained_on_test_set` (of MUSDB18) None: nobody has said. `unverified`: that the files are where
+    it says is the word of one source. `one_network_per_stem`: each stem has a network of its own,
+    so that one stem costs its share of `giga_operations`. `aliases`: shorter names that mean this
+    model too. `child_names`: what its stems are called where it takes a stem of another model
+    apart, such as `lead` for the `vocals` of a karaoke network; a name for each of its stems, or
+    empty.
     """
 
     name: str
     description: str
     family: str
     repo_id: str | None
+    distribution: str | None
     revision: str
     stems: tuple[str, ...]
     size_bytes: int | None
@@ -105,6 +110,20 @@ class CatalogEntry:
     one_network_per_stem: bool = False
     aliases: tuple[str, ...] = ()
     child_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether there are no files to it."""
+        return self.repo_id is None and self.distribution is None
+
+    @property
+    def origin(self) -> str:
+        """Where its files come from, for people."""
+        if self.repo_id is not None:
+            return f"{self.repo_id}@{self.revision}"
+        if self.distribution is not None:
+            return f"the Python package {self.distribution}"
+        return "built in"
 
 
 @functools.cache
@@ -178,7 +197,7 @@ def _parse_entry(
     required = {"description", "family", "stems", "cost", "licence"}
     optional = {"repo_id", "revision", "size_bytes", "scores", "trained_on_test_set"}
     optional |= {"giga_operations", "unverified", "networks", "one_network_per_stem"}
-    optional |= {"aliases", "child_names"}
+    optional |= {"aliases", "child_names", "distribution"}
     _check_keys(name, table, required, optional)
     stems = tuple(table["stems"])
     if len(set(stems)) != len(stems) or not stems:
@@ -189,6 +208,7 @@ def _parse_entry(
         description=table["description"],
         family=table["family"],
         repo_id=table.get("repo_id"),
+        distribution=table.get("distribution"),
         revision=table.get("revision", "main"),
         stems=stems,
         size_bytes=table.get("size_bytes"),

@@ -119,7 +119,7 @@ def _able(wanted: Requirements, entries: Iterable[CatalogEntry]) -> list[Catalog
     having = [
         entry
         for entry in entries
-        if entry.repo_id is not None
+        if not entry.is_built_in
         and not entry.unverified
         and not entry.child_names
         and _has(entry, wanted.stems)

@@ -6,8 +6,10 @@ import re
 from dataclasses import replace
 
 from stemsplit.errors import HubUnreachableError
+from stemsplit.hub import distributions
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
+from stemsplit.hub.distributions import Distribution, fetch_installed
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.hub_errors import OFFLINE_HINT
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource, stem_weights
@@ -28,14 +30,14 @@ def published_source(
         ModelError: the commit is not to be had.
     """
     repos = _Repos(entry, connection, refresh=refresh)
-    own = repos.own()
+    own = repos.own() if entry.distribution is None else None
     members = tuple(_member(network, entry, repos) for network in entry.networks)
     several = len(members) > 1
     return ModelSource(
         name=entry.name,
         entry=entry,
-        origin=str(own),
-        revision=own.commit,
+        origin=entry.origin if own is None else str(own),
+        revision=None if own is None else own.commit,
         # A single network says itself which stems it has.
         stems=entry.stems if several else None,
         members=members,
@@ -66,6 +68,8 @@ class _Repos:
         return self._at(file.repo_id, file.revision)
 
     def file(self, published: PublishedFile) -> ModelFile:
+        if self._entry.distribution is not None and published.repo_id is None:
+            return _packaged(Distribution.parse(self._entry.distribution), published)
         repo, connection = self.of(published), self._connection
         return ModelFile(
             published.file,
@@ -81,6 +85,17 @@ class _Repos:
             commit = _commit(repo, self._connection, refresh=self._refresh)
             self._found[key] = replace(repo, commit=commit)
         return self._found[key]
+
+
+def _packaged(package: Distribution, published: PublishedFile) -> ModelFile:
+    name, sha256 = published.file, published.sha256
+    assert sha256 is not None  # nobody but the catalogue says what is in a package
+    return ModelFile(
+        name,
+        get=lambda: fetch_installed(package, name, sha256),
+        find=lambda: distributions.installed_file(package, name),
+        part=published.part,
+    )
 
 
 def _commit(repo: HubRepo, connection: Connection, *, refresh: bool) -> str:

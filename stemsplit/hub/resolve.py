@@ -61,7 +61,7 @@ def resolve(
     """
     check_reference(reference)
     entry = find_entry(reference, load_catalog())
-    if entry is not None and entry.repo_id is None:
+    if entry is not None and entry.is_built_in:
         return ModelSource(
             name=entry.name,
             entry=entry,

@@ -49,7 +49,7 @@ def test_weights_with_a_disputed_licence_are_not_called_permissive() -> None:
             assert entry.licence == "restricted"
             assert "scientific purposes" in entry.licence_note
     permissive = {n for n, entry in catalog.items() if "permissive" in entry.licence}
-    assert permissive == {"scnet", "scnet_large_mit", "umxhq", "spectral"}
+    assert permissive == {"scnet", "scnet_large_mit", "umxhq", "spleeter", "spectral"}
 
 
 def test_what_was_seen_of_a_file_is_pinned() -> None:

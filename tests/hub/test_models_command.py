@@ -105,10 +105,10 @@ def test_on_a_narrow_terminal_stems_alone_make_room(
 
 def test_list_of_the_permissive(hub: Hub) -> None:
     rows = lines(models("list", "--licence", "permissive"))[1:]
-    assert [row[0] for row in rows] == ["scnet", "scnet_large_mit", "umxhq", "spectral"]
+    assert [row[0] for row in rows] == ["scnet", "scnet_large_mit", "umxhq", "spleeter", "spectral"]
     entries = json.loads(models("list", "--licence", "permissive", "--json").stdout)
     assert {entry["licence"] for entry in entries} == {"permissive-confirmed", "stated-permissive"}
-    assert len(entries) == 4
+    assert len(entries) == 5
     assert hub.requests == []
 
 

@@ -50,7 +50,7 @@ def print_model(row: ModelRow) -> None:
             f"{child} ({stem})" for stem, child in entry.child_names.items()
         ),
         "family": entry.family,
-        "from": f"{entry.repo_id}@{entry.revision}" if entry.repo_id else "built in",
+        "from": entry.origin,
         "size": _size(entry),
         "cost": entry.cost + _operations_clause(entry),
         "speed here": _speed(row) or "not measured: `stemsplit bench`",
@@ -107,7 +107,8 @@ def _stems(entry: CatalogEntry) -> str:
         return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
     if len(entry.stems) > 3:
         return f"{', '.join(entry.stems[:2])}, +{len(entry.stems) - 2}"
-    return ", ".join(entry.stems).replace("instrumental", "instrum.")
+    stems = ", ".join(entry.stems)
+    return stems.replace("instrumental", "instrum.").replace("accompaniment", "accomp.")
 
 
 def _protocols(entries: Collection[CatalogEntry]) -> dict[str, str]:
