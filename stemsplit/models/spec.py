@@ -9,6 +9,9 @@ from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 
+MUSDB18_STEMS = ("drums", "bass", "other", "vocals")
+"""The order of the outputs of networks whose files do not name them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputScaling:

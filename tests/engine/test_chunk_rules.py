@@ -22,7 +22,8 @@ from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.separate import TrackSeparation
 from stemsplit.models.cac_tdc.config import read_cac_tdc_config
 from stemsplit.models.cac_tdc.model import CacTdc
-from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
+from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.mdx23c.config import read_mdx23c_config
 from stemsplit.models.mdx23c.model import Mdx23c
 from stemsplit.models.mdxnet.config import read_mdxnet_config

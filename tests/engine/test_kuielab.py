@@ -13,7 +13,8 @@ from stemsplit import Separator
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.local_folder import declared_system
-from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
+from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from tests.engine.inference_rules import Audio, demucs_v2_rule, trim_rule
 from tests.models.deterministic_weights import fill_by_name, values_by_name

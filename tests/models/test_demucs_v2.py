@@ -12,7 +12,8 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
 from stemsplit.models.conv_tasnet.config import ConvTasNetConfig
 from stemsplit.models.conv_tasnet.model import ConvTasNet
-from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config
+from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.spec import InputScaling
 from tests.golden.make_demucs_v2 import DEMUCS, NUM_SAMPLES, TASNET, mixture
 from tests.models.deterministic_weights import fill_by_name, noise_by_name

@@ -17,7 +17,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.models.mdxnet.adapter import adapt_mdxnet
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.mdxnet.graph import read_graph
-from stemsplit.models.mdxnet.mixer import STEMS, mix, read_mixer
+from stemsplit.models.mdxnet.mixer import STEMS, read_mixer
 from stemsplit.models.mdxnet.model import MdxNet
 from stemsplit.models.mdxnet.uvr import uvr_settings
 from tests.golden import make_mdxnet as golden_case
@@ -259,9 +259,10 @@ def _no_crowd() -> dict[str, object]:
 
 
 def test_the_mixer_is_a_product_for_every_sample() -> None:
-    matrix = read_mixer({"linear.weight": values_by_name("linear.weight", (8, 10))})
+    matrix = values_by_name("linear.weight", (8, 10))
+    mix = read_mixer({"linear.weight": matrix})
     estimates, mixture = noise_by_name("stems", 4, 2, 50), noise_by_name("mixture", 2, 50)
-    mixed = mix(matrix, estimates, mixture)
+    mixed = mix(estimates, mixture)
     heard = torch.cat([estimates.reshape(8, 50), mixture])
     torch.testing.assert_close(mixed.reshape(8, 50), torch.einsum("ij,jt->it", matrix, heard))
     assert STEMS == ("bass", "drums", "other", "vocals")

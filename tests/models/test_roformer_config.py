@@ -152,7 +152,7 @@ def test_defaults_are_those_of_the_published_classes() -> None:
 @pytest.mark.parametrize(
     ("section", "values", "message"),
     [
-        ("model", {"dim": ...}, "has dim=0; expected a whole number from 1 to 4096"),
+        ("model", {"dim": ...}, "has dim=None; expected a whole number from 1 to 4096"),
         ("model", {"dim": 10**9}, "has dim=1000000000"),
         ("model", {"dim": "384"}, "has dim='384'"),
         ("model", {"depth": 10**6}, "has depth=1000000"),

@@ -72,21 +72,21 @@ class Arguments:
         self._family = family
         self._values = {**positional, **kwargs}
 
-    def flag(self, name: str, default: bool) -> bool:
+    def flag(self, name: str, default: object) -> bool:
         """The bool called `name`."""
         value = self._values.get(name, default)
         if not isinstance(value, bool):
             raise self._error(name, value, "true or false")
         return value
 
-    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+    def integer(self, name: str, default: object, *, low: float, high: float) -> int:
         """The int called `name`, in [low, high]."""
         value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self._error(name, value, f"a whole number from {low} to {high}")
         return value
 
-    def number(self, name: str, default: float, *, low: float, high: float) -> float:
+    def number(self, name: str, default: object, *, low: float, high: float) -> float:
         """The finite number called `name`, in [low, high]; an int stays an int."""
         value = self._values.get(name, default)
         if (
@@ -98,7 +98,7 @@ class Arguments:
         return value
 
     def integers(
-        self, name: str, default: Sequence[int], *, low: int, high: int, length: int | None = None
+        self, name: str, default: object, *, low: float, high: float, length: int | None = None
     ) -> tuple[int, ...]:
         """The list of ints called `name`, each in [low, high]: `length` of them, or one or more."""
         value = self._list(name, default, length)
@@ -108,9 +108,9 @@ class Arguments:
         return tuple(value)
 
     def numbers(
-        self, name: str, default: Sequence[float], *, low: float, high: float, length: int
+        self, name: str, default: object, *, low: float, high: float, length: int | None = None
     ) -> tuple[float, ...]:
-        """The list of `length` finite numbers called `name`, each in [low, high]."""
+        """The list of finite numbers called `name`, each in [low, high]; as `integers`."""
         value = self._list(name, default, length)
         for item in value:
             if isinstance(item, bool) or not isinstance(item, int | float):
@@ -123,7 +123,7 @@ class Arguments:
         """True if `name` is absent or None."""
         return self._values.get(name) is None
 
-    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+    def choice(self, name: str, default: object, choices: Sequence[str]) -> str:
         """The one of `choices` that `name` says."""
         value = self._values.get(name, default)
         if not isinstance(value, str) or value not in choices:
@@ -142,7 +142,7 @@ class Arguments:
             raise self._error(name, value, "a list of different stem names")
         return tuple(value)
 
-    def stem(self, name: str, default: str) -> str:
+    def stem(self, name: str, default: object) -> str:
         """The stem name called `name`."""
         value = self._values.get(name, default)
         if not isinstance(value, str) or not _STEM_NAME.fullmatch(value):
@@ -185,7 +185,12 @@ class Arguments:
                 hint="Use another checkpoint, or the software that this one was made with.",
             )
 
-    def _list(self, name: str, default: Sequence[Any], length: int | None) -> Sequence[Any]:
+    def require_all(self, supported: Mapping[str, object]) -> None:
+        """As `require`, of arguments whose default is what is supported."""
+        for name, value in supported.items():
+            self.require(name, value, value)
+
+    def _list(self, name: str, default: object, length: int | None) -> Sequence[Any]:
         value = self._values.get(name, default)
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MAX_LIST_LENGTH:
             raise self._error(name, value, f"a list of 1 to {_MAX_LIST_LENGTH} numbers")

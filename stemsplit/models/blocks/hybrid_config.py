@@ -2,114 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
+from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
 from stemsplit.models.blocks.dconv import DConvConfig
+from stemsplit.models.blocks.declared import arg, segment_arg
 from stemsplit.models.blocks.hybrid_layers import LayerConfig
+
+HYBRID_FIXED = {"cac": True, "multi_freqs": None}
+"""Arguments of which only one value is implemented."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UNetConfig:
-    """The hybrid U-Net of HDemucs and HTDemucs."""
+    """The hybrid U-Net of HDemucs and HTDemucs, with the latter's defaults."""
 
-    stems: tuple[str, ...]
-    sample_rate: int
-    num_channels: int
-    chunk_samples: int
-    channels: int
-    time_channels: int
-    growth: float
-    n_fft: int
-    depth: int
-    kernel_size: int
-    stride: int
-    time_stride: int
+    stems: tuple[str, ...] = arg("sources")
+    sample_rate: int = arg("samplerate", 44100, low=1000, high=768_000)
+    num_channels: int = arg("audio_channels", 2, low=1, high=64)
+    chunk_samples: int = segment_arg(10)
+    channels: int = arg("channels", 48, low=1, high=4096)
+    channels_time: int | None = arg("channels_time", low=1, high=4096)
+    growth: float = arg("growth", 2, low=1, high=16)
+    n_fft: int = arg("nfft", 4096, low=16, high=65536)
+    depth: int = arg("depth", 4, low=1, high=16)
+    kernel_size: int = arg("kernel_size", 8, low=2, high=128)
+    stride: int = arg("stride", 4, low=2, high=64)
+    time_stride: int = arg("time_stride", 2, low=2, high=64)
     """Stride of the layers after the branches have merged."""
-    rewrite: bool
-    encoder_context: int
-    decoder_context: int
-    embedding_weight: float
+    rewrite: bool = arg("rewrite", True)
+    encoder_context: int = arg("context_enc", 0, low=0, high=16)
+    decoder_context: int = arg("context", 1, low=0, high=16)
+    embedding_weight: float = arg("freq_emb", 0.2, low=0, high=1e6)
     """How much of the frequency embedding is added; 0: there is none."""
-    embedding_scale: float
-    first_norm_layer: int
-    norm_groups: int
-    dconv_in_encoder: bool
-    dconv_in_decoder: bool
-    dconv_depth: int
-    dconv_compress: float
-    first_attention_layer: int
-    first_lstm_layer: int
-    zero_padded: bool
+    embedding_scale: float = arg("emb_scale", 10, low=0, high=1e6)
+    first_norm_layer: int = arg("norm_starts", 4, low=0, high=1_000_000)
+    norm_groups: int = arg("norm_groups", 4, low=1, high=4096)
+    dconv_mode: int = arg("dconv_mode", 1, low=0, high=3)
+    """1: residual branches in encoders, 2: in decoders, 3: in both."""
+    dconv_depth: int = arg("dconv_depth", 2, low=-8, high=8)
+    dconv_compress: float = arg("dconv_comp", 8, low=1, high=4096)
+    first_attention_layer: int = sys.maxsize
+    first_lstm_layer: int = sys.maxsize
+    zero_padded: bool = False
     """Trained with silence, not with a reflection, beyond the ends of what it sees."""
 
-
-def read_unet_config(
-    arguments: Arguments,
-    *,
-    depth: int,
-    dconv_compress: int,
-    segment_seconds: int,
-    has_sequence_layers: bool,
-) -> UNetConfig:
-    """The part of a checkpoint's arguments that the hybrid families share.
-
-    The keywords are what the families differ in: their defaults, and whether their DConv branches
-    know attention and LSTMs at all.
-
-    Raises:
-        CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
-    """
-    arguments.require("cac", True, True)
-    arguments.require("multi_freqs", None, None)
-    sample_rate = arguments.integer("samplerate", 44100, low=1000, high=768_000)
-    channels = arguments.integer("channels", 48, low=1, high=4096)
-    depth = arguments.integer("depth", depth, low=1, high=16)
-    stride = arguments.integer("stride", 4, low=2, high=64)
-    dconv_mode = arguments.integer("dconv_mode", 1, low=0, high=3)
-    never = depth
-    return UNetConfig(
-        stems=arguments.stems(),
-        sample_rate=sample_rate,
-        num_channels=arguments.integer("audio_channels", 2, low=1, high=64),
-        chunk_samples=arguments.chunk_samples(segment_seconds, sample_rate=sample_rate),
-        channels=channels,
-        time_channels=(
-            channels
-            if arguments.is_none("channels_time")
-            else arguments.integer("channels_time", channels, low=1, high=4096)
-        ),
-        growth=arguments.number("growth", 2, low=1, high=16),
-        n_fft=arguments.integer("nfft", 4096, low=16, high=65536),
-        depth=depth,
-        kernel_size=arguments.integer("kernel_size", 8, low=2, high=128),
-        stride=stride,
-        time_stride=arguments.integer("time_stride", 2, low=2, high=64),
-        rewrite=arguments.flag("rewrite", True),
-        encoder_context=arguments.integer("context_enc", 0, low=0, high=16),
-        decoder_context=arguments.integer("context", 1, low=0, high=16),
-        embedding_weight=arguments.number("freq_emb", 0.2, low=0, high=1e6),
-        embedding_scale=arguments.number("emb_scale", 10, low=0, high=1e6),
-        first_norm_layer=arguments.integer("norm_starts", 4, low=0, high=1_000_000),
-        norm_groups=arguments.integer("norm_groups", 4, low=1, high=4096),
-        dconv_in_encoder=bool(dconv_mode & 1),
-        dconv_in_decoder=bool(dconv_mode & 2),
-        dconv_depth=arguments.integer("dconv_depth", 2, low=-8, high=8),
-        dconv_compress=arguments.number("dconv_comp", dconv_compress, low=1, high=4096),
-        first_attention_layer=(
-            arguments.integer("dconv_attn", 4, low=0, high=1_000_000)
-            if has_sequence_layers
-            else never
-        ),
-        first_lstm_layer=(
-            arguments.integer("dconv_lstm", 4, low=0, high=1_000_000)
-            if has_sequence_layers
-            else never
-        ),
-        zero_padded=has_sequence_layers and arguments.flag("hybrid_old", False),
-    )
+    @property
+    def time_channels(self) -> int:
+        return self.channels if self.channels_time is None else self.channels_time
 
 
 class LevelConfig(NamedTuple):
@@ -199,8 +142,8 @@ def _layer(
         encoder_context=config.encoder_context,
         decoder_context=config.decoder_context,
         norm_groups=config.norm_groups if normed else 0,
-        encoder_dconv=dconv if config.dconv_in_encoder else None,
-        decoder_dconv=dconv if config.dconv_in_decoder else None,
+        encoder_dconv=dconv if config.dconv_mode & 1 else None,
+        decoder_dconv=dconv if config.dconv_mode & 2 else None,
     )
 
 

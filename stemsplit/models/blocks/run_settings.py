@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.spec import InputScaling, counterpart_of
+from stemsplit.models.spec import InputScaling, ModelSpec, counterpart_of
 from stemsplit.quoting import quoted
 
 _MAX_CHUNK_SECONDS = 600
@@ -31,6 +31,19 @@ class RunSettings:
     sample_rate: int
     chunking: ChunkPolicy
     scaling: InputScaling | None
+
+    def spec(self, *, family: str, num_channels: int, paper: str) -> ModelSpec:
+        """What a network of this family declares."""
+        return ModelSpec(
+            family=family,
+            stems=self.stems,
+            residual_stem=self.residual_stem,
+            sample_rate=self.sample_rate,
+            num_channels=num_channels,
+            chunking=self.chunking,
+            scaling=self.scaling,
+            paper=paper,
+        )
 
 
 def read_run_settings(family: str, settings: Mapping[str, object]) -> RunSettings:

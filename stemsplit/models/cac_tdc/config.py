@@ -10,12 +10,16 @@ from torch import Tensor
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.models.blocks.declared import arg, names_of, read_declared
 
-_SIGNATURE = (
-    "target_name sample_rate n_fft hop_length num_frame trim n_blocks input_channels "
-    "internal_channels n_internal_layers kernel_size_f spec_type spec_est_mode "
-    "first_conv_activation tdc_activation last_activation"
-)
+_FIXED = {
+    "spec_type": "complex",
+    "spec_est_mode": "mapping",
+    "input_channels": 4,
+    "first_conv_activation": "relu",
+    "tdc_activation": "relu",
+    "last_activation": "identity",
+}
 
 _STEM_IN_NAME = re.compile(r"(?:^|[^a-z])(vocals|drums|bass|other)(?=$|[^a-z])")
 
@@ -41,19 +45,27 @@ def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[st
 class CacTdcConfig:
     """The U-Net and how it is run; `read_cac_tdc_config({})` is that of the paper's table 1."""
 
-    stem: str
-    sample_rate: int
-    n_fft: int
-    hop_length: int
-    read_samples: int
+    stem: str = arg("target_name", "vocals")
+    sample_rate: int = arg("sample_rate", 44100, low=1000, high=768_000)
+    n_fft: int = arg("n_fft", 2048, low=4, high=1 << 16)
+    hop_length: int = arg("hop_length", 1024, low=1, high=1 << 16)
+    num_frames: int = arg("num_frame", 64, low=1, high=1 << 14)
     """What the network hears at a time."""
-    trim_samples: int
+    trim_samples: int = arg("trim", 5000, low=0, high=1 << 20)
     """What of it is discarded on either side."""
-    num_levels: int
-    num_channels: int
-    num_layers: int
+    num_blocks: int = arg("n_blocks", 17, low=3, high=31)
+    num_channels: int = arg("internal_channels", 24, low=1, high=1024)
+    num_layers: int = arg("n_internal_layers", 5, low=1, high=64)
     """Convolutions in each block."""
-    kernel_size: int
+    kernel_size: int = arg("kernel_size_f", 3, low=1, high=63)
+
+    @property
+    def read_samples(self) -> int:
+        return (self.num_frames - 1) * self.hop_length + self.n_fft
+
+    @property
+    def num_levels(self) -> int:
+        return self.num_blocks // 2
 
 
 def read_cac_tdc_config(settings: Mapping[str, object]) -> CacTdcConfig:
@@ -62,25 +74,6 @@ def read_cac_tdc_config(settings: Mapping[str, object]) -> CacTdcConfig:
     Raises:
         CheckpointError: a setting is invalid, or asks for a variant that is not implemented.
     """
-    arguments = Arguments("CaC-TDC", _SIGNATURE.split(), (), settings)
-    arguments.require("spec_type", "complex", "complex")
-    arguments.require("spec_est_mode", "mapping", "mapping")
-    arguments.require("input_channels", 4, 4)
-    arguments.require("first_conv_activation", "relu", "relu")
-    arguments.require("tdc_activation", "relu", "relu")
-    arguments.require("last_activation", "identity", "identity")
-    hop_length = arguments.integer("hop_length", 1024, low=1, high=1 << 16)
-    n_fft = arguments.integer("n_fft", 2048, low=4, high=1 << 16)
-    num_frames = arguments.integer("num_frame", 64, low=1, high=1 << 14)
-    return CacTdcConfig(
-        stem=arguments.stem("target_name", "vocals"),
-        sample_rate=arguments.integer("sample_rate", 44100, low=1000, high=768_000),
-        n_fft=n_fft,
-        hop_length=hop_length,
-        read_samples=(num_frames - 1) * hop_length + n_fft,
-        trim_samples=arguments.integer("trim", 5000, low=0, high=1 << 20),
-        num_levels=arguments.integer("n_blocks", 17, low=3, high=31) // 2,
-        num_channels=arguments.integer("internal_channels", 24, low=1, high=1024),
-        num_layers=arguments.integer("n_internal_layers", 5, low=1, high=64),
-        kernel_size=arguments.integer("kernel_size_f", 3, low=1, high=63),
-    )
+    arguments = Arguments("CaC-TDC", [*names_of(CacTdcConfig), *_FIXED], (), settings)
+    arguments.require_all(_FIXED)
+    return read_declared(CacTdcConfig, arguments)

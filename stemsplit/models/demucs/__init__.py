@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stemsplit.models.demucs.adapter import adapt_names
-from stemsplit.models.demucs.config import DemucsConfig
+from stemsplit.models.demucs.config import DemucsConfig, DemucsV2Config, released_v2_arguments
 from stemsplit.models.demucs.model import Demucs
-from stemsplit.models.demucs.second_generation import DemucsV2, DemucsV2Config, released_arguments
+from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.family import Family
 
 FAMILIES = (
@@ -17,6 +17,6 @@ FAMILIES = (
     Family(
         name="demucs.model.Demucs",
         build=lambda given: DemucsV2(DemucsV2Config.from_arguments(given.args, given.kwargs)),
-        bare=released_arguments,
+        bare=released_v2_arguments,
     ),
 )

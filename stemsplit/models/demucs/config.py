@@ -1,85 +1,105 @@
-"""The constructor arguments of a published Demucs checkpoint."""
+"""The constructor arguments of published Demucs checkpoints, second and third generation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stemsplit.models.blocks.arguments import Arguments
+from torch import Tensor
 
-# In the order of the published class, since checkpoints may give arguments by position.
+from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.models.blocks.declared import arg, read_declared, segment_arg
+from stemsplit.models.spec import MUSDB18_STEMS
+
+# In the order of the published classes, since checkpoints may give arguments by position.
 # Those that matter only to training are here to be known, and are not read.
 _SIGNATURE = (
     "sources audio_channels channels growth depth rewrite lstm_layers kernel_size stride context "
     "gelu glu norm_starts norm_groups dconv_mode dconv_depth dconv_comp dconv_attn dconv_lstm "
     "dconv_init normalize resample rescale samplerate segment"
 )
+_V2_SIGNATURE = (
+    "sources audio_channels channels depth rewrite glu rescale resample kernel_size stride growth "
+    "lstm_layers context normalize samplerate segment_length"
+)
+
+
+def released_v2_arguments(
+    tensors: Mapping[str, Tensor],
+    file_name: str,  # noqa: ARG001
+) -> dict[str, object] | None:
+    """The arguments of a released checkpoint, which holds nothing but tensors; None for any other.
+
+    Causal relatives of one channel, such as the Demucs denoiser, have LSTMs of one direction.
+    """
+    first = tensors.get("encoder.0.0.weight")
+    if first is None or first.ndim != 3 or "lstm.lstm.weight_ih_l0_reverse" not in tensors:
+        return None
+    return {"sources": list(MUSDB18_STEMS), "channels": int(first.shape[0])}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DemucsConfig:
-    """The time-domain U-Net."""
+class TimeUNetConfig:
+    """What both generations of the time-domain U-Net have, with the third one's defaults."""
 
-    stems: tuple[str, ...]
-    sample_rate: int
-    num_channels: int
-    chunk_samples: int
-    channels: int
-    growth: float
-    depth: int
-    kernel_size: int
-    stride: int
-    rewrite: bool
-    context: int
-    lstm_layers: int
-    gelu: bool
-    glu: bool
-    first_norm_layer: int
-    norm_groups: int
-    dconv_in_encoder: bool
-    dconv_in_decoder: bool
-    dconv_depth: int
-    dconv_compress: float
-    first_attention_layer: int
-    first_lstm_layer: int
-    normalize: bool
-    """Each chunk is brought to zero mean and unit deviation, and back."""
-    resample: bool
+    stems: tuple[str, ...] = arg("sources")
+    sample_rate: int = arg("samplerate", 44100, low=1000, high=768_000)
+    num_channels: int = arg("audio_channels", 2, low=1, high=64)
+    channels: int = arg("channels", 64, low=1, high=4096)
+    growth: float = arg("growth", 2.0, low=1, high=16)
+    depth: int = arg("depth", 6, low=1, high=16)
+    kernel_size: int = arg("kernel_size", 8, low=1, high=128)
+    stride: int = arg("stride", 4, low=1, high=64)
+    rewrite: bool = arg("rewrite", True)
+    glu: bool = arg("glu", True)
+    resample: bool = arg("resample", True)
     """The layers work at twice the sample rate."""
+    lstm_layers: int = arg("lstm_layers", 0, low=0, high=16)
+    normalize: bool = arg("normalize", True)
+    """Each chunk is brought to zero mean and unit deviation, and back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemucsConfig(TimeUNetConfig):
+    """The third generation."""
+
+    chunk_samples: int = segment_arg(40)
+    context: int = arg("context", 1, low=0, high=16)
+    gelu: bool = arg("gelu", True)
+    first_norm_layer: int = arg("norm_starts", 4, low=0, high=1_000_000)
+    norm_groups: int = arg("norm_groups", 4, low=1, high=4096)
+    dconv_mode: int = arg("dconv_mode", 1, low=0, high=3)
+    """1: residual branches in encoders, 2: in decoders, 3: in both."""
+    dconv_depth: int = arg("dconv_depth", 2, low=-8, high=8)
+    dconv_compress: float = arg("dconv_comp", 4, low=1, high=4096)
+    first_attention_layer: int = arg("dconv_attn", 4, low=0, high=1_000_000)
+    first_lstm_layer: int = arg("dconv_lstm", 4, low=0, high=1_000_000)
 
     @classmethod
     def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> DemucsConfig:
-        """What the network needs of a checkpoint's `args` and `kwargs`.
+        """What the network needs of the arguments of `demucs.demucs.Demucs`.
 
         Raises:
             CheckpointError: an argument is invalid.
         """
-        arguments = Arguments("Demucs", _SIGNATURE.split(), args, kwargs)
-        sample_rate = arguments.integer("samplerate", 44100, low=1000, high=768_000)
-        dconv_mode = arguments.integer("dconv_mode", 1, low=0, high=3)
-        return cls(
-            stems=arguments.stems(),
-            sample_rate=sample_rate,
-            num_channels=arguments.integer("audio_channels", 2, low=1, high=64),
-            chunk_samples=arguments.chunk_samples(40, sample_rate=sample_rate),
-            channels=arguments.integer("channels", 64, low=1, high=4096),
-            growth=arguments.number("growth", 2.0, low=1, high=16),
-            depth=arguments.integer("depth", 6, low=1, high=16),
-            kernel_size=arguments.integer("kernel_size", 8, low=1, high=128),
-            stride=arguments.integer("stride", 4, low=1, high=64),
-            rewrite=arguments.flag("rewrite", True),
-            context=arguments.integer("context", 1, low=0, high=16),
-            lstm_layers=arguments.integer("lstm_layers", 0, low=0, high=16),
-            gelu=arguments.flag("gelu", True),
-            glu=arguments.flag("glu", True),
-            first_norm_layer=arguments.integer("norm_starts", 4, low=0, high=1_000_000),
-            norm_groups=arguments.integer("norm_groups", 4, low=1, high=4096),
-            dconv_in_encoder=bool(dconv_mode & 1),
-            dconv_in_decoder=bool(dconv_mode & 2),
-            dconv_depth=arguments.integer("dconv_depth", 2, low=-8, high=8),
-            dconv_compress=arguments.number("dconv_comp", 4, low=1, high=4096),
-            first_attention_layer=arguments.integer("dconv_attn", 4, low=0, high=1_000_000),
-            first_lstm_layer=arguments.integer("dconv_lstm", 4, low=0, high=1_000_000),
-            normalize=arguments.flag("normalize", True),
-            resample=arguments.flag("resample", True),
-        )
+        return read_declared(cls, Arguments("Demucs", _SIGNATURE.split(), args, kwargs))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemucsV2Config(TimeUNetConfig):
+    """The second generation."""
+
+    chunk_samples: int = arg("segment_length", 40 * 44100, low=16, high=1 << 26)
+    context: int = arg("context", 3, low=1, high=33)
+    """Steps that each decoder hears at once."""
+    lstm_layers: int = arg("lstm_layers", 2, low=0, high=16)
+    normalize: bool = arg("normalize", False)
+
+    @classmethod
+    def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> DemucsV2Config:
+        """What the network needs of the arguments of `demucs.model.Demucs`.
+
+        Raises:
+            CheckpointError: an argument is invalid.
+        """
+        return read_declared(cls, Arguments("Demucs v2", _V2_SIGNATURE.split(), args, kwargs))

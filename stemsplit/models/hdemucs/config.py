@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.hybrid_config import UNetConfig, read_unet_config
+from stemsplit.models.blocks.declared import arg, read_declared, segment_arg
+from stemsplit.models.blocks.hybrid_config import HYBRID_FIXED, UNetConfig
 
 # In the order of the published class, since checkpoints may give arguments by position.
 # Those that matter only to training are here to be known, and are not read.
@@ -18,14 +20,24 @@ _SIGNATURE = (
 )
 
 
-def read_hdemucs_config(args: Sequence[object], kwargs: Mapping[str, object]) -> UNetConfig:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HDemucsConfig(UNetConfig):
+    """The hybrid U-Net, with LSTMs and attention in its residual branches."""
+
+    chunk_samples: int = segment_arg(40)
+    depth: int = arg("depth", 6, low=1, high=16)
+    dconv_compress: float = arg("dconv_comp", 4, low=1, high=4096)
+    first_attention_layer: int = arg("dconv_attn", 4, low=0, high=1_000_000)
+    first_lstm_layer: int = arg("dconv_lstm", 4, low=0, high=1_000_000)
+    zero_padded: bool = arg("hybrid_old", False)
+
+
+def read_hdemucs_config(args: Sequence[object], kwargs: Mapping[str, object]) -> HDemucsConfig:
     """What the network needs of a checkpoint's `args` and `kwargs`.
 
     Raises:
         CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
     """
     arguments = Arguments("HDemucs", _SIGNATURE.split(), args, kwargs)
-    arguments.require("hybrid", True, True)
-    return read_unet_config(
-        arguments, depth=6, dconv_compress=4, segment_seconds=40, has_sequence_layers=True
-    )
+    arguments.require_all({"hybrid": True, **HYBRID_FIXED})
+    return read_declared(HDemucsConfig, arguments)

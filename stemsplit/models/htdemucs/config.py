@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.hybrid_config import UNetConfig, read_unet_config
+from stemsplit.models.blocks.declared import arg, read_declared
+from stemsplit.models.blocks.hybrid_config import HYBRID_FIXED, UNetConfig
 
 # In the order of the published class, since checkpoints may give arguments by position.
 # Those that matter only to training are here to be known, and are not read.
@@ -22,25 +23,34 @@ _SIGNATURE = (
     "t_global_window t_sparsity t_auto_sparsity t_cross_first rescale samplerate segment "
     "use_train_segment"
 )
+_FIXED = {
+    **HYBRID_FIXED,
+    "t_emb": "sin",
+    "t_norm_first": True,
+    "t_group_norm": False,
+    "t_sin_random_shift": 0,
+    "t_sparse_self_attn": False,
+    "t_sparse_cross_attn": False,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransformerConfig:
     """The cross-domain transformer between encoders and decoders."""
 
-    num_layers: int
-    num_heads: int
-    hidden_scale: float
-    cross_first: bool
+    num_layers: int = arg("t_layers", 5, low=0, high=64)
+    num_heads: int = arg("t_heads", 8, low=1, high=256)
+    hidden_scale: float = arg("t_hidden_scale", 4.0, low=0.01, high=32)
+    cross_first: bool = arg("t_cross_first", False)
     """Whether the even layers attend across the branches, not the odd ones."""
-    norm_in: bool
-    norm_in_over_time: bool
+    norm_in: bool = arg("t_norm_in", True)
+    norm_in_over_time: bool = arg("t_norm_in_group", False)
     """Without `norm_in`: normalise each item over all tokens at once."""
-    norm_out: bool
-    layer_scale: bool
-    gelu: bool
-    max_period: float
-    position_weight: float
+    norm_out: bool = arg("t_norm_out", True)
+    layer_scale: bool = arg("t_layer_scale", True)
+    gelu: bool = arg("t_gelu", True)
+    max_period: float = arg("t_max_period", 10000.0, low=1.0, high=1e9)
+    position_weight: float = arg("t_weight_pos_embed", 1.0, low=-1e6, high=1e6)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,10 +58,10 @@ class HTDemucsConfig:
     """The hybrid U-Net, and what lies at its bottom."""
 
     unet: UNetConfig
-    bottom_channels: int
-    """Width of the transformer; 0: that of the innermost layer."""
     transformer: TransformerConfig
-    use_train_segment: bool
+    bottom_channels: int = arg("bottom_channels", 0, low=0, high=8192)
+    """Width of the transformer; 0: that of the innermost layer."""
+    use_train_segment: bool = arg("use_train_segment", True)
     """Always run on the length of the training segments."""
 
     @classmethod
@@ -62,33 +72,7 @@ class HTDemucsConfig:
             CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
         """
         arguments = Arguments("HTDemucs", _SIGNATURE.split(), args, kwargs)
-        return cls(
-            unet=read_unet_config(
-                arguments, depth=4, dconv_compress=8, segment_seconds=10, has_sequence_layers=False
-            ),
-            bottom_channels=arguments.integer("bottom_channels", 0, low=0, high=8192),
-            transformer=_read_transformer_config(arguments),
-            use_train_segment=arguments.flag("use_train_segment", True),
-        )
-
-
-def _read_transformer_config(arguments: Arguments) -> TransformerConfig:
-    arguments.require("t_emb", "sin", "sin")
-    arguments.require("t_norm_first", True, True)
-    arguments.require("t_group_norm", False, False)
-    arguments.require("t_sin_random_shift", 0, 0)
-    arguments.require("t_sparse_self_attn", False, False)
-    arguments.require("t_sparse_cross_attn", False, False)
-    return TransformerConfig(
-        num_layers=arguments.integer("t_layers", 5, low=0, high=64),
-        num_heads=arguments.integer("t_heads", 8, low=1, high=256),
-        hidden_scale=arguments.number("t_hidden_scale", 4.0, low=0.01, high=32),
-        cross_first=arguments.flag("t_cross_first", False),
-        norm_in=arguments.flag("t_norm_in", True),
-        norm_in_over_time=arguments.flag("t_norm_in_group", False),
-        norm_out=arguments.flag("t_norm_out", True),
-        layer_scale=arguments.flag("t_layer_scale", True),
-        gelu=arguments.flag("t_gelu", True),
-        max_period=arguments.number("t_max_period", 10000.0, low=1.0, high=1e9),
-        position_weight=arguments.number("t_weight_pos_embed", 1.0, low=-1e6, high=1e6),
-    )
+        arguments.require_all(_FIXED)
+        unet = read_declared(UNetConfig, arguments)
+        transformer = read_declared(TransformerConfig, arguments)
+        return read_declared(cls, arguments, unet=unet, transformer=transformer)

@@ -4,44 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.models.blocks.declared import arg, names_of, read_declared
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
 from stemsplit.quoting import quoted
 
 _FAMILY = "MDX23C"
-_MODEL_SIGNATURE = (
-    *("act", "bottleneck_factor", "growth", "norm", "num_blocks_per_scale", "num_channels"),
-    *("num_scales", "num_subbands", "scale"),
-)
-# The other values of the section repeat these in other units, or matter to training only.
-_AUDIO_SIGNATURE = ("n_fft", "hop_length", "dim_f", "num_channels")
 _NORM = re.compile(r"(InstanceNorm|BatchNorm|GroupNorm)([1-9][0-9]{0,3})?")
 _ACTIVATION = re.compile(r"(gelu|relu|elu)([0-9]{1,4}(?:\.[0-9]{1,6})?)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mdx23cConfig:
+class AudioSection:
+    """What the section `audio` says to the network. Its other values repeat those of other
+    sections in other units, or matter to training only."""
+
+    num_audio_channels: int = arg("num_channels", 2, low=1, high=64)
+    n_fft: int = arg("n_fft", low=4, high=1 << 16)
+    hop_length: int = arg("hop_length", low=1, high=1 << 16)
+    num_bins: int = arg("dim_f", low=1, high=1 << 15)
+    """The lowest bins, which the network hears; it leaves those above silent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mdx23cConfig(AudioSection):
     """The U-Net, and how it wants to be run."""
 
     run: RunSettings
-    num_audio_channels: int
-    n_fft: int
-    hop_length: int
-    num_bins: int
-    """The lowest bins, which the network hears; it leaves those above silent."""
-    num_subbands: int
+    num_subbands: int = arg("num_subbands", low=1, high=1024)
     """The bins are cut into this many bands, which are stacked as channels."""
-    num_channels: int
-    growth: int
+    num_channels: int = arg("num_channels", low=1, high=4096)
+    growth: int = arg("growth", low=0, high=4096)
     """Channels that each level has more than the one above."""
-    num_levels: int
-    num_blocks: int
-    bottleneck_factor: int
-    frame_scale: int
-    bin_scale: int
+    num_levels: int = arg("num_scales", low=1, high=12)
+    num_blocks: int = arg("num_blocks_per_scale", low=1, high=32)
+    bottleneck_factor: int = arg("bottleneck_factor", low=1, high=1 << 15)
+    scales: tuple[int, int] = arg("scale", (2, 2), low=1, high=8)
+    """Of frames and of bins, from level to level."""
     norm: str
     num_norm_groups: int
     activation: str
@@ -56,27 +58,17 @@ def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
             is not implemented.
     """
     run = read_run_settings(_FAMILY, settings)
-    model = model_arguments(_FAMILY, settings, _MODEL_SIGNATURE)
-    audio = _audio_arguments(settings)
-    frame_scale, bin_scale = model.integers("scale", (2, 2), low=1, high=8, length=2)
+    own_names = names_of(Mdx23cConfig)[len(names_of(AudioSection)) :]
+    model = model_arguments(_FAMILY, settings, [*own_names, "act", "norm"])
     norm, groups = _matched(settings, "norm", _NORM)
     activation, alpha = _matched(settings, "act", _ACTIVATION)
     if (norm == "GroupNorm") != bool(groups) or (activation == "elu") != bool(alpha):
         raise _unsupported(f"norm {norm}{groups} and activation {activation}{alpha}")
-    return Mdx23cConfig(
+    return read_declared(
+        Mdx23cConfig,
+        model,
+        **asdict(read_declared(AudioSection, _audio_arguments(settings))),
         run=run,
-        num_audio_channels=audio.integer("num_channels", 2, low=1, high=64),
-        n_fft=audio.integer("n_fft", 0, low=4, high=1 << 16),
-        hop_length=audio.integer("hop_length", 0, low=1, high=1 << 16),
-        num_bins=audio.integer("dim_f", 0, low=1, high=1 << 15),
-        num_subbands=model.integer("num_subbands", 0, low=1, high=1024),
-        num_channels=model.integer("num_channels", 0, low=1, high=4096),
-        growth=model.integer("growth", 0, low=0, high=4096),
-        num_levels=model.integer("num_scales", 0, low=1, high=12),
-        num_blocks=model.integer("num_blocks_per_scale", 0, low=1, high=32),
-        bottleneck_factor=model.integer("bottleneck_factor", 0, low=1, high=1 << 15),
-        frame_scale=frame_scale,
-        bin_scale=bin_scale,
         norm=norm,
         num_norm_groups=int(groups or 1),
         activation=activation,
@@ -87,8 +79,8 @@ def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
 def _audio_arguments(settings: Mapping[str, object]) -> Arguments:
     audio = settings["audio"]
     assert isinstance(audio, Mapping)  # read_run_settings has seen to that
-    values = {name: audio[name] for name in _AUDIO_SIGNATURE if name in audio}
-    return Arguments(_FAMILY, _AUDIO_SIGNATURE, (), values)
+    known = names_of(AudioSection)
+    return Arguments(_FAMILY, known, (), {name: audio[name] for name in known if name in audio})
 
 
 def _matched(

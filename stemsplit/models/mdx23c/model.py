@@ -18,7 +18,6 @@ from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
 from stemsplit.models.blocks.batch_norm import ChannelAffine
 from stemsplit.models.blocks.channel_spectrogram import ChannelSpectrogram
 from stemsplit.models.mdx23c.config import Mdx23cConfig
-from stemsplit.models.spec import ModelSpec
 
 _MAX_FRAME_STEP = 4096
 
@@ -33,7 +32,11 @@ class Mdx23c(nn.Module):
         super().__init__()
         _check(config)
         self.config = config
-        self.spec = _spec(config)
+        self.spec = config.run.spec(
+            family="mdx23c",
+            num_channels=config.num_audio_channels,
+            paper="Kim, Lee, Jung (2023), arXiv:2306.09382",
+        )
         self._spectrogram = ChannelSpectrogram(
             n_fft=config.n_fft, hop_length=config.hop_length, num_bins=config.num_bins
         )
@@ -44,11 +47,11 @@ class Mdx23c(nn.Module):
         self.encoder_blocks = nn.ModuleList()
         for _ in range(config.num_levels):
             self.encoder_blocks.append(_EncoderBlock(config, width, bins))
-            width, bins = width + growth, bins // config.bin_scale
-        self.bottleneck_block = _TfcTdf(config, width, width, bins)
+            width, bins = width + growth, bins // config.scales[1]
+        self.bottleneck_block = _BlockRow(config, width, width, bins)
         self.decoder_blocks = nn.ModuleList()
         for _ in range(config.num_levels):
-            width, bins = width - growth, bins * config.bin_scale
+            width, bins = width - growth, bins * config.scales[1]
             self.decoder_blocks.append(_DecoderBlock(config, width, bins))
         self.final_conv = nn.Sequential(
             _pointwise(width + maps, width),
@@ -60,7 +63,7 @@ class Mdx23c(nn.Module):
         num_samples = mixture.shape[-1]
         fitted_length = self._spectrogram.fitted_length(
             num_samples,
-            frame_step=self.config.frame_scale**self.config.num_levels,
+            frame_step=self.config.scales[0] ** self.config.num_levels,
             min_steps=2,  # a single frame in the lowest level would be normalised to nothing
         )
         padded = F.pad(mixture.float(), (0, fitted_length - num_samples))
@@ -92,8 +95,8 @@ class _EncoderBlock(nn.Module):
 
     def __init__(self, config: Mdx23cConfig, width: int, bins: int) -> None:
         super().__init__()
-        self.tfc_tdf = _TfcTdf(config, width, width, bins)
-        scale = (config.frame_scale, config.bin_scale)
+        self.tfc_tdf = _BlockRow(config, width, width, bins)
+        scale = config.scales
         self.downscale = _Scale(
             config, width, nn.Conv2d(width, width + config.growth, scale, scale, bias=False)
         )
@@ -109,18 +112,18 @@ class _DecoderBlock(nn.Module):
     def __init__(self, config: Mdx23cConfig, width: int, bins: int) -> None:
         super().__init__()
         inner = width + config.growth
-        scale = (config.frame_scale, config.bin_scale)
+        scale = config.scales
         self.upscale = _Scale(
             config, inner, nn.ConvTranspose2d(inner, width, scale, scale, bias=False)
         )
-        self.tfc_tdf = _TfcTdf(config, 2 * width, width, bins)
+        self.tfc_tdf = _BlockRow(config, 2 * width, width, bins)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         decoded: Tensor = self.tfc_tdf(torch.cat([self.upscale(x), skip], dim=1))
         return decoded
 
 
-class _TfcTdf(nn.Module):
+class _BlockRow(nn.Module):
     """Blocks in a row: [B, D, N, F] -> [B, D', N, F]."""
 
     def __init__(self, config: Mdx23cConfig, in_channels: int, width: int, bins: int) -> None:
@@ -197,27 +200,14 @@ def _check(config: Mdx23cConfig) -> None:
     maps = config.num_subbands * config.num_audio_channels * 2
     if max(2 * widest, maps * len(config.run.stems)) > MAX_LAYER_CHANNELS:
         raise ValueError(f"a layer would have {max(2 * widest, maps)} channels or more")
-    cut = config.num_subbands * config.bin_scale**config.num_levels
+    frame_scale, bin_scale = config.scales
+    cut = config.num_subbands * bin_scale**config.num_levels
     if config.num_bins % cut:
         raise ValueError(f"{config.num_bins} bins do not divide by {cut}")
-    if config.frame_scale**config.num_levels > _MAX_FRAME_STEP:
-        raise ValueError(f"frames are divided by {config.frame_scale}, {config.num_levels} times")
+    if frame_scale**config.num_levels > _MAX_FRAME_STEP:
+        raise ValueError(f"frames are divided by {frame_scale}, {config.num_levels} times")
     if config.num_bins // cut < config.bottleneck_factor:
         raise ValueError(
             f"the lowest level's {config.num_bins // cut} bins leave nothing when divided by the "
             f"bottleneck factor {config.bottleneck_factor}"
         )
-
-
-def _spec(config: Mdx23cConfig) -> ModelSpec:
-    run = config.run
-    return ModelSpec(
-        family="mdx23c",
-        stems=run.stems,
-        residual_stem=run.residual_stem,
-        sample_rate=run.sample_rate,
-        num_channels=config.num_audio_channels,
-        chunking=run.chunking,
-        scaling=run.scaling,
-        paper="Kim, Lee, Jung (2023), arXiv:2306.09382",
-    )

@@ -16,13 +16,12 @@ from pathlib import PurePath
 from stemsplit.errors import CheckpointError
 from stemsplit.models.family import Folder, FolderModel, FolderSystem, MixerFile, NetworkFiles
 from stemsplit.models.mdxnet.mixer import STEMS, read_mixer
-from stemsplit.models.spec import InputScaling
+from stemsplit.models.spec import MUSDB18_STEMS, InputScaling
 from stemsplit.quoting import listed
 
 _FFT = {"bass": 16384, "drums": 4096, "other": 8192, "vocals": 6144}
 _NETWORK_SHARES = {"bass": 0.5, "drums": 0.5, "other": 0.7, "vocals": 0.9}
 
-_DEMUCS_STEMS = ("drums", "bass", "other", "vocals")
 _DEMUCS_OVERLAP = 0.5
 
 _SUBFOLDERS = ("", "onnx", "onnx_A", "onnx_B", "model")
@@ -68,7 +67,7 @@ def kuielab_folder(folder: Folder) -> FolderSystem | None:
     combined = FolderModel(
         networks=(NetworkFiles(signature=name, weights={"": demucs}),),
         name=name,
-        stems=_DEMUCS_STEMS,
+        stems=MUSDB18_STEMS,
         overlap=_DEMUCS_OVERLAP,
         # The program of set A measures both channels of a song together, that of set B their mean.
         scaling=None if mixer is None else InputScaling(statistics="samples"),

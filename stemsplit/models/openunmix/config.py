@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
+from stemsplit.models.blocks.declared import arg, names_of, read_declared
 from stemsplit.quoting import quoted
 
 _FAMILY = "Open-Unmix"
-_SEPARATOR_KEYS = ("sample_rate", "nfft", "nhop", "nb_channels")
-_NETWORK_KEYS = ("hidden_size", "bandwidth", "unidirectional", "nfft", "nb_channels")
 _NUM_LAYERS = 3
 _HINT = "Use the files that the training program wrote beside the weights."
 
@@ -26,11 +25,18 @@ _HINT = "Use the files that the training program wrote beside the weights."
 class SpectrogramConfig:
     """The magnitudes that the networks hear."""
 
-    sample_rate: int
-    n_fft: int
-    hop_length: int
-    num_channels: int
+    rate: float = arg("sample_rate", low=1000, high=768_000)
+    """As training programs write it: 44100.0."""
+    n_fft: int = arg("nfft", low=64, high=1 << 16)
+    hop_length: int = arg(
+        "nhop", low=lambda c: max(1, c["n_fft"] // 64), high=lambda c: c["n_fft"] // 2
+    )
+    num_channels: int = arg("nb_channels", low=1, high=2)
     """2, or 1 for the mean of all channels."""
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.rate)
 
     @property
     def num_bins(self) -> int:
@@ -46,6 +52,13 @@ class NetworkConfig:
     hidden_size: int
     num_layers: int = _NUM_LAYERS
     bidirectional: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _NetworkArguments:
+    hidden_size: int = arg("hidden_size", low=2, high=8192)
+    bandwidth_hz: int = arg("bandwidth", 16000, low=1, high=768_000)
+    is_unidirectional: bool = arg("unidirectional", False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +83,8 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
     Raises:
         CheckpointError: a value is missing, invalid or absurdly large.
     """
-    spectrogram = _read_spectrogram(_section(settings, "separator"))
+    separator = _choose(_section(settings, "separator"), names_of(SpectrogramConfig))
+    spectrogram = read_declared(SpectrogramConfig, separator)
     targets = _section(settings, "targets")
     stems = Arguments(_FAMILY, ["sources"], (), {"sources": list(targets)}).stems()
     return OpenUnmixConfig(
@@ -82,35 +96,24 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
     )
 
 
-def _read_spectrogram(separator: Mapping[str, object]) -> SpectrogramConfig:
-    arguments = _choose(separator, _SEPARATOR_KEYS)
-    n_fft = arguments.integer("nfft", 0, low=64, high=1 << 16)
-    return SpectrogramConfig(
-        sample_rate=int(arguments.number("sample_rate", 0, low=1000, high=768_000)),
-        n_fft=n_fft,
-        hop_length=arguments.integer("nhop", 0, low=max(1, n_fft // 64), high=n_fft // 2),
-        num_channels=arguments.integer("nb_channels", 0, low=1, high=2),
-    )
-
-
 def _read_network(target: Mapping[str, object], spectrogram: SpectrogramConfig) -> NetworkConfig:
-    arguments = _choose(_section(target, "args"), _NETWORK_KEYS)
+    arguments = _choose(
+        _section(target, "args"), [*names_of(_NetworkArguments), "nfft", "nb_channels"]
+    )
     arguments.require("nfft", spectrogram.n_fft, spectrogram.n_fft)
     arguments.require("nb_channels", spectrogram.num_channels, spectrogram.num_channels)
-    hidden_size = arguments.integer("hidden_size", 0, low=2, high=8192)
-    bandwidth_hz = arguments.integer("bandwidth", 16000, low=1, high=768_000)
-    bidirectional = not arguments.flag("unidirectional", False)
-    if bidirectional and hidden_size % 2:
+    given = read_declared(_NetworkArguments, arguments)
+    if not given.is_unidirectional and given.hidden_size % 2:
         raise CheckpointError(
-            f"The Open-Unmix checkpoint has hidden_size={hidden_size}, which its two directions "
-            "cannot share.",
+            f"The Open-Unmix checkpoint has hidden_size={given.hidden_size}, which its two "
+            "directions cannot share.",
             hint=_HINT,
         )
-    highest_bin = bandwidth_hz * spectrogram.n_fft // spectrogram.sample_rate
+    highest_bin = given.bandwidth_hz * spectrogram.n_fft // spectrogram.sample_rate
     return NetworkConfig(
         num_heard_bins=min(highest_bin + 1, spectrogram.num_bins),
-        hidden_size=hidden_size,
-        bidirectional=bidirectional,
+        hidden_size=given.hidden_size,
+        bidirectional=not given.is_unidirectional,
     )
 
 

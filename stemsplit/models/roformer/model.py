@@ -14,7 +14,6 @@ from stemsplit.models.roformer.axial import AxialStack
 from stemsplit.models.roformer.bands import BandSplit, MaskEstimator
 from stemsplit.models.roformer.config import RoFormerConfig
 from stemsplit.models.self_test import self_test_signals
-from stemsplit.models.spec import ModelSpec
 
 
 class _RoFormer(nn.Module):
@@ -41,7 +40,9 @@ class _RoFormer(nn.Module):
             )
             for _ in config.run.stems
         )
-        self.spec = self._spec()
+        self.spec = config.run.spec(
+            family=self.family, num_channels=config.num_channels, paper=self.paper
+        )
 
     def forward(self, mixture: Tensor) -> Tensor:
         num_samples = mixture.shape[-1]
@@ -85,19 +86,6 @@ class _RoFormer(nn.Module):
         """Signal [B, C, T] of a spectrogram [B, N, F, C]."""
         spectrogram = bins.permute(0, 3, 2, 1)  # [B, C, F, N]
         return istft(spectrogram, hop_length=self.config.hop_length, num_samples=num_samples)
-
-    def _spec(self) -> ModelSpec:
-        run = self.config.run
-        return ModelSpec(
-            family=self.family,
-            stems=run.stems,
-            residual_stem=run.residual_stem,
-            sample_rate=run.sample_rate,
-            num_channels=self.config.num_channels,
-            chunking=run.chunking,
-            scaling=run.scaling,
-            paper=self.paper,
-        )
 
 
 class BSRoFormer(_RoFormer):

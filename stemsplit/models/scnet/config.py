@@ -14,17 +14,11 @@ from dataclasses import dataclass
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
+from stemsplit.models.blocks.declared import arg, names_of, read_declared
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
-from stemsplit.models.spec import InputScaling
+from stemsplit.models.spec import MUSDB18_STEMS, InputScaling
 
 _FAMILY = "SCNet"
-_MODEL_SIGNATURE = (
-    *("sources", "audio_channels", "dims", "nfft", "hop_size", "win_size", "normalized"),
-    *("band_SR", "band_stride", "band_kernel", "conv_depths", "compress", "conv_kernel"),
-    *("num_dplayer", "expand"),
-)
-_DEFAULT_STEMS = ("drums", "bass", "other", "vocals")
-_NUM_BANDS = 3
 
 # How the author's program cuts a song, whatever the network was trained on.
 _AUTHORS_CHUNK_SECONDS = 20
@@ -48,21 +42,34 @@ class SCNetConfig:
     """The network, and how it wants to be run."""
 
     run: RunSettings
-    num_audio_channels: int
     masked: bool
     """The variant whose output is masks for the mixture's spectrogram, not spectrograms."""
     standardize_spectrogram: bool
-    n_fft: int
-    hop_length: int
-    unitary: bool
+    num_audio_channels: int = arg("audio_channels", 2, low=1, high=64)
+    n_fft: int = arg("nfft", 4096, low=32, high=1 << 17)
+    hop_length: int = arg(
+        "hop_size", 1024, low=lambda c: max(1, c["n_fft"] // 64), high=lambda c: c["n_fft"] // 2
+    )
+    unitary: bool = arg("normalized", True)
     """The transform of one frame is scaled to be unitary."""
-    widths: tuple[int, ...]
+    widths: tuple[int, ...] = arg("dims", (4, 32, 64, 128), low=1, high=4096)
     """Channels of the spectrogram and of each level."""
-    bands: tuple[BandConfig, ...]
-    compress: float
-    kernel_size: int
-    num_dual_path_layers: int
-    expand: int
+    shares: tuple[float, ...] = arg("band_SR", (0.175, 0.392, 0.433), low=0, high=1, length=3)
+    strides: tuple[int, ...] = arg("band_stride", (1, 4, 16), low=1, high=256, length=3)
+    kernel_sizes: tuple[int, ...] = arg("band_kernel", (3, 4, 16), low=1, high=256, length=3)
+    depths: tuple[int, ...] = arg("conv_depths", (3, 2, 1), low=0, high=16, length=3)
+    compress: float = arg("compress", 4, low=1, high=4096)
+    kernel_size: int = arg("conv_kernel", 3, low=1, high=63)
+    num_dual_path_layers: int = arg("num_dplayer", 6, low=2, high=64)
+    expand: int = arg("expand", 1, low=1, high=16)
+
+    @property
+    def bands(self) -> tuple[BandConfig, ...]:
+        columns = (self.shares, self.strides, self.kernel_sizes, self.depths)
+        return tuple(
+            BandConfig(share=share, stride=stride, kernel_size=kernel_size, depth=depth)
+            for share, stride, kernel_size, depth in zip(*columns, strict=True)
+        )
 
 
 def read_scnet_config(settings: Mapping[str, object], *, masked: bool = False) -> SCNetConfig:
@@ -75,29 +82,17 @@ def read_scnet_config(settings: Mapping[str, object], *, masked: bool = False) -
         CheckpointError: a value is missing, invalid or absurdly large, or asks for a network that
             is not SCNet.
     """
-    arguments = model_arguments(_FAMILY, settings, _MODEL_SIGNATURE)
+    known = [*names_of(SCNetConfig), "sources", "win_size"]
+    arguments = model_arguments(_FAMILY, settings, known)
     authors = "data" in settings and "audio" not in settings
-    sources = _DEFAULT_STEMS if arguments.is_none("sources") else arguments.stems()
+    sources = MUSDB18_STEMS if arguments.is_none("sources") else arguments.stems()
     run = _authors_run(settings, sources) if authors else read_run_settings(_FAMILY, settings)
     if len(run.stems) != len(sources):
         raise _unbuildable(f"{len(sources)} sources and {len(run.stems)} names for them")
-    n_fft = arguments.integer("nfft", 4096, low=32, high=1 << 17)
-    arguments.require("win_size", 4096, n_fft)
-    config = SCNetConfig(
-        run=run,
-        num_audio_channels=arguments.integer("audio_channels", 2, low=1, high=64),
-        masked=masked,
-        standardize_spectrogram=authors,
-        n_fft=n_fft,
-        hop_length=arguments.integer("hop_size", 1024, low=max(1, n_fft // 64), high=n_fft // 2),
-        unitary=arguments.flag("normalized", True),
-        widths=arguments.integers("dims", (4, 32, 64, 128), low=1, high=4096),
-        bands=_bands(arguments),
-        compress=arguments.number("compress", 4, low=1, high=4096),
-        kernel_size=arguments.integer("conv_kernel", 3, low=1, high=63),
-        num_dual_path_layers=arguments.integer("num_dplayer", 6, low=2, high=64),
-        expand=arguments.integer("expand", 1, low=1, high=16),
+    config = read_declared(
+        SCNetConfig, arguments, run=run, masked=masked, standardize_spectrogram=authors
     )
+    arguments.require("win_size", 4096, config.n_fft)
     _check(config)
     return config
 
@@ -114,20 +109,6 @@ def _authors_run(settings: Mapping[str, object], stems: tuple[str, ...]) -> RunS
         sample_rate=sample_rate,
         chunking=ChunkPolicy(chunk_samples=chunk_samples, overlap_samples=chunk_samples // 2),
         scaling=InputScaling(),
-    )
-
-
-def _bands(arguments: Arguments) -> tuple[BandConfig, ...]:
-    length = _NUM_BANDS
-    columns = (
-        arguments.numbers("band_SR", (0.175, 0.392, 0.433), low=0, high=1, length=length),
-        arguments.integers("band_stride", (1, 4, 16), low=1, high=256, length=length),
-        arguments.integers("band_kernel", (3, 4, 16), low=1, high=256, length=length),
-        arguments.integers("conv_depths", (3, 2, 1), low=0, high=16, length=length),
-    )
-    return tuple(
-        BandConfig(share=share, stride=stride, kernel_size=kernel_size, depth=depth)
-        for share, stride, kernel_size, depth in zip(*columns, strict=True)
     )
 
 

@@ -17,7 +17,6 @@ from stemsplit.models.scnet.config import SCNetConfig
 from stemsplit.models.scnet.dual_path import DualPathNetwork
 from stemsplit.models.scnet.layers import DecoderBlock, EncoderBlock
 from stemsplit.models.scnet.sub_bands import divide_levels
-from stemsplit.models.spec import ModelSpec
 
 _MASK_CHANNELS = 64
 
@@ -28,7 +27,11 @@ class SCNet(nn.Module):
     def __init__(self, config: SCNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.spec = _spec(config)
+        self.spec = config.run.spec(
+            family="scnet",
+            num_channels=config.num_audio_channels,
+            paper="Tong et al. (2024), arXiv:2401.13276",
+        )
         num_bins, num_levels = config.n_fft // 2 + 1, len(config.widths) - 1
         num_outputs = config.widths[0] * len(config.run.stems)
         self.encoder = nn.ModuleList()
@@ -127,17 +130,3 @@ class SCNet(nn.Module):
 def has_masks(tensor_names: Collection[str]) -> bool:
     """True if a checkpoint with these tensors is the masked variant."""
     return "pos_embed_f" in tensor_names
-
-
-def _spec(config: SCNetConfig) -> ModelSpec:
-    run = config.run
-    return ModelSpec(
-        family="scnet",
-        stems=run.stems,
-        residual_stem=run.residual_stem,
-        sample_rate=run.sample_rate,
-        num_channels=config.num_audio_channels,
-        chunking=run.chunking,
-        scaling=run.scaling,
-        paper="Tong et al. (2024), arXiv:2401.13276",
-    )

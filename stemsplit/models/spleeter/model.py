@@ -28,7 +28,7 @@ class Spleeter(nn.Module):
     """A block of the mixture [B, C, T] -> the stems' frames in it, added up [B, S, C, T].
 
     T is the block's, `spec.chunking.chunk_samples`. The stems do not sum to the mixture: above the
-    highest bin that the networks hear there is silence, unless `config.extends` says otherwise.
+    highest bin that the networks hear there is silence, unless `mask_extension` is "average".
     """
 
     def __init__(self, config: SpleeterConfig) -> None:
@@ -49,7 +49,7 @@ class Spleeter(nn.Module):
         spectrogram = torch.fft.rfft(frames * window)  # [B, C, N, bins]
         masks = self.masks(spectrogram[..., : config.num_bins].abs())  # [B, S, C, N, F]
         missing = spectrogram.shape[-1] - config.num_bins
-        if config.extends:
+        if config.mask_extension == "average":
             above = masks.mean(-1, keepdim=True).expand(*masks.shape[:-1], missing)
             masks = torch.cat((masks, above), dim=-1)
         else:
