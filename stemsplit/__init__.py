@@ -18,7 +18,8 @@ from stemsplit.errors import StemsplitError
 from stemsplit.version import __version__
 
 if TYPE_CHECKING:
-    from stemsplit.engine.separation import SeparatedBlock, Separation
+    from stemsplit.engine.named_arrays import SeparatedBlock
+    from stemsplit.engine.separation import Separation
     from stemsplit.engine.separator import Separator
     from stemsplit.hub.catalog import list_models
     from stemsplit.stages import Stage
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SeparatedBlock": "stemsplit.engine.separation",
+    "SeparatedBlock": "stemsplit.engine.named_arrays",
     "Separation": "stemsplit.engine.separation",
     "Separator": "stemsplit.engine.separator",
     "Stage": "stemsplit.stages",

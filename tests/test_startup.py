@@ -75,22 +75,22 @@ from stemsplit.models.spec import InputScaling
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.dsp.chunking import ChunkPolicy
 from tests.engine.toy_models import GainModel, model_of
+from tests.engine.tracks import Track
 
 def play(seconds={seconds}, rate=48000):
     for _ in range(seconds):
         yield torch.full((2, rate), 0.1)
 
 policy = ChunkPolicy(chunk_samples=343_980, overlap_samples=85_995)
-track = TrackSeparation(
+track = Track(
     Mixture("tape", 48000, ("FL", "FR"), play),
     model_of(GainModel(policy=policy, scaling=InputScaling()), GainModel(policy=policy)),
     choose_runtime(device="cpu"),
     SeparationOptions(shifts=2, two_stems="vocals", residual=True),
 )
-total = sum(block.samples.shape[-1] for block in track.blocks())
+total = sum(block.stems.shape[-1] for block in track.blocks())
 assert total == {seconds} * 48000
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

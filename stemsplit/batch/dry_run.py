@@ -19,7 +19,8 @@ from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.ranges import choose_range
-from stemsplit.engine.separate import TrackSeparation
+from stemsplit.engine.scan import scan
+from stemsplit.engine.separate import separate_blocks
 from stemsplit.engine.session import Session
 from stemsplit.errors import StemsplitError
 
@@ -91,6 +92,7 @@ def _time_noise(model: Ensemble, runtime: Runtime, options: SeparationOptions) -
     noise = torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))  # [C, T]
     mixture = Mixture.from_array(0.1 * noise, model.sample_rate)
     started = time.perf_counter()
-    for _ in TrackSeparation(mixture, model, runtime, options).blocks():
+    plan = scan(mixture, model, options)
+    for _ in separate_blocks(plan, runtime, meters=plan.new_meters()):
         pass
     return time.perf_counter() - started

@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from stemsplit.audio.stretch import Stretch
 from stemsplit.audio.tags.tag_reader import read_tags
 from stemsplit.audio.tags.tagger import Tagger
@@ -36,8 +38,9 @@ from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
-from stemsplit.engine.chain import ChainSeparation, NamedBlock
-from stemsplit.engine.separate import TrackSeparation
+from stemsplit.engine.chain import ChainSeparation
+from stemsplit.engine.named_arrays import SeparatedBlock
+from stemsplit.engine.scan import SeparationPlan
 from stemsplit.engine.session import Session
 from stemsplit.stages import Stage, unheard
 
@@ -108,16 +111,15 @@ def _separate(
         show(Staged(plan.job, stage))
 
     check_target(plan.record_file, may_replace=True)  # its name may be too long
+    track = session.chain.scan(plan.mixture, sample_rate=plan.job.sample_rate, on_stage=on_stage)
     separation = ChainSeparation(
-        plan.mixture,
+        track,
         session.chain,
         session.runtime,
-        sample_rate=plan.job.sample_rate,
         new_spool=lambda: new_temporary(plan.folder, plan.key),
         on_progress=lambda progress: show(Progressed(plan.job, progress)),
         on_stage=on_stage,
     )
-    track = separation.song
     tagger = _tagger(plan) if plan.job.tags else None
     with _new_writer(plan, track, previous) as writer:
         _write(separation, writer)
@@ -162,7 +164,7 @@ def _separate(
 
 
 def _new_writer(
-    plan: TrackPlan, track: TrackSeparation, previous: Mapping[str, Any] | None
+    plan: TrackPlan, track: SeparationPlan, previous: Mapping[str, Any] | None
 ) -> StemWriter | StemFileWriter:
     return new_writer(
         plan.outputs,
@@ -188,9 +190,9 @@ def _write(separation: ChainSeparation, writer: StemWriter | StemFileWriter) -> 
             background(functools.partial(_write_block, block, writer))
 
 
-def _write_block(block: NamedBlock, writer: StemWriter | StemFileWriter) -> None:
-    for name, samples in block.outputs.items():
-        writer.write(name, samples)
+def _write_block(block: SeparatedBlock, writer: StemWriter | StemFileWriter) -> None:
+    for name, array in block.items():
+        writer.write(name, torch.from_numpy(array))
 
 
 def _publish(
@@ -227,7 +229,7 @@ def _tagger(plan: TrackPlan) -> Tagger:
 
 
 def _record(
-    plan: TrackPlan, result: JobResult, track: TrackSeparation, session: Session
+    plan: TrackPlan, result: JobResult, track: SeparationPlan, session: Session
 ) -> dict[str, Any]:
     chain = session.chain
     then = [

@@ -37,7 +37,7 @@ def largest_batch(chunk_bytes: int, *, free_bytes: int, total_bytes: int) -> int
     return 1 << (max(1, num_fitting).bit_length() - 1)
 
 
-class DeviceMemory(Protocol):
+class Memory(Protocol):
     """The memory of a device."""
 
     @property
@@ -51,7 +51,7 @@ class DeviceMemory(Protocol):
         ...
 
 
-def batch_that_fits(run_chunk: Callable[[], object], memory: DeviceMemory) -> int:
+def batch_that_fits(run_chunk: Callable[[], object], memory: Memory) -> int:
     """How many chunks fit at once, as far as one of them, which is run, can tell."""
     try:
         chunk_bytes = memory.peak_bytes_of(run_chunk)

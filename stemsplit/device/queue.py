@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -79,7 +79,7 @@ class DeviceQueue:
         """A place in the order of tracks, behind all that were given out before."""
         return next(self._turns)
 
-    def submit(self, call: Call, chunks: Sequence[Tensor], turn: int) -> list[Future[Tensor]]:
+    def submit(self, call: Call, chunks: Iterable[Tensor], turn: int) -> list[Future[Tensor]]:
         """For each chunk [C, T] what will be its estimates [S, C, T], float32 on the CPU.
 
         The futures raise what the network raised, or `CancelledError` after `abandon`.

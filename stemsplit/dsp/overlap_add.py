@@ -13,14 +13,14 @@ from stemsplit.dsp.chunking import Chunk, ChunkPlan
 
 @dataclass(frozen=True, slots=True)
 class StemBlock:
-    """Finished audio: samples [S, C, T] that begin at sample `start` of the track."""
+    """Finished audio: stems [S, C, T] that begin at sample `start` of the track."""
 
     start: int
-    samples: Tensor
+    stems: Tensor
 
     @property
     def stop(self) -> int:
-        return self.start + self.samples.shape[-1]
+        return self.start + self.stems.shape[-1]
 
     def split(self, position: int) -> tuple[StemBlock, StemBlock | None]:
         """What lies before the sample at `position`, and the rest if there is one."""
@@ -28,8 +28,8 @@ class StemBlock:
             return self, None
         num_samples = position - self.start
         return (
-            StemBlock(self.start, self.samples[..., :num_samples]),
-            StemBlock(position, self.samples[..., num_samples:]),
+            StemBlock(self.start, self.stems[..., :num_samples]),
+            StemBlock(position, self.stems[..., num_samples:]),
         )
 
 

@@ -9,22 +9,22 @@ song (`start`, `end`) the steps hear that part only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from torch import Tensor
 
 from stemsplit.audio.encode.encoders import Spool, read_spool
 from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.write.output_files import writing
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.checks import Checks
+from stemsplit.engine.checks import Checks, TrackMeters
 from stemsplit.engine.ensemble import Ensemble, coarsest
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.options import SeparationOptions, choose_outputs
-from stemsplit.engine.separate import Progress, ProgressCallback, TrackSeparation
+from stemsplit.engine.scan import SeparationPlan, scan
+from stemsplit.engine.separate import Progress, ProgressCallback, separate_blocks
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
 from stemsplit.stages import StageCallback, unheard
@@ -89,6 +89,23 @@ class Chain:
                     )
                 names.append(child)
 
+    def scan(
+        self,
+        mixture: Mixture,
+        *,
+        sample_rate: SampleRate = "source",
+        on_stage: StageCallback = unheard,
+    ) -> SeparationPlan:
+        """The first pass over a song, for its own model: see `stemsplit.engine.scan`."""
+        return scan(
+            mixture,
+            self.model,
+            self.options,
+            sample_rate=sample_rate,
+            parents=self.song_parents,
+            on_stage=on_stage,
+        )
+
     @property
     def song_parents(self) -> tuple[str, ...]:
         """The outputs or stems that the song's own model gives to steps."""
@@ -116,95 +133,88 @@ class Chain:
         return ((self.model, self.options), *((step.model, step.options) for step in self.steps))
 
 
-@dataclass(frozen=True, slots=True)
-class NamedBlock:
-    """A stretch [C, T] of some of the outputs, from sample `start` on."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stage:
+    """One model of a chain at work; `step` None is the song's own."""
 
-    start: int
-    outputs: Mapping[str, Tensor]
+    plan: SeparationPlan
+    meters: TrackMeters
+    step: Step | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Of its outputs, in the chain."""
+        children = {} if self.step is None else self.step.children
+        return [children.get(name, name) for name in self.plan.names]
 
 
 class ChainSeparation:
-    """The separation of one track by a chain, ready to stream; `song` is that of the track itself.
+    """The separation of one track by a chain; the `song` was planned by `Chain.scan`.
 
     `new_spool` gives the path of a new temporary file for each parent.
     """
 
     def __init__(
         self,
-        mixture: Mixture,
+        song: SeparationPlan,
         chain: Chain,
         runtime: Runtime,
         *,
-        sample_rate: SampleRate = "source",
         new_spool: Callable[[], Path],
         on_progress: ProgressCallback | None = None,
         on_stage: StageCallback = unheard,
     ) -> None:
+        self.song = song
         self._chain = chain
         self._runtime = runtime
         self._new_spool = new_spool
         self._on_progress = on_progress
         self._on_stage = on_stage
         self._spools: dict[str, Path] = {}
-        self._finished: list[tuple[Step, TrackSeparation]] = []
-        self.song = TrackSeparation(
-            mixture,
-            chain.model,
-            runtime,
-            chain.options,
-            sample_rate=sample_rate,
-            parents=chain.song_parents,
-            on_progress=self._progress_of(0),
-            on_stage=on_stage,
-        )
+        self._stages = [_Stage(plan=song, meters=song.new_meters())]
 
     @property
     def warnings(self) -> list[str]:
         """What the user should know, as far as the work has come."""
-        tracks = (self.song, *(track for _, track in self._finished))
-        return list(dict.fromkeys(warning for track in tracks for warning in track.warnings))
+        warnings = (warning for stage in self._stages for warning in stage.plan.warnings)
+        return list(dict.fromkeys(warnings))
 
     @property
     def checks(self) -> Checks:
         """What was measured so far; of the steps, the levels and suspicions."""
-        checks = self.song.checks
+        of_song, *of_steps = (stage.meters.checks() for stage in self._stages)
         written = self._chain.song_outputs
-        stems = {name: check for name, check in checks.stems.items() if name in written}
-        suspicions = list(checks.suspicions)
-        for step, track in self._finished:
-            own = track.checks
-            stems |= {step.children[stem]: check for stem, check in own.stems.items()}
-            suspicions += [f"{step.parent}, then: {text}" for text in own.suspicions]
-        return replace(checks, stems=stems, suspicions=tuple(suspicions))
+        stems = {name: check for name, check in of_song.stems.items() if name in written}
+        suspicions = list(of_song.suspicions)
+        for stage, own in zip(self._stages[1:], of_steps, strict=True):
+            stems |= dict(zip(stage.names, own.stems.values(), strict=True))
+            suspicions += [f"{stage.plan.mixture.name}, then: {text}" for text in own.suspicions]
+        return replace(of_song, stems=stems, suspicions=tuple(suspicions))
 
-    def blocks(self) -> Generator[NamedBlock, None, None]:
+    def blocks(self) -> Generator[SeparatedBlock, None, None]:
         """All outputs: first those of the song's own model from start to end, then each step's."""
+        parents = {step.parent for step in self._chain.steps}
         with ExitStack() as stack:
-            yield from self._stage(self.song, {}, stack)
-            for index, step in enumerate(self._chain.steps, start=1):
-                track = self._open(step, index)
-                self._finished.append((step, track))
-                yield from self._stage(track, step.children, stack)
-
-    def _stage(
-        self, track: TrackSeparation, names: Mapping[str, str], stack: ExitStack
-    ) -> Iterator[NamedBlock]:
-        """The blocks of one model, whose outputs get their `names`; parents are kept as well."""
-        outputs = [names.get(output.name, output.name) for output in track.outputs]
-        parents = {step.parent for step in self._chain.steps} & set(outputs)
-        spools = {parent: self._open_spool(parent, stack) for parent in sorted(parents)}
-        written = self._chain.outputs
-        for block in track.blocks():
-            samples = dict(zip(outputs, block.samples, strict=True))
-            for parent, spool in spools.items():
-                with writing(self._spools[parent]):
-                    spool.write(samples[parent])
-            wanted = {name: samples[name] for name in outputs if name in written}
-            yield NamedBlock(block.start, wanted)
-        for parent, spool in spools.items():
-            with writing(self._spools[parent]):
-                spool.close()
+            for step in (None, *self._chain.steps):
+                if step is not None:
+                    self._stages.append(self._plan_step(step))
+                stage = self._stages[-1]
+                names, written = stage.names, set(stage.names) & set(self._chain.outputs)
+                spools = {name: self._open_spool(name, stack) for name in names if name in parents}
+                for block in separate_blocks(
+                    stage.plan, self._runtime, meters=stage.meters, on_progress=self._progress()
+                ):
+                    stems = dict(zip(names, block.stems, strict=True))
+                    for name, spool in spools.items():
+                        with writing(self._spools[name]):
+                            spool.write(stems[name])
+                    yield SeparatedBlock(
+                        block.start,
+                        {name: stems[name].numpy() for name in names if name in written},
+                    )
+                for name, spool in spools.items():
+                    with writing(self._spools[name]):
+                        spool.close()
 
     def _open_spool(self, parent: str, stack: ExitStack) -> Spool:
         path = self._spools[parent] = self._new_spool()
@@ -214,32 +224,25 @@ class ChainSeparation:
         stack.callback(spool.close)  # a second time does nothing; and before the file is removed
         return spool
 
-    def _open(self, step: Step, index: int) -> TrackSeparation:
-        path, num_channels = self._spools[step.parent], self.song.num_channels
+    def _plan_step(self, step: Step) -> _Stage:
+        path, num_channels = self._spools[step.parent], len(self.song.channels)
         mixture = Mixture(
             name=step.parent,
             sample_rate=self.song.sample_rate,
             channels=self.song.channels,
             open_blocks=lambda: read_spool(path, num_channels),
         )
-        progress = self._progress_of(index)
-        return TrackSeparation(
-            mixture,
-            step.model,
-            self._runtime,
-            step.options,
-            on_progress=progress,
-            on_stage=self._on_stage,
-        )
+        plan = scan(mixture, step.model, step.options, on_stage=self._on_stage)
+        return _Stage(plan=plan, meters=plan.new_meters(), step=step)
 
-    def _progress_of(self, stage: int) -> ProgressCallback | None:
+    def _progress(self) -> ProgressCallback | None:
         """Each model counts the same: how long it takes is not known before it has run."""
-        callback, num_stages = self._on_progress, 1 + len(self._chain.steps)
+        callback, num_before = self._on_progress, len(self._stages) - 1
         if callback is None:
             return None
 
         def on_progress(progress: Progress) -> None:
-            num_done = stage * progress.num_chunks + progress.num_done
-            callback(Progress(num_done, num_stages * progress.num_chunks))
+            num_done = num_before * progress.num_chunks + progress.num_done
+            callback(Progress(num_done, (1 + len(self._chain.steps)) * progress.num_chunks))
 
         return on_progress

@@ -1,87 +1,216 @@
-"""The first pass over a song: how long it is, and how each bag hears it.
-
-A channel group is separated on its own, as if it were the song. Mono and stereo songs are one. 5.1
-has three: the front pair, the centre and the surrounds, each with statistics of its own, so that a
-quiet rear pair is scaled as a quiet song would be.
-"""
+"""The first pass over a song: how long it is, how each bag hears it, and so what is to be done."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out
-from stemsplit.audio.channels import (
-    group_channels,
-    layout_is_known,
-    to_model_channels,
-)
-from stemsplit.audio.info import StatsAccumulator, TrackStats
-from stemsplit.audio.resample import resample_blocks
+from stemsplit.audio.channels import ChannelGrouping, group_channels, layout_is_known
+from stemsplit.audio.formats import SampleRate
+from stemsplit.audio.info import StatsAccumulator
+from stemsplit.audio.write.stem_layout import stem_file_rate
 from stemsplit.engine.bag import Bag
+from stemsplit.engine.checks import TrackMeters
+from stemsplit.engine.ensemble import Ensemble, EnsemblePart
 from stemsplit.engine.mixture import Mixture
-from stemsplit.models.spec import InputScaling
+from stemsplit.engine.model_input import ModelInput, Scaling, to_model_input
+from stemsplit.engine.options import (
+    SeparationOptions,
+    choose_lfe_stem,
+    choose_outputs,
+    needed_stems,
+)
+from stemsplit.engine.outputs import Output
+from stemsplit.engine.passes import plan_passes
+from stemsplit.engine.ranges import TrackRanges, choose_range, range_warnings
 from stemsplit.stages import Stage, StageCallback, unheard
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """The affine map that a model wants its input to go through, and the way back for each stem."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedBag:
+    """What one bag of an ensemble does for a song.
 
-    offset: float = 0.0
-    scale: float = 1.0
-    returning_scale: float = 1.0
-
-    @classmethod
-    def of(cls, stats: TrackStats, wanted: InputScaling | None) -> Scaling:
-        if wanted is None:
-            return cls()
-        return cls(
-            offset=stats.mean if wanted.centred else 0.0,
-            scale=stats.std + wanted.floor,
-            returning_scale=stats.std + (wanted.floor if wanted.floor_returns else 0.0),
-        )
-
-    def apply(self, mixture: Tensor) -> Tensor:
-        return (mixture - self.offset) / self.scale
-
-    def undo(self, estimate: Tensor) -> Tensor:
-        return estimate * self.returning_scale + self.offset
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelGroup:
-    """The positions of its channels in the song, and the scaling that its statistics ask for."""
-
-    channels: tuple[int, ...]
-    scaling: Scaling
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInput:
-    """How a bag hears a song: the channel groups, and the `low` channels that it does not hear."""
+    `weights`: its share of each wanted stem that it has a say in. `inputs`: one for each channel
+    group; the `low` channels are in none of them.
+    """
 
     bag: Bag
-    groups: tuple[ChannelGroup, ...]
+    weights: Mapping[str, float]
+    inputs: tuple[ModelInput, ...]
     low: tuple[int, ...]
+
+    def stems(self, groups: Sequence[Tensor], mixture: Tensor) -> dict[str, Tensor]:
+        """The wanted stems [C, T] of all channels, low ones silent.
+
+        `groups`: the networks' stems [S, C, T] of each channel group, beside the mixture [C, T].
+        """
+        joined = self._joined(groups, len(mixture))
+        run = self.bag.stems_to_run(tuple(self.weights))
+        found = dict(zip(run, joined, strict=True))
+        if not set(self.weights) <= set(run):
+            heard = mixture.clone()
+            heard[list(self.low)] = 0
+            residual = heard - joined.sum(dim=0)
+            found = {stem: found.get(stem, residual) for stem in self.weights}
+        return {stem: found[stem] for stem in self.weights}
+
+    def _joined(self, groups: Sequence[Tensor], num_channels: int) -> Tensor:
+        if len(groups) == 1 and not self.low:
+            return groups[0]
+        joined = torch.zeros(len(groups[0]), num_channels, groups[0].shape[-1])
+        for model_input, stems in zip(self.inputs, groups, strict=True):
+            joined[:, list(model_input.channels)] = stems
+        return joined
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeparationPlan:
+    """All that is decided about a song before it is separated.
+
+    `outputs`: what comes out, and `stems`: what is estimated for it, all of the model's if
+    `is_complete`. `sample_rate`: of the outputs. `source_samples`: the song's true length.
+    `warnings`: what the user should know.
+    """
+
+    mixture: Mixture
+    outputs: tuple[Output, ...]
+    stems: tuple[str, ...]
+    is_complete: bool
+    lfe_stem: str
+    sample_rate: int
+    source_samples: int
+    bags: tuple[PlannedBag, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(output.name for output in self.outputs)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self.mixture.channels
+
+    @property
+    def ranges(self) -> TrackRanges:
+        return self.bags[0].inputs[0].ranges
+
+    @property
+    def num_samples(self) -> int:
+        """Length of the outputs."""
+        return len(self.ranges.output_range)
+
+    @property
+    def first_second(self) -> int:
+        """The second of the song from which it must be heard."""
+        return min(each.first_second for each in self.inputs)
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """Those of all bags."""
+        return tuple(itertools.chain.from_iterable(bag.inputs for bag in self.bags))
+
+    @property
+    def num_chunks(self) -> int:
+        """Of all passes over all channel groups."""
+        return sum(len(pass_.plan) for each in self.inputs for pass_ in each.passes)
+
+    def combined(self, estimates: Sequence[Tensor], mixture: Tensor) -> Tensor:
+        """The stems [S, C, T], from the estimates of all `inputs` and the mixture [C, T]."""
+        combined = torch.zeros(len(self.stems), *mixture.shape)
+        rest = iter(estimates)
+        for bag in self.bags:
+            groups = list(itertools.islice(rest, len(bag.inputs)))
+            for stem, samples in bag.stems(groups, mixture).items():
+                combined[self.stems.index(stem)].add_(samples, alpha=bag.weights[stem])
+        if self.lfe_stem in self.stems:
+            low = list(self.bags[0].low)
+            combined[self.stems.index(self.lfe_stem), low] = mixture[low]
+        return combined
+
+    def new_meters(self) -> TrackMeters:
+        return TrackMeters(
+            outputs=self.names,
+            stems=self.stems,
+            complete=self.is_complete,
+            channels=self.channels,
+            sample_rate=self.sample_rate,
+        )
 
 
 def scan(
-    mixture: Mixture, bags: Sequence[Bag], on_stage: StageCallback = unheard
-) -> tuple[int, tuple[ModelInput, ...]]:
-    """The song's true length in samples, and how each bag hears it.
+    mixture: Mixture,
+    model: Ensemble,
+    options: SeparationOptions,
+    *,
+    sample_rate: SampleRate = "source",
+    parents: Sequence[str] = (),
+    on_stage: StageCallback = unheard,
+) -> SeparationPlan:
+    """What is to be done about a song, which is read once to know it.
+
+    `sample_rate`: of the outputs in Hz, or the source's, or the model's. `parents`: outputs or
+    stems that something else will be made of. Those that are no outputs come after them.
+    `on_stage` hears of each block.
+
+    Raises:
+        AudioReadError: the song cannot be read, or has nothing where something is wanted.
+    """
+    outputs = choose_outputs(model.stems, options, parents)
+    stems = needed_stems(model.stems, outputs)
+    lfe_stem = choose_lfe_stem(model.stems, options)
+    output_rate = _output_rate(mixture, model, options, sample_rate)
+    parts = [part for part in model.parts if any(map(part.weights.get, stems))]
+    groupings = [group_channels(mixture.channels, part.bag.num_channels) for part in parts]
+    num_samples, scalings = _measure(mixture, parts, groupings, on_stage)
+    ranges = TrackRanges(
+        source_rate=mixture.sample_rate,
+        model_rate=model.sample_rate,
+        output_rate=output_rate,
+        num_source_samples=num_samples,
+        source_range=choose_range(mixture, num_samples),
+    )
+    return SeparationPlan(
+        mixture=mixture,
+        outputs=outputs,
+        stems=stems,
+        is_complete=stems == model.stems,
+        lfe_stem=lfe_stem,
+        sample_rate=output_rate,
+        source_samples=num_samples,
+        bags=tuple(
+            _plan_bag(part, grouping, scaled, ranges, stems, options)
+            for part, grouping, scaled in zip(parts, groupings, scalings, strict=True)
+        ),
+        warnings=(
+            *model.notes(options),
+            *mixture.warnings,
+            *range_warnings(mixture, num_samples),
+            *_channel_notes(mixture.channels, groupings[0], lfe_stem),
+            *_rate_notes(mixture, output_rate, sample_rate),
+        ),
+    )
+
+
+def _measure(
+    mixture: Mixture,
+    parts: Sequence[EnsemblePart],
+    groupings: Sequence[ChannelGrouping],
+    on_stage: StageCallback,
+) -> tuple[int, list[list[Scaling]]]:
+    """The song's true length in samples, and for each bag the scaling of each channel group.
 
     The statistics are those of a channel group as the model hears it, after resampling, because the
-    reference implementation measures there. `on_stage` hears of each block.
+    reference implementation measures there.
     """
     source = _CountedSource(mixture, on_stage)
-    groupings = [group_channels(mixture.channels, bag.num_channels) for bag in bags]
     wanted = [
-        (bag, channels)
-        for bag, grouping in zip(bags, groupings, strict=True)
+        (part.bag, channels)
+        for part, grouping in zip(parts, groupings, strict=True)
         for channels in grouping.groups
     ]
     branches = fan_out(source.blocks(), len(wanted))
@@ -94,14 +223,13 @@ def scan(
         for (bag, _), measured, block in zip(wanted, statistics, blocks, strict=True):
             if block is not None:
                 measured.add(bag.scaling.measured(block) if bag.scaling else block)
-    groups = iter(
-        ChannelGroup(channels, Scaling.of(measured.result(), bag.scaling))
-        for (bag, channels), measured in zip(wanted, statistics, strict=True)
+    scalings = iter(
+        Scaling.of(measured.result(), bag.scaling)
+        for (bag, _), measured in zip(wanted, statistics, strict=True)
     )
-    return source.num_samples, tuple(
-        ModelInput(bag, tuple(itertools.islice(groups, len(grouping.groups))), grouping.low)
-        for bag, grouping in zip(bags, groupings, strict=True)
-    )
+    return source.num_samples, [
+        list(itertools.islice(scalings, len(grouping.groups))) for grouping in groupings
+    ]
 
 
 class _CountedSource:
@@ -127,24 +255,48 @@ class _CountedSource:
             yield block
 
 
-def to_model_input(
-    source: Iterator[Tensor], channels: Sequence[int], sample_rate: int, bag: Bag
-) -> Iterator[Tensor]:
-    """Some channels of the source [C, T] as the model wants them: its channels, then its rate."""
-    return resample_blocks(
-        (to_model_channels(block[list(channels)], bag.num_channels) for block in source),
-        from_rate=sample_rate,
-        to_rate=bag.sample_rate,
+def _plan_bag(
+    part: EnsemblePart,
+    grouping: ChannelGrouping,
+    scalings: Sequence[Scaling],
+    ranges: TrackRanges,
+    stems: Sequence[str],
+    options: SeparationOptions,
+) -> PlannedBag:
+    bag, weights = part.bag, {stem: part.weights.get(stem, 0.0) for stem in stems}
+    weights = {stem: weight for stem, weight in weights.items() if weight}
+    ranges = replace(ranges, model_rate=bag.sample_rate)
+    run = bag.stems_to_run(tuple(weights))
+    passes = plan_passes(bag, run, ranges.num_model_samples, options, ranges.model_range)
+    inputs = (
+        ModelInput(bag=bag, channels=channels, scaling=scaling, ranges=ranges, passes=passes)
+        for channels, scaling in zip(grouping.groups, scalings, strict=True)
     )
+    return PlannedBag(bag=bag, weights=weights, inputs=tuple(inputs), low=grouping.low)
 
 
-def channel_notes(channels: Sequence[str], model_input: ModelInput, lfe_stem: str) -> list[str]:
+def _output_rate(
+    mixture: Mixture, model: Ensemble, options: SeparationOptions, wanted: SampleRate
+) -> int:
+    if wanted == "source":
+        return stem_file_rate(mixture.sample_rate) if options.stem_file else mixture.sample_rate
+    return model.sample_rate if wanted == "model" else wanted
+
+
+def _rate_notes(mixture: Mixture, sample_rate: int, wanted: SampleRate) -> list[str]:
+    if wanted != "source" or sample_rate == mixture.sample_rate:
+        return []
+    return [
+        f"The stem file of {mixture.name} has {sample_rate} Hz in place of {mixture.sample_rate} "
+        "Hz, which DJ software does not load."
+    ]
+
+
+def _channel_notes(channels: Sequence[str], grouping: ChannelGrouping, lfe_stem: str) -> list[str]:
     """How a song with more than two channels was taken apart, in one sentence."""
     if len(channels) <= 2:
         return []
-    groups = ", ".join(
-        "+".join(channels[i] for i in group.channels) for group in model_input.groups
-    )
+    groups = ", ".join("+".join(channels[i] for i in group) for group in grouping.groups)
     unknown = "" if layout_is_known(channels) else " of an unknown layout"
-    low = "".join(f"; {channels[i]} went to {lfe_stem} as it is" for i in model_input.low)
+    low = "".join(f"; {channels[i]} went to {lfe_stem} as it is" for i in grouping.low)
     return [f"{len(channels)} channels{unknown} were separated as {groups}{low}."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,39 +20,12 @@ from stemsplit.audio.write.choose_writer import new_writer
 from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
 from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.engine.checks import Checks
+from stemsplit.engine.named_arrays import NamedArrays
 from stemsplit.errors import UsageError
 
 _BLOCK_SAMPLES = 1 << 16
 
 _log = logging.getLogger(__name__)
-
-
-class NamedArrays(Mapping[str, np.ndarray]):
-    """Arrays [C, T] by the names of their stems; equal to itself and nothing else."""
-
-    __slots__ = ()
-
-    stems: Mapping[str, np.ndarray]
-
-    def __getitem__(self, stem: str) -> np.ndarray:
-        return self.stems[stem]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.stems)
-
-    def __len__(self) -> int:
-        return len(self.stems)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    @property
-    def num_samples(self) -> int:
-        """The length of each array."""
-        return next((array.shape[-1] for array in self.stems.values()), 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -143,15 +116,3 @@ class Separation(NamedArrays):
             )
         track = "song" if self.source is None else self.source.stem
         return {STEM_FILE: folder / f"{component(track)}.{encoding.extension}"}
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class SeparatedBlock(NamedArrays):
-    """A stretch of every stem: a mapping to float32 arrays [C, T] that begin at sample `start`."""
-
-    start: int
-    stems: Mapping[str, np.ndarray]
-
-    def __repr__(self) -> str:
-        stop = self.start + self.num_samples
-        return f"<SeparatedBlock {self.start}:{stop} of {', '.join(self)}>"

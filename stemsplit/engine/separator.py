@@ -22,11 +22,12 @@ from stemsplit.engine.choice import choose_model
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.engine.separate import ProgressCallback
-from stemsplit.engine.separation import SeparatedBlock, Separation
+from stemsplit.engine.separation import Separation
 from stemsplit.engine.session import open_session
 from stemsplit.engine.steps import parse_step
 from stemsplit.errors import UsageError, check_choice, check_number, check_text
@@ -158,16 +159,14 @@ class Separator:
             AudioReadError: the file or array cannot be used.
             UsageError: an array without `sample_rate`, or a range or track that makes no sense.
         """
-        stems: dict[str, np.ndarray] = {}
         excerpt = self._excerpt_of(start, end, track)
         with self._opened(audio, sample_rate, excerpt, on_progress) as separation:
             song = separation.song
-            for name in self._chain.outputs:
-                stems[name] = np.zeros((song.num_channels, song.num_samples), dtype=np.float32)
+            shape = (len(song.channels), song.num_samples)
+            stems = {name: np.zeros(shape, dtype=np.float32) for name in self._chain.outputs}
             for block in separation.blocks():
-                for name, samples in block.outputs.items():
-                    stop = block.start + samples.shape[-1]
-                    stems[name][:, block.start : stop] = samples.numpy()
+                for name, array in block.items():
+                    stems[name][:, block.start : block.start + block.num_samples] = array
             checks = separation.checks
         return Separation(
             stems=stems,
@@ -194,9 +193,7 @@ class Separator:
         """
         excerpt = self._excerpt_of(start, end, track)
         with self._opened(audio, sample_rate, excerpt, on_progress) as separation:
-            for block in separation.blocks():
-                stems = {name: samples.numpy() for name, samples in block.outputs.items()}
-                yield SeparatedBlock(block.start, stems)
+            yield from separation.blocks()
 
     def _excerpt_of(self, start: float | None, end: float | None, track: int | None) -> Excerpt:
         given = {"start_seconds": start, "end_seconds": end, "audio_track": track}
@@ -226,7 +223,7 @@ class Separator:
         with tempfile.TemporaryDirectory(prefix="stemsplit-") as folder:
             names = (Path(folder) / str(number) for number in itertools.count())
             yield ChainSeparation(
-                mixture,
+                self._chain.scan(mixture),
                 self._chain,
                 self._runtime,
                 new_spool=lambda: next(names),

@@ -14,7 +14,8 @@ from stemsplit.engine.bag import Bag
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
+from stemsplit.engine.scan import scan
+from stemsplit.engine.separate import separate_blocks
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.dataset import TrackAudio
 from stemsplit.evaluate.oracles import ORACLES, separate_with
@@ -82,19 +83,14 @@ class ModelSystem:
         self.key = (model.name, revision_of(model), model.precision)
 
     def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
-        separation = TrackSeparation(
-            Mixture.from_array(audio.mixture, audio.sample_rate),
-            self._model,
-            self._runtime,
-            SeparationOptions(),
-            on_progress=lambda progress: on_progress(progress.share),
-        )
-        shape = (len(separation.outputs), *audio.mixture.shape)
-        estimates = torch.zeros(shape)  # [S, C, T]
-        for block in separation.blocks():
-            estimates[..., block.start : block.stop] = block.samples
-        names = [output.name for output in separation.outputs]
-        return dict(zip(names, estimates, strict=True))
+        mixture = Mixture.from_array(audio.mixture, audio.sample_rate)
+        plan = scan(mixture, self._model, SeparationOptions())
+        estimates = torch.zeros(len(plan.outputs), *audio.mixture.shape)  # [S, C, T]
+        for block in separate_blocks(
+            plan, self._runtime, on_progress=lambda progress: on_progress(progress.share)
+        ):
+            estimates[..., block.start : block.stop] = block.stems
+        return dict(zip(plan.names, estimates, strict=True))
 
 
 def revision_of(model: Ensemble) -> str:

@@ -12,10 +12,9 @@ from stemsplit.device.batches import BatchLimit
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import DeviceMemoryError
-from tests.engine.test_separate import noise
 from tests.engine.toy_models import EdgeModel, model_of
+from tests.engine.tracks import Track, noise
 
 
 class SmallDevice(EdgeModel):
@@ -41,8 +40,8 @@ def separate(model: EdgeModel, batch_size: int, num_tracks: int = 1) -> list[Ten
     results = []
     for _ in range(num_tracks):
         mixture = Mixture.from_array(noise(9000, num_channels=6), 44100)
-        track = TrackSeparation(mixture, model_of(model), runtime, SeparationOptions())
-        results.append(torch.cat([block.samples for block in track.blocks()], dim=-1))
+        track = Track(mixture, model_of(model), runtime, SeparationOptions())
+        results.append(torch.cat([block.stems for block in track.blocks()], dim=-1))
     return results
 
 

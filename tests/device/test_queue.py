@@ -18,9 +18,8 @@ from stemsplit.device.queue import DeviceQueue
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
-from tests.engine.test_separate import noise
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise
 
 CPU = torch.device("cpu")
 WAIT_SECONDS = 60
@@ -191,13 +190,13 @@ def test_the_thread_ends_with_the_queue() -> None:
 
 
 def separation(model: GainModel, length: int, runtime: object) -> Callable[[], Tensor]:
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(length), 44100),
         model_of(model),
         runtime,  # type: ignore[arg-type]
         SeparationOptions(),
     )
-    return lambda: torch.cat([block.samples for block in track.blocks()], dim=-1)
+    return lambda: torch.cat([block.stems for block in track.blocks()], dim=-1)
 
 
 class Position(EdgeModel):
@@ -255,7 +254,7 @@ def test_a_track_that_is_left_early_leaves_nothing_to_run() -> None:
 
     model = Counts()
     runtime = choose_runtime(device="cpu")
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(100_000), 44100),
         model_of(model),
         runtime,

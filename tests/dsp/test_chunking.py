@@ -123,7 +123,7 @@ def test_overlap_add_of_the_mixture_is_the_mixture(plan: ChunkPlan, block_sample
         position = block.stop
         inside = range(max(0, block.start), min(block.stop, plan.num_samples))
         for sample in inside:
-            total[:, sample] = block.samples[0, :, sample - block.start]
+            total[:, sample] = block.stems[0, :, sample - block.start]
     if plan.num_samples == 0:
         return
     assert position >= plan.span.stop
@@ -209,7 +209,7 @@ def test_a_chunk_is_never_longer_than_the_track(window: Any, fixed: bool) -> Non
             assert plan.longest_chunk == length == len(plan.weights(chunk))
             estimate = torch.rand(1, 2, length)
             block = OverlapAdd(plan, num_stems=1, num_channels=2).add(chunk, estimate)
-            assert torch.allclose(block.samples, estimate)
+            assert torch.allclose(block.stems, estimate)
 
 
 def test_what_a_chunk_had_at_first_is_remembered() -> None:

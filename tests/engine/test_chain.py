@@ -19,9 +19,9 @@ from stemsplit.engine.separate import Progress
 from stemsplit.engine.steps import first_parents, parse_step
 from stemsplit.errors import UnknownStemError, UsageError
 from stemsplit.models.spec import InputScaling
-from tests.engine.test_separate import noise
-from tests.engine.test_separate import run as run_model
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
+from tests.engine.tracks import noise
+from tests.engine.tracks import run as run_model
 
 
 def karaoke() -> Ensemble:
@@ -49,7 +49,7 @@ def run(
 ) -> tuple[ChainSeparation, dict[str, Tensor]]:
     names = (folder / str(number) for number in itertools.count())
     separation = ChainSeparation(
-        Mixture.from_array(audio, 44100),
+        wanted.scan(Mixture.from_array(audio, 44100)),
         wanted,
         choose_runtime(device="cpu"),
         new_spool=lambda: next(names),
@@ -57,8 +57,9 @@ def run(
     )
     outputs = {name: torch.zeros_like(audio) for name in wanted.outputs}
     for block in separation.blocks():
-        for name, samples in block.outputs.items():
-            outputs[name][:, block.start : block.start + samples.shape[-1]] = samples
+        for name, array in block.items():
+            stop = block.start + block.num_samples
+            outputs[name][:, block.start : stop] = torch.from_numpy(array)
     assert list(folder.iterdir()) == []
     return separation, outputs
 
@@ -131,9 +132,10 @@ def test_progress_goes_up_to_the_end(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_behind_when_the_listener_goes(tmp_path: Path) -> None:
+    wanted = chain(step("drums", kit()))
     separation = ChainSeparation(
-        Mixture.from_array(noise(5000), 44100),
-        chain(step("drums", kit())),
+        wanted.scan(Mixture.from_array(noise(5000), 44100)),
+        wanted,
         choose_runtime(device="cpu"),
         new_spool=lambda: tmp_path / "spool",
     )

@@ -12,11 +12,10 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.checks import Checks, TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.evaluate.demo_song import make_demo_song
 from stemsplit.models.spectral.model import SpectralSeparator
-from tests.engine.test_separate import noise
 from tests.engine.toy_models import STEMS, GainModel, model_of
+from tests.engine.tracks import Track, noise
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def check(
 
 
 def separate(mixture: Mixture, *, options: SeparationOptions | None = None) -> Checks:
-    track = TrackSeparation(
+    track = Track(
         mixture,
         model_of(GainModel()),
         choose_runtime(device="cpu"),
@@ -72,7 +71,7 @@ def test_a_good_separation_raises_no_suspicion(song: dict[str, Tensor]) -> None:
 def test_a_weak_model_is_no_failure(song: dict[str, Tensor], solo: str | None) -> None:
     """All instruments together and each alone, taken apart by the built-in model."""
     mixture = torch.stack(list(song.values())).sum(dim=0) if solo is None else song[solo]
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(mixture, 44100),
         model_of(SpectralSeparator()),
         choose_runtime(device="cpu"),

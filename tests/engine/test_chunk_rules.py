@@ -19,7 +19,6 @@ from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.models.cac_tdc.config import read_cac_tdc_config
 from stemsplit.models.cac_tdc.model import CacTdc
 from stemsplit.models.demucs.config import DemucsV2Config
@@ -43,8 +42,8 @@ from tests.engine.inference_rules import (
     hann_rule,
     trim_rule,
 )
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise, run
 from tests.golden import make_cac_tdc, make_demucs_v2, make_mdx23c, make_mdxnet, make_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 
@@ -143,13 +142,13 @@ def test_memory_does_not_grow_with_the_track() -> None:
             yield block
 
     model = GainModel(policy=community_policy(2000, 4))
-    track = TrackSeparation(
+    track = Track(
         Mixture("tape", 44100, ("FL", "FR"), play),
         model_of(model),
         choose_runtime(device="cpu", batch_size=1),
         SeparationOptions(),
     )
-    assert sum(block.samples.shape[-1] for block in track.blocks()) == 100_000
+    assert sum(block.stems.shape[-1] for block in track.blocks()) == 100_000
     assert max(counts) < 20
 
 

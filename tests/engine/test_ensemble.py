@@ -15,10 +15,10 @@ from stemsplit.engine.ensemble import Ensemble, EnsemblePart
 from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.engine.separate import Progress
 from stemsplit.models.spec import InputScaling, Model
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, bag_of, model_of
+from tests.engine.tracks import Track, noise, run
 
 LONG = ChunkPolicy(chunk_samples=2700, overlap_samples=900, context_samples=50)
 
@@ -99,14 +99,14 @@ def test_the_song_is_decoded_twice_however_many_models_there_are() -> None:
 
     seen: list[Progress] = []
     both = ensemble({GainModel(): dict.fromkeys(STEMS[:3], 1.0), vocals_model(): {"vocals": 1.0}})
-    track = TrackSeparation(
+    track = Track(
         Mixture("x", 44100, ("FL", "FR"), open_blocks),
         both,
         choose_runtime(device="cpu"),
         SeparationOptions(),
         on_progress=seen.append,
     )
-    assert sum(block.samples.shape[-1] for block in track.blocks()) == 5000
+    assert sum(block.stems.shape[-1] for block in track.blocks()) == 5000
     assert num_opened == 2
     assert [progress.num_done for progress in seen] == list(range(1, 7 + 3 + 1))
     assert seen[-1].share == 1.0
@@ -152,7 +152,7 @@ def test_streams_are_cut_to_begin_and_end_together() -> None:
         expected = torch.arange(float(pair[0].start), pair[0].stop)
         for block in pair:
             assert block.start == pair[0].start
-            assert torch.equal(block.samples[0, 0], expected)
+            assert torch.equal(block.stems[0, 0], expected)
     assert list(aligned([stream(), stream()])) == []
     with pytest.raises(ValueError, match="do not end together"):
         list(aligned([stream(3), stream(3, 4)]))

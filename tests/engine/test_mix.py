@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.outputs import Output, parse_mix
 from stemsplit.errors import UnknownStemError, UsageError
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
+from tests.engine.tracks import noise, run
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.dsp.sliding import SlidingWindow
 from stemsplit.engine.ensemble import Ensemble
+from stemsplit.engine.estimate import estimate
+from stemsplit.engine.model_input import ModelInput, Scaling
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.passes import MAX_SHIFT_SECONDS, Pass, plan_passes, run_passes
-from tests.engine.test_separate import noise, run
+from stemsplit.engine.passes import MAX_SHIFT_SECONDS, Pass, plan_passes
+from stemsplit.engine.ranges import TrackRanges
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, bag_of, model_of
+from tests.engine.tracks import noise, run
 
 
 def test_a_bag_averages_its_members_by_their_weights() -> None:
@@ -107,9 +109,18 @@ def test_stems_that_count_nothing_are_not_carried_and_change_no_bit(
     passes = plan_passes(bag, STEMS, 5011, SeparationOptions(shifts=shifts))
 
     def run_over(passes: Sequence[Pass]) -> torch.Tensor:
-        window = SlidingWindow(iter([audio]), num_channels=2, num_samples=5011)
-        blocks = run_passes(passes, window, runtime, on_chunks=lambda _: None)
-        return torch.cat([block.samples for block in blocks], dim=-1)
+        whole = TrackRanges(
+            source_rate=44100,
+            model_rate=44100,
+            output_rate=44100,
+            num_source_samples=5011,
+            source_range=range(5011),
+        )
+        over = ModelInput(
+            bag=bag, channels=(0, 1), scaling=Scaling(), ranges=whole, passes=tuple(passes)
+        )
+        blocks = estimate(over, iter([audio]), 0, runtime, on_chunk=lambda: None)
+        return torch.cat(list(blocks), dim=-1)
 
     carried = sum(len(pass_.stem_indices) for pass_ in passes)
     assert carried == max(1, shifts) * sum(weight > 0 for row in weights for weight in row)

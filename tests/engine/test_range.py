@@ -19,19 +19,19 @@ from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.engine.separate import Progress
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.models.spec import InputScaling
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise, run
 
 LENGTH = 30_011
 
 
-def track_of(mixture: Mixture, excerpt: Excerpt, *models: GainModel) -> TrackSeparation:
+def track_of(mixture: Mixture, excerpt: Excerpt, *models: GainModel) -> Track:
     bag = model_of(*(models or (EdgeModel(),)))
     mixture = replace(mixture, excerpt=excerpt)
-    return TrackSeparation(mixture, bag, choose_runtime(device="cpu"), SeparationOptions())
+    return Track(mixture, bag, choose_runtime(device="cpu"), SeparationOptions())
 
 
 @pytest.mark.slow
@@ -87,14 +87,14 @@ def test_only_the_chunks_that_touch_the_range_are_run() -> None:
     model = GainModel()
     seen: list[Progress] = []
     excerpt = Excerpt(start_seconds=2000 / 44100, end_seconds=2600 / 44100)
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(LENGTH), 44100, excerpt),
         model_of(model),
         choose_runtime(device="cpu"),
         SeparationOptions(),
         on_progress=seen.append,
     )
-    total = sum(block.samples.shape[-1] for block in track.blocks())
+    total = sum(block.stems.shape[-1] for block in track.blocks())
     # Chunks of 1000 every 750: those that begin at 1500 and 2250 reach into [2000, 2600).
     assert (total, len(model.lengths), seen[-1].num_chunks) == (600, 2, 2)
     assert seen[-1].share == 1.0
@@ -113,7 +113,7 @@ def test_what_lies_far_before_the_range_is_not_kept() -> None:
 
     mixture = Mixture("tape", 48_000, ("FL", "FR"), play)
     track = track_of(mixture, Excerpt(start_seconds=90, end_seconds=91), GainModel())
-    blocks = [block.samples for block in track.blocks()]
+    blocks = [block.stems for block in track.blocks()]
     assert torch.cat(blocks, dim=-1).shape == (4, 2, 48_000)
     assert len(counts) > 190  # both passes
     assert max(counts) < 10
@@ -122,7 +122,7 @@ def test_what_lies_far_before_the_range_is_not_kept() -> None:
 def test_an_end_after_the_song_is_cut_and_said() -> None:
     mixture = replace(Mixture.from_array(noise(44100), 44100), name="song.wav")
     track = track_of(mixture, Excerpt(start_seconds=0.5, end_seconds=2))
-    assert track.num_samples == 22_050
+    assert track.plan.num_samples == 22_050
     assert track.warnings == [
         "`end` 2 s is after the end of song.wav: the outputs end with it, at 1.00 s."
     ]
@@ -158,4 +158,4 @@ def test_a_range_that_makes_no_sense_is_a_usage_error(
 def test_an_empty_song_has_an_empty_range() -> None:
     track = track_of(Mixture.from_array(torch.zeros(2, 0), 48000), Excerpt(end_seconds=3))
     assert list(track.blocks()) == []
-    assert track.num_samples == 0
+    assert track.plan.num_samples == 0

@@ -9,8 +9,8 @@ import torch
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.models.spec import InputScaling
 from tests.audio.songs import band_noise
-from tests.engine.test_separate import run
 from tests.engine.toy_models import GainModel, model_of
+from tests.engine.tracks import run
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from stemsplit.engine.bag import differing_property
 from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import UnknownStemError
 from stemsplit.models.spec import InputScaling
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise, run
 
 
 def vocals_model(**settings: Any) -> EdgeModel:
@@ -65,7 +64,7 @@ def test_it_can_be_asked_for_like_any_other_stem() -> None:
 def test_nothing_is_left_over() -> None:
     stems = stems_of(residual=True)
     assert stems["residual"].abs().max() < 1e-6
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(5000), 44100),
         model_of(vocals_model()),
         choose_runtime(device="cpu"),

@@ -14,11 +14,11 @@ from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.scan import Scaling
-from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.engine.separate import Progress
 from stemsplit.errors import AudioReadError, UnknownStemError
 from stemsplit.models.spec import InputScaling
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise, run
 
 SURROUND = ("FL", "FR", "FC", "LFE", "BL", "BR")
 
@@ -30,23 +30,22 @@ def separate(
     model: Ensemble | None = None,
     sample_rate: int = 44100,
     options: SeparationOptions | None = None,
-) -> tuple[TrackSeparation, dict[str, Tensor]]:
+) -> tuple[Track, dict[str, Tensor]]:
     mixture = replace(Mixture.from_array(audio, sample_rate), channels=channels)
-    track = TrackSeparation(
+    track = Track(
         mixture,
         model or model_of(EdgeModel(scaling=InputScaling())),
         choose_runtime(device="cpu"),
         options or SeparationOptions(),
     )
-    samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
-    return track, dict(zip([output.name for output in track.outputs], samples, strict=True))
+    return track, track.stems()
 
 
 @pytest.mark.parametrize("sample_rate", [44100, 48000])
 def test_each_pair_is_separated_as_if_it_were_the_song(sample_rate: int) -> None:
     audio = noise(5432, num_channels=6) * torch.tensor([1, 1, 0.1, 1, 0.01, 0.01])[:, None]
     track, stems = separate(audio, sample_rate=sample_rate)
-    assert track.channels == SURROUND
+    assert track.plan.channels == SURROUND
     for rows in ([0, 1], [2], [4, 5]):
         alone = run(
             audio[rows], model_of(EdgeModel(scaling=InputScaling())), sample_rate=sample_rate
@@ -119,7 +118,7 @@ def test_too_many_channels_are_an_error() -> None:
 def test_progress_and_residual_count_all_channels() -> None:
     seen: list[Progress] = []
     model = GainModel((0.5, 0.2, 0.1, 0.1))
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(5432, num_channels=6), 44100),
         model_of(model),
         choose_runtime(device="cpu"),

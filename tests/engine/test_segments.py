@@ -17,12 +17,11 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.errors import DeviceMemoryError
 from tests.engine.inference_rules import community_rule
 from tests.engine.test_chunk_rules import community_policy
-from tests.engine.test_separate import noise, run
 from tests.engine.toy_models import POLICY, STEMS, EdgeModel, model_of
+from tests.engine.tracks import Track, noise, run
 
 RATE = 1000  # one second is one chunk of POLICY
 
@@ -132,7 +131,7 @@ def test_what_was_let_through_once_is_let_through_again(monkeypatch: pytest.Monk
     model, runtime = model_of(hungry()), choose_runtime(device="cpu")
 
     def plan(length: int) -> None:
-        TrackSeparation(Mixture.from_array(noise(length), RATE), model, runtime, segment(1e9))
+        next(Track(Mixture.from_array(noise(length), RATE), model, runtime, segment(1e9)).blocks())
 
     free_bytes(monkeypatch, 10_000_000)
     plan(20_000)

@@ -8,50 +8,18 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.decode.damage import Damage
-from stemsplit.audio.formats import SampleRate
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.dsp.chunking import ChunkPolicy
-from stemsplit.engine.ensemble import Ensemble
-from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import Progress, TrackSeparation
+from stemsplit.engine.separate import Progress
 from stemsplit.errors import AudioReadError
 from stemsplit.models.spec import InputScaling
 from stemsplit.stages import Stage
 from tests.engine.toy_models import POLICY, STEMS, EdgeModel, GainModel, model_of
+from tests.engine.tracks import Track, noise, run
 
 LENGTHS = (0, 1, 999, 1000, 1001, 5432)
-
-
-def noise(length: int, num_channels: int = 2) -> Tensor:
-    return torch.randn(num_channels, length, generator=torch.Generator().manual_seed(length)) * 0.3
-
-
-def run(
-    audio: Tensor,
-    model: Ensemble,
-    *,
-    batch_size: int = 1,
-    sample_rate: int = 44100,
-    options: SeparationOptions | None = None,
-    excerpt: Excerpt = WHOLE,
-    output_rate: SampleRate = "source",
-) -> dict[str, Tensor]:
-    runtime = choose_runtime(device="cpu", batch_size=batch_size)
-    track = TrackSeparation(
-        Mixture.from_array(audio, sample_rate, excerpt),
-        model,
-        runtime,
-        options or SeparationOptions(),
-        sample_rate=output_rate,
-    )
-    blocks = [block.samples for block in track.blocks()]
-    empty = torch.zeros(len(track.outputs), track.num_channels, 0)
-    samples = torch.cat(blocks, dim=-1) if blocks else empty
-    assert samples.shape[-1] == track.num_samples
-    names = [output.name for output in track.outputs]
-    return dict(zip(names, samples, strict=True))
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -108,10 +76,10 @@ def test_the_size_of_the_blocks_that_come_in_does_not_matter() -> None:
             return iter(audio.split(size, dim=-1))
 
         mixture = Mixture("x", 48000, ("FL", "FR"), open_blocks)
-        track = TrackSeparation(
+        track = Track(
             mixture, model_of(EdgeModel()), choose_runtime(device="cpu"), SeparationOptions()
         )
-        results.append(torch.cat([block.samples for block in track.blocks()], dim=-1))
+        results.append(torch.cat([block.stems for block in track.blocks()], dim=-1))
     assert results[0].shape == (4, 2, 5432)
     for result in results[1:]:
         assert torch.allclose(result, results[0], atol=1e-6)
@@ -178,16 +146,16 @@ def test_the_residual_is_what_the_stems_leave_over() -> None:
     options = SeparationOptions(stems=("bass",), residual=True)
     runtime = choose_runtime(device="cpu")
     model = GainModel((0.5, 0.2, 0.1, 0.1))
-    track = TrackSeparation(Mixture.from_array(audio, 44100), model_of(model), runtime, options)
-    samples = torch.cat([block.samples for block in track.blocks()], dim=-1)
-    assert [output.name for output in track.outputs] == ["bass", "residual"]
+    track = Track(Mixture.from_array(audio, 44100), model_of(model), runtime, options)
+    samples = torch.cat([block.stems for block in track.blocks()], dim=-1)
+    assert [output.name for output in track.plan.outputs] == ["bass", "residual"]
     assert torch.allclose(samples[1], 0.1 * audio, atol=1e-6)
     assert track.checks.residual_db == pytest.approx(-20, abs=1e-3)
 
 
 def test_progress_counts_every_chunk_once() -> None:
     seen: list[Progress] = []
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(5432), 44100),
         model_of(GainModel(), GainModel()),
         choose_runtime(device="cpu", batch_size=3),
@@ -203,9 +171,7 @@ def test_progress_counts_every_chunk_once() -> None:
 def test_a_header_that_promises_more_is_a_warning() -> None:
     damage = Damage(num_samples=44_100, missing_samples=44_100)
     mixture = replace(Mixture.from_array(noise(44_100), 44_100), damage=damage, name="cut.mp3")
-    track = TrackSeparation(
-        mixture, model_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions()
-    )
+    track = Track(mixture, model_of(GainModel()), choose_runtime(device="cpu"), SeparationOptions())
     assert "cut.mp3 seems cut off: its header promises 2.00 s, 1.00 s" in track.warnings[0]
 
 
@@ -215,7 +181,7 @@ def test_a_segment_beyond_the_models_length_is_used_as_far_as_it_goes_and_said()
     )
     model = GainModel(policy=policy)
     options = SeparationOptions(segment_seconds=7.0)
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(100_000), 44100),
         model_of(model),
         choose_runtime(device="cpu"),
@@ -243,7 +209,7 @@ def test_an_array_that_is_no_audio_is_refused(array: Tensor, message: str) -> No
 
 def test_the_first_pass_is_heard_before_any_chunk() -> None:
     heard: list[Stage | Progress] = []
-    track = TrackSeparation(
+    track = Track(
         Mixture.from_array(noise(200_000), 44100),
         model_of(GainModel()),
         choose_runtime(device="cpu"),

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.engine.separate import TrackSeparation
 from stemsplit.models.spec import Model
 from tests.engine.toy_models import model_of
+from tests.engine.tracks import Track
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -41,9 +41,7 @@ def separate(
 ) -> dict[str, Tensor]:
     """The stems [C, T] of a track, by name, as the engine streams them."""
     runtime = choose_runtime(device="cpu", batch_size=1)
-    track = TrackSeparation(mixture, model_of(model), runtime, options or SeparationOptions())
-    samples = torch.cat([block.samples for block in track.blocks()], dim=-1)  # [S, C, T]
-    return {output.name: stem for output, stem in zip(track.outputs, samples, strict=True)}
+    return Track(mixture, model_of(model), runtime, options).stems()
 
 
 def golden(name: str) -> dict[str, Tensor]:

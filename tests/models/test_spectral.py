@@ -42,7 +42,7 @@ def _chunked(model: Model, mixture: Tensor) -> Tensor:
     plan = ChunkPlan(num_samples=mixture.shape[-1], policy=model.spec.chunking)
     total = OverlapAdd(plan, num_stems=len(model.spec.stems), num_channels=mixture.shape[0])
     chunks = ((chunk, mixture[None, :, chunk.start : chunk.stop]) for chunk in plan)
-    blocks = [total.add(chunk, model(audio)[0]).samples for chunk, audio in chunks]
+    blocks = [total.add(chunk, model(audio)[0]).stems for chunk, audio in chunks]
     return torch.cat(blocks, dim=-1)
 
 
