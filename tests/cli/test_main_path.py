@@ -17,7 +17,7 @@ from tests.cli.conftest import Stemsplit
 OURS = str(Path(package.__file__).parent)
 
 MAX_FRAMES = 22
-MAX_FILES = 14
+MAX_FILES = 15
 """The least that the idea needs: command, run, job, chain, loop, estimate, queue, network."""
 
 
