@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from stemsplit.device.call import Call
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
+from stemsplit.models import registry
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
@@ -23,6 +24,7 @@ from tests.models.loading import separate
 from tests.models.parity import noise
 from tests.models.random_models import STEMS
 from tests.models.test_cac_tdc import SMALL as SMALL_CAC_TDC
+from tests.models.toy_family import registered
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +64,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "F": 64,
         "model": {"params": {"conv_n_filters": [4, 6, 8, 8, 10, 12]}},
     },
+    "toy": {},
 }
 
 
@@ -75,12 +78,16 @@ class Case:
     model: Model
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
-def case(request: pytest.FixtureRequest) -> Case:
-    class_name = request.param
+@pytest.fixture(scope="module", params=[*sorted(FAMILIES), "toy"])
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    with registered():
+        yield case_of(request.param)
+
+
+def case_of(class_name: str) -> Case:
     kwargs = SMALL[class_name]  # a family without an entry is a family without these tests
     with torch.device("meta"):
-        network = FAMILIES[class_name].build(NetworkArguments((), kwargs, ()))
+        network = registry.FAMILIES[class_name].build(NetworkArguments((), kwargs, ()))
     tensors = {
         name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
     }
