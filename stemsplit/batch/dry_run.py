@@ -41,9 +41,9 @@ def _planned(plan: TrackPlan, session: Session) -> PlannedTrack:
     action = plan.action(record)
     if action != "skip":
         check_target(plan.record_file, may_replace=True)
-        is_ours = plan.ownership(record)
+        may_replace = plan.replaceable(record)
         for path in plan.outputs.values():
-            check_target(path, may_replace=plan.job.overwrite or is_ours(path))
+            check_target(path, may_replace=may_replace(path))
     mixture = plan.mixture
     num_samples = mixture.info.num_samples if mixture.info else None
     if num_samples is not None:

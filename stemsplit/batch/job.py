@@ -175,18 +175,19 @@ class TrackPlan:
         """The names of the outputs that are not where they should be, or not as we left them."""
         return missing_outputs(record, self.outputs, self.folder)
 
-    def ownership(self, record: Mapping[str, Any] | None) -> Callable[[Path], bool]:
-        """Tells which files may be replaced unasked, by what `record` says of them.
+    def replaceable(self, record: Mapping[str, Any] | None) -> Callable[[Path], bool]:
+        """Tells which files may be replaced: any, if the user says so, or those in `record`.
 
         Of a record that a power cut emptied nothing can be known but that the files that it emptied
         as well were ours.
         """
         record_is_lost = is_blank(self.record_file)
 
-        def is_ours(path: Path) -> bool:
-            return owns(record, self.folder, path) or (record_is_lost and is_blank(path))
+        def may_replace(path: Path) -> bool:
+            is_ours = owns(record, self.folder, path) or (record_is_lost and is_blank(path))
+            return self.job.overwrite or is_ours
 
-        return is_ours
+        return may_replace
 
     def check_input(self) -> None:
         """Finds out that the input was written to since the plan was made.

@@ -25,7 +25,7 @@ from stemsplit.audio.tags.tagger import Tagger
 from stemsplit.audio.write.choose_writer import new_writer
 from stemsplit.audio.write.output_files import check_target, new_temporary, remove_temporaries
 from stemsplit.audio.write.stem_mp4 import StemFileWriter
-from stemsplit.audio.write.writer import StemWriter
+from stemsplit.audio.write.writer import StemWriter, WritePolicy
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.events import Progressed, Show, Staged, Started
@@ -168,14 +168,13 @@ def _new_writer(
 ) -> StemWriter | StemFileWriter:
     return new_writer(
         plan.outputs,
-        channels=track.channels,
-        sample_rate=track.sample_rate,
-        num_samples=track.num_samples,
         encoding=plan.job.encoding,
-        clip=plan.job.clip,
-        overwrite=plan.job.overwrite,
-        is_ours=plan.ownership(previous),
-        key=plan.key,
+        sample_rate=track.sample_rate,
+        channels=track.channels,
+        num_samples=track.num_samples,
+        policy=WritePolicy(
+            clip=plan.job.clip, may_replace=plan.replaceable(previous), key=plan.key
+        ),
     )
 
 

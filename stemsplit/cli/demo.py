@@ -81,8 +81,9 @@ def demo(
 
 def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
     """The mixture's file; it and the true sources are written unless they are there already."""
+    from stemsplit.audio.channels import default_channels
     from stemsplit.audio.encode.encoders import Encoding
-    from stemsplit.audio.write.writer import StemWriter
+    from stemsplit.audio.write.writer import StemWriter, WritePolicy
     from stemsplit.evaluate.demo_song import SAMPLE_RATE
 
     tracks = {"song": _mixture(sources), **sources}
@@ -93,11 +94,10 @@ def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
         with StemWriter(
             missing,
             sample_rate=SAMPLE_RATE,
-            num_channels=2,
+            channels=default_channels(2),
             num_samples=tracks["song"].shape[-1],
             encoding=Encoding(container="wav", subtype="24"),
-            clip="clamp",
-            overwrite=False,
+            policy=WritePolicy(clip="clamp"),
         ) as writer:
             for name in missing:
                 writer.write(name, tracks[name])

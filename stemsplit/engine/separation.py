@@ -18,7 +18,7 @@ from stemsplit.audio.tags.tag_reader import read_tags
 from stemsplit.audio.tags.tagger import Tagger
 from stemsplit.audio.write.choose_writer import new_writer
 from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
-from stemsplit.audio.write.writer import ClipPolicy
+from stemsplit.audio.write.writer import ClipPolicy, WritePolicy
 from stemsplit.engine.checks import Checks
 from stemsplit.engine.named_arrays import NamedArrays
 from stemsplit.errors import UsageError
@@ -89,8 +89,7 @@ class Separation(NamedArrays):
             sample_rate=self.sample_rate,
             num_samples=self.num_samples,
             encoding=encoding,
-            clip=clip,
-            overwrite=overwrite,
+            policy=WritePolicy(clip=clip, may_replace=lambda _path: overwrite),
         )
         with writer:
             for name, array in self.stems.items():

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.encode.encoders import Dither, Encoding, quantise
 from stemsplit.audio.source import read_blocks
-from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WriteReport
+from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WritePolicy, WriteReport
 from stemsplit.errors import AudioWriteError, UsageError
 from tests.audio.songs import tone
 
@@ -37,10 +38,10 @@ def write_stem(
     with StemWriter(
         {path.stem: path},
         sample_rate=48000,
-        num_channels=stem.shape[0],
+        channels=default_channels(stem.shape[0]),
         num_samples=stem.shape[1],
         encoding=encoding,
-        clip=clip,
+        policy=WritePolicy(clip=clip),
     ) as writer:
         for block in stem.split(block_samples, dim=-1):
             writer.write(path.stem, block)

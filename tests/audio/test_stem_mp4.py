@@ -15,6 +15,7 @@ import torch
 from mutagen.mp4 import MP4
 from numpy.typing import NDArray
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.containers.mp4_boxes import Box, parse_boxes, read_moov, replace_moov
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.source import read_blocks
@@ -22,7 +23,7 @@ from stemsplit.audio.tags.song_tags import FRONT_COVER, Picture, make_tags
 from stemsplit.audio.tags.tag_writer import write_tags
 from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
 from stemsplit.audio.write.stem_mp4 import StemFileWriter
-from stemsplit.audio.write.writer import WriteReport
+from stemsplit.audio.write.writer import WritePolicy, WriteReport
 from stemsplit.errors import AudioWriteError, OutputExistsError
 from tests.audio.songs import SHARED_AUDIO, band_noise
 
@@ -49,7 +50,7 @@ def write(path: Path, tracks: dict[str, Samples], **options: Any) -> WriteReport
     with StemFileWriter(
         path,
         sample_rate=options.pop("sample_rate", RATE),
-        num_channels=num_channels,
+        channels=default_channels(num_channels),
         num_samples=num_samples,
         encoding=Encoding(container="stem.mp4", codec=codec),
         **options,
@@ -257,18 +258,20 @@ def test_a_file_that_is_in_the_way_stays(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match="already exists"):
         write(path, noises(5000))
     assert path.read_text() == "mine"
-    write(path, noises(5000), overwrite=True)
+    write(path, noises(5000), policy=WritePolicy(may_replace=lambda _path: True))
     assert manifest(path)["version"] == 1
     path.write_text("ours")
-    write(path, noises(5000), is_ours=lambda other: other == path)
+    write(path, noises(5000), policy=WritePolicy(may_replace=lambda other: other == path))
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_is_left_behind_without_publish(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "song.stem.mp4"
-    form = {"sample_rate": RATE, "num_channels": 2, "num_samples": 100}
+    form = {"sample_rate": RATE, "channels": default_channels(2), "num_samples": 100}
     encoding = Encoding(container="stem.mp4")
-    with StemFileWriter(path, encoding=encoding, **form, key="0123456789abcdef") as writer:
+    with StemFileWriter(
+        path, encoding=encoding, **form, policy=WritePolicy(key="0123456789abcdef")
+    ) as writer:
         for name, samples in noises(100).items():
             writer.write(name, torch.from_numpy(samples))
         names = [part.name for part in path.parent.iterdir()]

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.encode import encode_pcm as pcm
 from stemsplit.audio.encode.encoders import Encoding, quantise
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.audio.write import output_files as place
 from stemsplit.audio.write.stem_stream import StemStream
-from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WriteReport
+from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WritePolicy, WriteReport
 from stemsplit.errors import AudioWriteError, OutputExistsError, UsageError
 from tests.audio.songs import tone, write_sndfile
 
@@ -49,10 +50,10 @@ def write_stems(
     with StemWriter(
         {name: folder / f"{name}.{encoding.container}" for name in stems},
         sample_rate=44100,
-        num_channels=first.shape[0],
+        channels=default_channels(first.shape[0]),
         num_samples=first.shape[1],
         encoding=encoding,
-        clip=clip,
+        policy=WritePolicy(clip=clip),
     ) as writer:
         for name, stem in stems.items():
             for block in stem.split(block_samples, dim=-1):
@@ -200,11 +201,10 @@ def open_writer(
     return StemWriter(
         {name: folder / f"{name}.wav" for name in names},
         sample_rate=44100,
-        num_channels=1,
+        channels=default_channels(1),
         num_samples=5,
         encoding=WAV24,
-        clip=clip,
-        overwrite=overwrite,
+        policy=WritePolicy(clip=clip, may_replace=lambda _path: overwrite),
     )
 
 
@@ -282,7 +282,7 @@ def test_wrong_lengths_and_shapes_are_programming_errors(tmp_path: Path) -> None
         StemWriter(
             {"a": tmp_path / "x.wav", "b": tmp_path / "x.wav"},
             sample_rate=44100,
-            num_channels=1,
+            channels=default_channels(1),
             num_samples=1,
             encoding=WAV24,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.write.stem_layout import MASTER, STEMS
 from stemsplit.audio.write.stem_mp4 import StemFileWriter
@@ -54,7 +55,7 @@ def write_stem_file(path: Path, seed: int = 0) -> None:
     with StemFileWriter(
         path,
         sample_rate=44_100,
-        num_channels=2,
+        channels=default_channels(2),
         num_samples=NUM_SAMPLES,
         encoding=Encoding(container="stem.mp4", codec="alac"),
     ) as writer:

@@ -11,9 +11,7 @@ from stemsplit.audio.write.stem_mp4 import StemFileWriter
 from stemsplit.audio.write.writer import StemWriter
 
 
-def new_writer(
-    paths: Mapping[str, Path], *, channels: tuple[str, ...], **stream: Any
-) -> StemWriter | StemFileWriter:
+def new_writer(paths: Mapping[str, Path], **stream: Any) -> StemWriter | StemFileWriter:
     """A writer of a file for each stem, or of the one stem file that `paths` names.
 
     `stream`: what both kinds take, see `StemWriter`.
@@ -21,7 +19,6 @@ def new_writer(
     Raises:
         OutputExistsError, AudioWriteError: as the writers do.
     """
-    stream = {**stream, "num_channels": len(channels)}
     if STEM_FILE in paths:
         return StemFileWriter(paths[STEM_FILE], **stream)
-    return StemWriter(paths, channels=channels, **stream)
+    return StemWriter(paths, **stream)

@@ -18,7 +18,6 @@ and limiter are switched off, so that the stems at full level are the song.
 from __future__ import annotations
 
 import json
-import secrets
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -29,11 +28,12 @@ from typing import Any
 
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.containers.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.write.output_files import check_target, new_temporary, publish, writing
 from stemsplit.audio.write.stem_layout import MASTER, SAMPLE_RATES, STEM_FILE, STEMS
-from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WriteReport
+from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WritePolicy, WriteReport
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError
 from stemsplit.quoting import counted
@@ -80,37 +80,31 @@ class StemFileWriter:
         self,
         path: Path,
         *,
-        sample_rate: int,
-        num_channels: int,
-        num_samples: int,
         encoding: Encoding,
-        clip: ClipPolicy = "common",
-        overwrite: bool = False,
-        is_ours: Callable[[Path], bool] | None = None,
-        key: str | None = None,
+        sample_rate: int,
+        channels: tuple[str, ...],
+        num_samples: int,
+        policy: WritePolicy | None = None,
     ) -> None:
-        _check_format(path, sample_rate, num_channels)
+        _check_format(path, sample_rate, len(channels))
         self._path = path
         self._sample_rate = sample_rate
-        self._overwrite = overwrite
-        self._is_ours = is_ours
-        check_target(path, may_replace=self._may_replace())
-        self._key = key or secrets.token_hex(8)
-        self._temporary = new_temporary(path.parent, self._key)
+        self._policy = policy = policy or WritePolicy()
+        check_target(path, may_replace=policy.may_replace(path))
+        self._temporary = new_temporary(path.parent, policy.key)
 
         def streams(names: Sequence[str], clip: ClipPolicy) -> StemWriter:
             return StemWriter(
-                {name: new_temporary(path.parent, self._key) for name in names},
-                sample_rate=sample_rate,
-                num_channels=2,
-                num_samples=num_samples,
+                {name: new_temporary(path.parent, policy.key) for name in names},
                 encoding=replace(encoding, container="m4a"),
-                clip=clip,
-                key=self._key,
+                sample_rate=sample_rate,
+                channels=default_channels(2),
+                num_samples=num_samples,
+                policy=WritePolicy(clip=clip, key=policy.key),
             )
 
         self._master = streams([MASTER], "clamp")
-        self._stems = streams(STEMS, clip)
+        self._stems = streams(STEMS, policy.clip)
         self._open = ExitStack()
 
     def __enter__(self) -> StemFileWriter:
@@ -169,11 +163,8 @@ class StemFileWriter:
         """Puts the finished file in its place."""
         with writing(self._path):
             sync_file(self._temporary)
-            publish(self._temporary, self._path, may_replace=self._may_replace())
+            publish(self._temporary, self._path, may_replace=self._policy.may_replace(self._path))
             sync_folder(self._path.parent)
-
-    def _may_replace(self) -> bool:
-        return self._overwrite or (self._is_ours is not None and self._is_ours(self._path))
 
 
 def _check_format(path: Path, sample_rate: int, num_channels: int) -> None:

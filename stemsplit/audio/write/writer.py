@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
@@ -18,7 +18,6 @@ import numpy as np
 import soundfile
 from torch import Tensor
 
-from stemsplit.audio.channels import default_channels
 from stemsplit.audio.encode.encoders import Encoding, StreamFormat
 from stemsplit.audio.write.output_files import check_target, make_folders, remove_folders, writing
 from stemsplit.audio.write.stem_stream import StemStream
@@ -54,15 +53,28 @@ class WriteReport:
         return 20 * math.log10(self.gain)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WritePolicy:
+    """What is done about peaks beyond full scale, and about files that are in the way.
+
+    `may_replace` is asked twice about each of these, before the work and just before the file would
+    be replaced. `key`: 16 hex digits that name the temporary files of a track.
+    """
+
+    clip: ClipPolicy = "common"
+    may_replace: Callable[[Path], bool] = lambda _path: False
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def __post_init__(self) -> None:
+        check_choice("clip", self.clip, get_args(ClipPolicy))
+
+
 class StemWriter:
     """Writes named streams of one track, as a context manager.
 
     Everything goes to hidden `.stemsplit-<key>-*.part` files beside the outputs. `finish` completes
     them, `publish` renames them, `commit` does both. Leaving the block before that removes them,
     and the folders that were made for them.
-
-    A file that is in the way is replaced if `overwrite` says so or `is_ours` knows it; it is asked
-    twice, before the work and just before the file would be replaced.
 
     Raises:
         OutputExistsError: at construction, or by `publish` if a file has appeared since then.
@@ -73,34 +85,26 @@ class StemWriter:
         self,
         paths: Mapping[str, Path],
         *,
-        sample_rate: int,
-        num_channels: int,
-        num_samples: int,
         encoding: Encoding,
-        channels: tuple[str, ...] | None = None,
-        clip: ClipPolicy = "common",
-        overwrite: bool = False,
-        is_ours: Callable[[Path], bool] | None = None,
-        key: str | None = None,
+        sample_rate: int,
+        channels: tuple[str, ...],
+        num_samples: int,
+        policy: WritePolicy | None = None,
     ) -> None:
         if len(set(paths.values())) < len(paths):
             raise ValueError(f"two streams have the same path: {sorted(map(str, paths.values()))}")
-        check_choice("clip", clip, get_args(ClipPolicy))
-        self._overwrite = overwrite
-        self._is_ours = is_ours
+        self._policy = policy or WritePolicy()
         for path in paths.values():
-            check_target(path, may_replace=self._may_replace(path))
+            check_target(path, may_replace=self._policy.may_replace(path))
         self._paths = dict(paths)
-        self._key = key or secrets.token_hex(8)
         self._form = StreamFormat(
             encoding=encoding,
             sample_rate=sample_rate,
-            channels=channels or default_channels(num_channels),
+            channels=channels,
             num_samples=num_samples,
         )
-        self._clip = clip
         # The peak is known only at the end, so the gain is applied in a second step.
-        self._spools = clip == "common" and not encoding.is_float
+        self._spools = self._policy.clip == "common" and not encoding.is_float
         self._streams: dict[str, StemStream] = {}
         self._made_folders: list[Path] = []
         self._abandoned = threading.Event()
@@ -120,7 +124,9 @@ class StemWriter:
         for num_left in reversed(range(_NUM_TRIES)):
             try:
                 self._made_folders += make_folders(path.parent)
-                stream = StemStream(name, path, self._form, key=self._key, spools=self._spools)
+                stream = StemStream(
+                    name, path, self._form, key=self._policy.key, spools=self._spools
+                )
                 self._streams[name] = stream
                 stream.open()
             except (OSError, soundfile.SoundFileRuntimeError):
@@ -195,7 +201,7 @@ class StemWriter:
         )
 
     def _warnings(self) -> tuple[str, ...]:
-        if self._clip != "none" or not self._num_clipped():
+        if self._policy.clip != "none" or not self._num_clipped():
             return ()
         cut = counted(self._num_clipped(), "sample was", "samples were")
         return (
@@ -254,7 +260,7 @@ class StemWriter:
                     sync_file(stream.temporary)
             for stream in streams:
                 is_new = not os.path.lexists(stream.path)
-                stream.publish(may_replace=self._may_replace(stream.path))
+                stream.publish(may_replace=self._policy.may_replace(stream.path))
                 if is_new:
                     new_paths.append(stream.path)
             for folder, stream in {stream.path.parent: stream for stream in streams}.items():
@@ -265,9 +271,6 @@ class StemWriter:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
             raise
-
-    def _may_replace(self, path: Path) -> bool:
-        return self._overwrite or (self._is_ours is not None and self._is_ours(path))
 
     def _discard(self) -> None:
         """Removes what was not published."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stemsplit.audio.channels import default_channels
 from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.audio.write.writer import StemWriter
 from stemsplit.dsp.difference import signal_to_difference_db
@@ -35,10 +36,10 @@ def write_tone(path: Path, encoding: Encoding) -> None:
     """
     with StemWriter(
         {"tone": path},
-        sample_rate=SAMPLE_RATE,
-        num_channels=2,
-        num_samples=NUM_SAMPLES,
         encoding=encoding,
+        sample_rate=SAMPLE_RATE,
+        channels=default_channels(2),
+        num_samples=NUM_SAMPLES,
     ) as writer:
         writer.write("tone", tone())
         writer.commit()
