@@ -23,7 +23,6 @@ from stemsplit.engine.note import Note
 from stemsplit.errors import ModelError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.expression import resolve_expression
-from stemsplit.hub.presence import files_of
 
 DEFAULT_BUDGET_SECONDS = 90.0
 
@@ -163,7 +162,7 @@ def _models(
 def _fetched(reference: str, show: Show, *, offline: bool) -> tuple[str, str]:
     """The same of one model, downloaded if need be, which is not a part of what is measured."""
     ensemble = resolve_expression(reference, offline=offline, on_stage=preparing(show))
-    for file in (each for source in ensemble.models for each in files_of(source)):
+    for file in (each for source in ensemble.models for each in source.files):
         file.fetch()
     source, *others = ensemble.models
     if others:

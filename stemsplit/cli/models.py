@@ -29,7 +29,7 @@ from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, sugges
 from stemsplit.hub.choose import PERMISSIVE
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.model_files import ModelSource
-from stemsplit.hub.presence import files_of, presence
+from stemsplit.hub.resolve import availability
 from stemsplit.quoting import counted
 
 app = typer.Typer(
@@ -122,11 +122,11 @@ def pull(
                 refresh=not offline,
                 on_stage=preparing(show),
             )
-            for file in (each for source in ensemble.models for each in files_of(source)):
+            for file in (each for source in ensemble.models for each in source.files):
                 file.fetch()
             for source in ensemble.models:
                 _say_licence(source, show)
-                num_files = counted(len(files_of(source)), "file")
+                num_files = counted(len(source.files), "file")
                 show(Answer(f"{reference}\t{source.origin}\t{num_files} verified"))
 
 
@@ -147,7 +147,9 @@ def verify(
 
     Without names, the networks of a bag that were never needed are not counted as missing.
     """
-    wanted = references or [name for name in load_catalog() if presence(name) in ("yes", "partly")]
+    wanted = references or [
+        name for name in load_catalog() if availability(name) in ("yes", "partly")
+    ]
     num_wrong = 0
     with printing() as show:
         if not wanted:
@@ -168,7 +170,7 @@ def path(reference: ReferenceArgument) -> None:
     """Print where the files of a downloaded model are, one per line."""
     with printing() as show:
         for source in resolve_expression(reference, offline=True).models:
-            paths = [file.local_path() for file in files_of(source)]
+            paths = [file.local_path() for file in source.files]
             for local in paths:
                 if local is not None:
                     show(Answer(str(local)))
@@ -185,7 +187,7 @@ def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing
     except (HubUnreachableError, NotInstalledError):
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []
-    for file in (each for source in models for each in files_of(source)):
+    for file in (each for source in models for each in source.files):
         try:
             file.fetch()
         except (HubUnreachableError, NotInstalledError):
@@ -200,7 +202,7 @@ def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing
 def _rows(entries: Sequence[CatalogEntry]) -> list[ModelRow]:
     measurements = read_measurements()
     return [
-        ModelRow(entry, best_of(entry.name, measurements), presence(entry.name))
+        ModelRow(entry, best_of(entry.name, measurements), availability(entry.name))
         for entry in entries
     ]
 

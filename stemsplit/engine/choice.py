@@ -12,7 +12,7 @@ from stemsplit.engine.preference import Preference
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.choose import ModelChoice, choose
-from stemsplit.hub.presence import presence
+from stemsplit.hub.resolve import availability
 
 
 def choose_model(plan: RunPlan, device: torch.device) -> RunPlan:
@@ -40,7 +40,7 @@ def _choose(plan: RunPlan, device: torch.device) -> ModelChoice:
     requirements = plan.preference.requirements(
         plan.options, device=device.type, memory_bytes=memory_bytes(device)
     )
-    here = [name for name in catalog if presence(name) == "yes"]
+    here = [name for name in catalog if availability(name) == "yes"]
     nearby = choose(replace(requirements, here=here), catalog.values())
     if plan.offline or offline_by_environment():
         return nearby

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stemsplit.checkpoints.contents import Weights, read_tensors
+from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.device.runtime import Runtime
 from stemsplit.engine.bag import Bag, BagMember, Mixer, differing_property
 from stemsplit.engine.chain import Chain, Step
 from stemsplit.engine.ensemble import Ensemble, EnsemblePart, coarsest
+from stemsplit.engine.network_files import build_network
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.expression import resolve_expression
-from stemsplit.hub.member_weights import GraphWeights, read_member
-from stemsplit.hub.model_files import Member, ModelSource
+from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.recipe import EnsembleSource
-from stemsplit.models.family import Graph
-from stemsplit.models.registry import BUILT_IN, build_model, recognize, recognize_graph
-from stemsplit.models.spec import Model
+from stemsplit.models.registry import BUILT_IN
 from stemsplit.quoting import counted
 from stemsplit.stages import Stage, StageCallback, unheard
 
@@ -168,7 +166,7 @@ def _built_in(source: ModelSource) -> BagMember:
 
 def _load_member(source: ModelSource, index: int) -> BagMember:
     member = source.members[index]
-    model = _build(member)
+    model = build_network(member)
     expected = _joined_stems(source) and (member.stems or source.stems)
     if expected and model.spec.stems != expected:
         raise CheckpointError(
@@ -182,27 +180,6 @@ def _load_member(source: ModelSource, index: int) -> BagMember:
         signature=member.signature,
         sha256=member.sha256,
     )
-
-
-def _build(member: Member) -> Model:
-    content = read_member(member)
-    if isinstance(content, Weights):
-        return build_model(content.class_name, content.args, content.kwargs, content.tensors)
-    if isinstance(content, GraphWeights):
-        graph = content.graph
-        network = recognize_graph(
-            Graph(
-                nodes=graph.nodes,
-                input_shape=graph.input_shape,
-                fingerprint=content.fingerprint,
-                settings=content.settings,
-            )
-        )
-    elif content.class_name is not None:
-        return build_model(content.class_name, (), content.settings or {}, content.tensors)
-    else:
-        network = recognize(content.settings, content.tensors, file_name=member.file_name)
-    return build_model(network.class_name, (), network.kwargs, network.tensors)
 
 
 def _check_bag(source: ModelSource, stems: Sequence[str], members: Sequence[BagMember]) -> None:

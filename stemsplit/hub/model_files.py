@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stemsplit.hub.catalog import CatalogEntry
 from stemsplit.hub.digest import VerifiedFile, verify_local
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from stemsplit.models.family import Mix
     from stemsplit.models.spec import InputScaling
+
+Availability = Literal["built in", "yes", "partly", "no"]
+"""How much of a model is on this machine."""
 
 
 class ModelFile:
@@ -141,6 +144,20 @@ class ModelSource:
     scaling: InputScaling | None = None
     mixer: ModelFile | None = None
     read_mixer: Callable[[Mapping[str, Tensor]], Mix] | None = None
+
+    @property
+    def files(self) -> list[ModelFile]:
+        """All files that it is made of."""
+        files = [file for member in self.members for file in member.files]
+        return files if self.mixer is None else [*files, self.mixer]
+
+    @property
+    def availability(self) -> Availability:
+        """How much of it is on this machine, going by which files are there."""
+        if not self.members:
+            return "built in"
+        is_here = [file.local_path() is not None for file in self.files]
+        return "yes" if all(is_here) else "partly" if any(is_here) else "no"
 
 
 def stem_weights(

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from stemsplit.checkpoints.bag_file import MAX_BAG_BYTES, BagFile, describes_bag, parse_bag
 from stemsplit.checkpoints.file_errors import readable
-from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError, UsageError
+from stemsplit.errors import (
+    CheckpointError,
+    HubUnreachableError,
+    ModelError,
+    UnknownModelError,
+    UsageError,
+)
 from stemsplit.files import open_regular
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot, offline_by_environment
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
@@ -28,7 +34,7 @@ from stemsplit.hub.folders import (
 )
 from stemsplit.hub.hub_errors import OFFLINE_HINT
 from stemsplit.hub.local_folder import declared_system, safe_name
-from stemsplit.hub.model_files import Member, ModelFile, ModelSource
+from stemsplit.hub.model_files import Availability, Member, ModelFile, ModelSource
 from stemsplit.hub.published import published_source
 from stemsplit.hub.remote import list_files
 from stemsplit.quoting import counted, quoted
@@ -81,6 +87,14 @@ def resolve(
             repo, f"{entry.name}.yaml", entry=entry, connection=connection, refresh=refresh
         )
     return _resolve_hub(reference, connection, refresh=refresh)
+
+
+def availability(name: str) -> Availability:
+    """How much of a model is on this machine; "no" as well where it cannot be found out."""
+    try:
+        return resolve(name, offline=True).availability
+    except ModelError:
+        return "no"
 
 
 def check_reference(reference: str) -> None:

@@ -23,8 +23,8 @@ import pytest
 from stemsplit.checkpoints.contents import read_file, read_tensors
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.checkpoints.torch_file import read_checkpoint
+from stemsplit.engine.network_files import build_network
 from stemsplit.errors import CheckpointError
-from stemsplit.hub.member_weights import read_member
 from stemsplit.hub.resolve import resolve
 from stemsplit.models.registry import build_model
 
@@ -245,7 +245,7 @@ def test_a_pipe_in_a_folder_of_a_model_is_not_waited_for(tmp_path: Path, pipe: s
 
     def read_model(reference: Path) -> None:
         for member in resolve(str(reference)).members:
-            read_member(member)
+            build_network(member)
 
     for reference in (tmp_path, tmp_path / pipe):
         with pytest.raises(CheckpointError, match=r"is a pipe, not a file|configuration of the ne"):

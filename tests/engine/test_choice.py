@@ -115,7 +115,7 @@ def have(names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """These are all models on this machine, which is online."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(
-        "stemsplit.engine.choice.presence", lambda name: "yes" if name in names else "no"
+        "stemsplit.engine.choice.availability", lambda name: "yes" if name in names else "no"
     )
 
 

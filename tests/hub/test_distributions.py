@@ -12,8 +12,7 @@ from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError, NotInstalledError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.distributions import Distribution, fetch_installed, installed_file
-from stemsplit.hub.presence import presence
-from stemsplit.hub.resolve import resolve
+from stemsplit.hub.resolve import availability, resolve
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -70,7 +69,7 @@ def test_a_package_without_its_version_is_none(text: str) -> None:
 
 
 def test_commands_say_what_to_install() -> None:
-    assert presence("spleeter") == "no"
+    assert availability("spleeter") == "no"
     for arguments in (["pull", "spleeter"], ["pull", "spleeter", "--offline"]):
         error = CliRunner().invoke(app, arguments).exception
         assert isinstance(error, NotInstalledError)

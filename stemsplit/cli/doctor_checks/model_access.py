@@ -12,8 +12,9 @@ from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.errors import ModelError
 from stemsplit.hub.cache import HubRepo, offline_by_environment
 from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, load_catalog
-from stemsplit.hub.presence import Presence, presence
+from stemsplit.hub.model_files import Availability
 from stemsplit.hub.remote import list_files
+from stemsplit.hub.resolve import availability
 from stemsplit.quoting import reason
 
 CACHE, HUB, MODEL = "cache", "Hub", "model"
@@ -25,7 +26,7 @@ def check_models(*, offline: bool) -> Iterator[Finding]:
     """The cache, the Hub and the default model; with the model here, the others weigh less."""
     from huggingface_hub import constants
 
-    here = presence(DEFAULT_MODEL)
+    here = availability(DEFAULT_MODEL)
     is_here = here == "yes"
     yield from check_cache(Path(constants.HF_HUB_CACHE), is_needed=not is_here)
     hub = check_hub(constants.ENDPOINT, offline=offline, is_needed=not is_here)
@@ -107,7 +108,7 @@ def check_hub(endpoint: str, *, offline: bool, is_needed: bool) -> Finding:
     return Finding(topic=HUB, name="reachable", value=f"yes: {endpoint}")
 
 
-def check_default_model(here: Presence, *, is_reachable: bool) -> Finding:
+def check_default_model(here: Availability, *, is_reachable: bool) -> Finding:
     """Whether the default model can run: it is here, or can be fetched."""
     if here == "yes":
         return Finding(topic=MODEL, name=DEFAULT_MODEL, value="on this machine")

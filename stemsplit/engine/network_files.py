@@ -1,65 +1,55 @@
-"""A member's files as plain data, in whatever layout they were published."""
+"""From a member's files, in whatever layout they were published, to its network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from stemsplit.checkpoints.config_file import read_configuration
 from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
-from stemsplit.checkpoints.onnx_file import OnnxGraph, fingerprint, read_onnx
+from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.model_files import Member
+from stemsplit.models.family import Graph
+from stemsplit.models.registry import build_model, recognize, recognize_graph
+from stemsplit.models.spec import Model
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BareWeights:
-    """Tensors that do not say which network they are for.
-
-    `class_name` is what the catalogue knows, `settings` what it or the configuration beside the
-    tensors says; None: nothing.
-    """
-
-    class_name: str | None
-    settings: Mapping[str, object] | None
-    tensors: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GraphWeights:
-    """A network that came as the operations of an ONNX file."""
-
-    graph: OnnxGraph
-    fingerprint: str
-    settings: Mapping[str, object] | None
-
-
-def read_member(member: Member) -> Weights | BareWeights | GraphWeights:
-    """The content of a member's files, which are fetched if need be.
+def build_network(member: Member) -> Model:
+    """The network in a member's files, which are fetched if need be.
 
     Raises:
         ModelError: a file could not be had.
-        CheckpointError: a file is damaged, or not such a file.
+        CheckpointError: a file is damaged, or not of a network of a known family.
     """
     path = member.fetch()
     if path.suffix == ".onnx":
-        settings = read_settings(member)
-        return GraphWeights(graph=read_onnx(path), fingerprint=fingerprint(path), settings=settings)
+        settings, graph = _read_settings(member), read_onnx(path)
+        found = recognize_graph(
+            Graph(
+                nodes=graph.nodes,
+                input_shape=graph.input_shape,
+                fingerprint=fingerprint(path),
+                settings=settings,
+            )
+        )
+        return build_model(found.class_name, (), found.kwargs, found.tensors)
     if member.class_name is not None or member.weights[0].part:
         content: Weights | dict[str, Tensor] = _read_parts(member)
     else:
         content = read_file(path)
     if isinstance(content, Weights):
-        return content
-    return BareWeights(
-        class_name=member.class_name, settings=read_settings(member), tensors=content
-    )
+        return build_model(content.class_name, content.args, content.kwargs, content.tensors)
+    settings = _read_settings(member)
+    if member.class_name is not None:
+        return build_model(member.class_name, (), settings or {}, content)
+    found = recognize(settings, content, file_name=member.file_name)
+    return build_model(found.class_name, (), found.kwargs, found.tensors)
 
 
-def read_settings(member: Member) -> Mapping[str, object] | None:
+def _read_settings(member: Member) -> Mapping[str, object] | None:
     """How the network is built: what the catalogue or the configuration files say; else None.
 
     Several files become one, each a section of it, or a named value in a section.
