@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import typer
 
 from stemsplit.cli import options as opt
+from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.printer.command_events import Examined
 from stemsplit.cli.printer.sink import printing
 from stemsplit.quoting import reason
-
-if TYPE_CHECKING:
-    from stemsplit.cli.doctor_checks.finding import Finding
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +39,9 @@ def doctor(
 
 def examine(*, offline: bool) -> Iterator[Finding]:
     """All findings, topic after topic. One that cannot be looked into does not stop the others."""
-    from stemsplit.cli.doctor_checks.finding import Finding
-
-    for topic, check in _TOPICS.items():
+    for topic in _TOPICS:
         try:
-            yield from check(offline)
+            yield from _check(topic, offline=offline)
         except Exception as error:  # a broken machine raises whatever it likes, imports too
             _log.debug("%s failed", topic, exc_info=True)
             yield Finding(
@@ -58,44 +53,29 @@ def examine(*, offline: bool) -> Iterator[Finding]:
             )
 
 
-def _versions(offline: bool) -> Iterator[Finding]:
-    del offline
-    from stemsplit.cli.doctor_checks.versions import check_versions
-
-    return check_versions()
+_TOPICS = ("versions", "libraries", "devices", "codecs", "models")
 
 
-def _devices(offline: bool) -> Iterator[Finding]:
-    del offline
-    from stemsplit.cli.doctor_checks.devices import check_devices
+def _check(topic: str, *, offline: bool) -> Iterator[Finding]:
+    """The findings of a topic, whose imports are a part of what may be broken."""
+    match topic:
+        case "versions":
+            from stemsplit.cli.doctor_checks.versions import check_versions
 
-    return check_devices()
+            return check_versions()
+        case "libraries":  # what is fetched there is fetched from this machine
+            from stemsplit.cli.doctor_checks.libraries import check_libraries
 
+            return check_libraries()
+        case "devices":
+            from stemsplit.cli.doctor_checks.devices import check_devices
 
-def _codecs(offline: bool) -> Iterator[Finding]:
-    del offline
-    from stemsplit.cli.doctor_checks.codecs import check_codecs
+            return check_devices()
+        case "codecs":
+            from stemsplit.cli.doctor_checks.codecs import check_codecs
 
-    return check_codecs()
+            return check_codecs()
+        case _:
+            from stemsplit.cli.doctor_checks.model_access import check_models
 
-
-def _models(offline: bool) -> Iterator[Finding]:
-    from stemsplit.cli.doctor_checks.model_access import check_models
-
-    return check_models(offline=offline)
-
-
-def _libraries(offline: bool) -> Iterator[Finding]:
-    del offline  # what is fetched is fetched from this machine
-    from stemsplit.cli.doctor_checks.libraries import check_libraries
-
-    return check_libraries()
-
-
-_TOPICS: Mapping[str, Callable[[bool], Iterator[Finding]]] = {
-    "versions": _versions,
-    "libraries": _libraries,
-    "devices": _devices,
-    "codecs": _codecs,
-    "models": _models,
-}
+            return check_models(offline=offline)

@@ -28,6 +28,7 @@ from stemsplit.cli.bench_results import (
     shown_speed,
     store,
 )
+from stemsplit.cli.printer.command_events import BenchEnded
 from stemsplit.cli.printer.speeds import print_measurements
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL, list_models, load_catalog
@@ -467,7 +468,7 @@ def test_a_table_with_a_gpu_fits_80_columns(
         realtime_factor=1234.0,
         device_peak_bytes=3 << 30,
     )
-    print_measurements([replace(MEASUREMENT, num_threads=16), card])
+    print_measurements(BenchEnded([replace(MEASUREMENT, num_threads=16), card]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "GiB" in lines[1]

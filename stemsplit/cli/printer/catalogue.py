@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from stemsplit.cli.bench_results import shown_speed
-from stemsplit.cli.printer.command_events import ModelRow
+from stemsplit.cli.printer.command_events import ModelRow, ModelShown, ModelsListed
 from stemsplit.cli.printer.console import say
 from stemsplit.cli.printer.tables import print_facts, print_indented, print_table
 from stemsplit.hub.catalog import CatalogEntry
@@ -14,8 +14,9 @@ _USUAL_STEMS = {"drums", "bass", "other", "vocals"}
 _MOST_USED = "S"
 
 
-def print_models(rows: Sequence[ModelRow]) -> None:
+def print_models(listed: ModelsListed) -> None:
     """A row for each model; of those columns that the terminal has room for, what they mean."""
+    rows = listed.rows
     entries = [row.entry for row in rows]
     columns: dict[str, list[str]] = {
         "name": [entry.name for entry in entries],
@@ -39,9 +40,9 @@ def print_models(rows: Sequence[ModelRow]) -> None:
     say("`stemsplit models show NAME` says more.")
 
 
-def print_model(row: ModelRow) -> None:
+def print_model(model: ModelShown) -> None:
     """A line for each thing that is known about it."""
-    entry = row.entry
+    row, entry = model.row, model.row.entry
     facts = {
         "name": " or ".join((entry.name, *entry.aliases)),
         "what": entry.description,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stemsplit.cli.printer.command_events import Summarized, SystemsCompared
 from stemsplit.cli.printer.tables import print_table
 
 if TYPE_CHECKING:
-    from stemsplit.evaluate.bootstrap import Estimate, Summary
-    from stemsplit.evaluate.compare import Comparison
+    from stemsplit.evaluate.bootstrap import Estimate
 
 INTERVAL = "95 %"
 _FIGURES = ("mean", "median", "difference", INTERVAL, "tracks", "excluded")
 
 
-def print_summaries(summaries: Sequence[Summary]) -> None:
+def print_summaries(event: Summarized) -> None:
     """The closing table."""
-    names = label_systems([summary.system for summary in summaries])
+    names = label_systems([summary.system for summary in event.summaries])
     figures = ("mean", INTERVAL, "median", INTERVAL, "tracks", "excluded")
     rows = [
         (
@@ -29,7 +29,7 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
             str(summary.num_tracks),
             str(summary.num_excluded),
         )
-        for summary in summaries
+        for summary in event.summaries
     ]
     print_table(
         ("stem", "metric", "model", *figures),
@@ -39,7 +39,7 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
     )
 
 
-def print_comparisons(comparisons: Sequence[Comparison]) -> None:
+def print_comparisons(event: SystemsCompared) -> None:
     """The table of `--compare`."""
     header = ("stem", "metric", "difference", INTERVAL, "tracks", "excluded", "verdict")
     rows = [
@@ -51,7 +51,7 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
             str(each.num_excluded),
             each.verdict,
         )
-        for each in comparisons
+        for each in event.comparisons
     ]
     print_table(header, rows, right=_FIGURES, spare=("excluded", "tracks", INTERVAL))
 

@@ -7,8 +7,10 @@ from rich.text import Text
 
 from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.flags import in_flags
-from stemsplit.cli.printer.console import CAUTION, put, stdout
+from stemsplit.cli.printer.command_events import Examined
+from stemsplit.cli.printer.console import CAUTION, put, say, stdout
 from stemsplit.cli.printer.tables import print_indented
+from stemsplit.quoting import counted
 
 _STYLES = {"ok": "green", "note": CAUTION, "problem": "bold red"}
 _NAME_WIDTH = 17
@@ -26,3 +28,9 @@ def print_finding(finding: Finding) -> None:
     print_indented(label, in_flags(finding.value))
     if finding.fix is not None:
         print_indented(" " * len(label), f"Fix: {in_flags(finding.fix)}")
+
+
+def print_counts(examined: Examined) -> None:
+    """How many are no good, on stderr."""
+    problems = counted(examined.num_problems, "problem")
+    say(f"{problems}, {counted(examined.num_notes, 'note')}.")

@@ -29,7 +29,7 @@ Lines = Iterable[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The lines that an `event` makes: `values` of the `fields` for each.
+    """The lines that an `event` makes: the values of the `fields` for each.
 
     `name` is what they have as `event`; without one they have neither that nor a time. With
     `steps`, there are at most so many while the field `share` goes from 0 to 1.
@@ -37,13 +37,21 @@ class Form:
 
     event: type
     name: str
-    fields: Sequence[str]
+    fields: str
     values: Callable[[Any], Lines]
     steps: int = 0
 
 
-def _names(record: type) -> list[str]:
-    return [field.name for field in fields(record)]
+def _names(record: type) -> str:
+    return " ".join(field.name for field in fields(record))
+
+
+def _song(event: run.Event) -> Path:
+    return event.job.song.input
+
+
+def _values(record: JobResult | PlannedTrack) -> Sequence[Any]:
+    return list(record.as_json().values())
 
 
 def _rounded(share: float | None) -> float | None:
@@ -56,10 +64,14 @@ def _stage(stage: Stage, song: Path | None = None) -> Lines:
 
 def _result(status: str, event: run.Finished) -> Lines:
     if event.result.status == status:
-        yield list(event.result.as_json().values())
+        yield _values(event.result)
 
 
-def _summary(event: events.RunEnded | events.NothingToRun) -> Lines:
+def _progress(event: run.Progressed) -> Lines:
+    yield _song(event), _rounded(event.progress.share)
+
+
+def _totals(event: events.RunEnded | events.NothingToRun) -> Lines:
     suspicious = [result.input for result in event.results if result.suspicions]
     yield *astuple(Totals.of(event.results)), suspicious
 
@@ -74,7 +86,7 @@ def _figure(estimate: Estimate | None) -> tuple[object, object]:
     return (None, None) if estimate is None else (estimate.value, estimate.interval)
 
 
-def _over_tracks(summary: Summary) -> Sequence[Any]:
+def _summary(summary: Summary) -> Sequence[Any]:
     return (
         *(summary.stem, summary.metric, *summary.system, summary.protocol),
         *(*_figure(summary.mean), *_figure(summary.median)),
@@ -82,102 +94,65 @@ def _over_tracks(summary: Summary) -> Sequence[Any]:
     )
 
 
-def _comparison(each: Comparison) -> Sequence[Any]:
+def _compared(each: Comparison) -> Sequence[Any]:
     return (
         *(each.stem, each.metric, each.protocol, *_figure(each.difference)),
         *(each.num_tracks, each.num_excluded, each.verdict),
     )
 
 
-def _planned(track: PlannedTrack) -> Sequence[Any]:
-    return list(track.as_json().values())
-
-
 _ACTIONS = ("new", "redo", "skip", "fail")
-_RESULT = (*_names(JobResult), "realtime_factor")
-_STAGE = ("stage", "name", "share", "input")
+_STAGE = "stage name share input"
+_RESULT = f"{_names(JobResult)} realtime_factor"
+_TOTALS = f"{_names(Totals)} suspicious"
+_PLANNED = "input folder action duration_seconds reason error"
+_PLAN = f"{' '.join(_ACTIONS)} duration_seconds estimated_seconds"
+_SCORE = (
+    "dataset subset track track_bytes stem estimate metric value reason model revision precision "
+    "tool_version protocol"
+)
+_SUMMARY = (
+    "stem metric model revision precision protocol mean mean_interval median median_interval "
+    "tracks excluded"
+)
+_COMPARED = "stem metric protocol difference interval tracks excluded verdict"
 
 FORMS: Sequence[Form] = (
-    Form(Note, "note", ["message"], lambda note: [[str(note)]]),
+    Form(Note, "note", "message", lambda e: [[str(e)]]),
     Form(Stage, "stage", _STAGE, _stage, steps=10),
-    Form(run.Staged, "stage", _STAGE, lambda e: _stage(e.stage, e.job.song.input), steps=10),
-    Form(run.Started, "start", ["input"], lambda e: [[e.job.song.input]]),
-    Form(
-        run.Progressed,
-        "progress",
-        ["input", "share"],
-        lambda e: [[e.job.song.input, _rounded(e.progress.share)]],
-        steps=100,
-    ),
-    Form(run.Busy, "busy", ["input"], lambda e: [[e.job.song.input]]),
+    Form(run.Staged, "stage", _STAGE, lambda e: _stage(e.stage, _song(e)), steps=10),
+    Form(run.Started, "start", "input", lambda e: [[_song(e)]]),
+    Form(run.Progressed, "progress", "input share", _progress, steps=100),
+    Form(run.Busy, "busy", "input", lambda e: [[_song(e)]]),
     *(
         Form(run.Finished, status, _RESULT, partial(_result, status))
         for status in ("done", "skipped", "failed")
     ),
-    Form(
-        events.NothingToRun,
-        "failed",
-        _RESULT,
-        lambda e: [list(result.as_json().values()) for result in e.results],
-    ),
-    *(
-        Form(event, "summary", [*_names(Totals), "suspicious"], _summary)
-        for event in (events.NothingToRun, events.RunEnded)
-    ),
-    Form(
-        events.DryRun,
-        "planned",
-        ["input", "folder", "action", "duration_seconds", "reason", "error"],
-        lambda e: map(_planned, e.tracks),
-    ),
-    Form(events.DryRun, "plan", [*_ACTIONS, "duration_seconds", "estimated_seconds"], _plan),
-    Form(events.PageWritten, "page", ["page", "error"], lambda e: [[e.path, e.error]]),
+    Form(events.NothingToRun, "failed", _RESULT, lambda e: map(_values, e.results)),
+    Form(events.NothingToRun, "summary", _TOTALS, _totals),
+    Form(events.RunEnded, "summary", _TOTALS, _totals),
+    Form(events.DryRun, "planned", _PLANNED, lambda e: map(_values, e.tracks)),
+    Form(events.DryRun, "plan", _PLAN, _plan),
+    Form(events.PageWritten, "page", "page error", lambda e: [[e.path, e.error]]),
     # evaluate
-    Form(evaluation.SystemStarted, "start", ["track", "model"], lambda e: [[e.track, e.model]]),
+    Form(evaluation.SystemStarted, "start", "track model", lambda e: [astuple(e)]),
     Form(
         evaluation.SystemProgressed,
         "progress",
-        ["track", "model", "share"],
+        "track model share",
         lambda e: [[e.track, e.model, _rounded(e.share)]],
         steps=100,
     ),
+    Form(evaluation.Scored, "score", _SCORE, lambda e: map(astuple, e.records)),
+    Form(evaluation.TrackFailed, "failed", "track error", lambda e: [astuple(e)]),
+    Form(events.Summarized, "summary", _SUMMARY, lambda e: map(_summary, e.summaries)),
     Form(
-        evaluation.Scored,
-        "score",
-        [
-            *("dataset", "subset", "track", "track_bytes", "stem", "estimate", "metric", "value"),
-            *("reason", "model", "revision", "precision", "tool_version", "protocol"),
-        ],
-        lambda e: map(astuple, e.records),
-    ),
-    Form(evaluation.TrackFailed, "failed", ["track", "error"], lambda e: [[e.track, e.error]]),
-    Form(
-        events.Summarized,
-        "summary",
-        [
-            *("stem", "metric", "model", "revision", "precision", "protocol"),
-            *("mean", "mean_interval", "median", "median_interval", "tracks", "excluded"),
-        ],
-        lambda e: map(_over_tracks, e.summaries),
-    ),
-    Form(
-        events.SystemsCompared,
-        "comparison",
-        [
-            *("stem", "metric", "protocol", "difference", "interval"),
-            *("tracks", "excluded", "verdict"),
-        ],
-        lambda e: map(_comparison, e.comparisons),
+        events.SystemsCompared, "comparison", _COMPARED, lambda e: map(_compared, e.comparisons)
     ),
     # bench
     Form(Measurement, "measured", _names(Measurement), lambda e: [astuple(e)]),
-    Form(
-        MeasurementFailed,
-        "failed",
-        _names(MeasurementFailed),
-        lambda e: [astuple(e)],
-    ),
+    Form(MeasurementFailed, "failed", _names(MeasurementFailed), lambda e: [astuple(e)]),
     # doctor
     Form(Finding, "", _names(Finding), lambda e: [astuple(e)]),
 )
-"""All events that are told to programs; an event with two forms makes the lines of both."""
+"""All events that are told to programs; one with two forms makes the lines of both."""

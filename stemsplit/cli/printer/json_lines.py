@@ -45,7 +45,7 @@ class JsonPrinter:
             _print_document(_model(event.row))
         for form in (form for form in FORMS if form.event is type(event)):
             for values in form.values(event):
-                line = dict(zip(form.fields, values, strict=True))
+                line = dict(zip(form.fields.split(), values, strict=True))
                 if self._is_due(form, line):
                     _print_line(form.name, line)
 

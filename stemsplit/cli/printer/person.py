@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import singledispatchmethod
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -22,13 +24,12 @@ from stemsplit.cli.printer.console import (
     shown,
 )
 from stemsplit.cli.printer.evaluation import print_comparisons, print_summaries
-from stemsplit.cli.printer.findings import print_finding, print_topic
+from stemsplit.cli.printer.findings import print_counts, print_finding, print_topic
 from stemsplit.cli.printer.progress import choose_progress
 from stemsplit.cli.printer.songs import (
     print_demo,
+    print_dry_run,
     print_page,
-    print_plan,
-    print_planned,
     print_results,
     print_warnings,
 )
@@ -41,7 +42,7 @@ from stemsplit.quoting import counted
 
 
 class PersonPrinter:
-    """Has a method for each event that is put into words; others only move the progress.
+    """Has a method for each event whose words depend on its settings, or on what was before.
 
     `quiet`: only what went wrong, and what was asked for. `verbose`: it says why. `lists_files`: at
     the end it prints on stdout where the outputs are.
@@ -72,7 +73,8 @@ class PersonPrinter:
 
     @singledispatchmethod
     def _put_into_words(self, event: object) -> None:
-        """Says in words what happened."""
+        if print_event := _PRINTED.get(type(event)):
+            print_event(event)
 
     @_put_into_words.register
     def _(self, note: Note) -> None:
@@ -92,14 +94,6 @@ class PersonPrinter:
         self._talk(escaped(talk.text))
 
     @_put_into_words.register
-    def _(self, answer: events.Answer) -> None:
-        typer.echo(answer.line)
-
-    @_put_into_words.register
-    def _(self, finished: run.Finished) -> None:
-        print_warnings(finished.result)
-
-    @_put_into_words.register
     def _(self, nothing: events.NothingToRun) -> None:
         for result in nothing.results:
             print_warnings(result)
@@ -117,46 +111,17 @@ class PersonPrinter:
                 _say_note(note)
 
     @_put_into_words.register
-    def _(self, dry_run: events.DryRun) -> None:
-        print_planned(dry_run.tracks)
-        print_plan(dry_run.tracks, dry_run.estimated_seconds)
-
-    @_put_into_words.register
     def _(self, page: events.PageWritten) -> None:
         if page.error is not None:
-            say(f"{FAILED} {shown(page.path)}: {plain(page.error)}")
+            _print_failure(f"{shown(page.path)}: {plain(page.error)}")
         elif not self._quiet:
             self._has_listed = True
             print_page(page.path)
 
     @_put_into_words.register
-    def _(self, scored: events.DemoScored) -> None:
-        print_demo(scored)
-
-    @_put_into_words.register
-    def _(self, failed: evaluation.TrackFailed) -> None:
-        say(f"{FAILED} {escaped(failed.track)}: {plain(failed.error)}")
-
-    @_put_into_words.register
-    def _(self, summarized: events.Summarized) -> None:
-        print_summaries(summarized.summaries)
-
-    @_put_into_words.register
-    def _(self, compared: events.SystemsCompared) -> None:
-        print_comparisons(compared.comparisons)
-
-    @_put_into_words.register
     def _(self, each: events.Measuring) -> None:
         seconds = counted(round(each.seconds), "second")
         self._talk(f"{escaped(each.model)} on {escaped(each.device)}: about {seconds}")
-
-    @_put_into_words.register
-    def _(self, failed: MeasurementFailed) -> None:
-        say(f"{FAILED} {plain(failed.error)}")
-
-    @_put_into_words.register
-    def _(self, ended: events.BenchEnded) -> None:
-        print_measurements(ended.measurements)
 
     @_put_into_words.register
     def _(self, finding: Finding) -> None:
@@ -165,20 +130,30 @@ class PersonPrinter:
             print_topic(finding.topic)
         print_finding(finding)
 
-    @_put_into_words.register
-    def _(self, examined: events.Examined) -> None:
-        problems = counted(examined.num_problems, "problem")
-        say(f"{problems}, {counted(examined.num_notes, 'note')}.")
-
-    @_put_into_words.register
-    def _(self, listed: events.ModelsListed) -> None:
-        print_models(listed.rows)
-
-    @_put_into_words.register
-    def _(self, model: events.ModelShown) -> None:
-        print_model(model.row)
-
 
 def _say_note(note: Note) -> None:
     label, style = Text("Note:", CAUTION), "bold" if note.is_loud else ""
     say(Text.assemble(label, " ", (in_flags(one_line(note.message)), style)))
+
+
+def _print_failure(message: str) -> None:
+    say(f"{FAILED} {message}")
+
+
+_PRINTED: Mapping[type, Callable[[Any], None]] = {
+    run.Finished: lambda finished: print_warnings(finished.result),
+    events.Answer: lambda answer: typer.echo(answer.line),
+    events.DryRun: print_dry_run,
+    events.DemoScored: print_demo,
+    events.Summarized: print_summaries,
+    events.SystemsCompared: print_comparisons,
+    events.BenchEnded: print_measurements,
+    events.Examined: print_counts,
+    events.ModelsListed: print_models,
+    events.ModelShown: print_model,
+    evaluation.TrackFailed: lambda failed: _print_failure(
+        f"{escaped(failed.track)}: {plain(failed.error)}"
+    ),
+    MeasurementFailed: lambda failed: _print_failure(plain(failed.error)),
+}
+"""Events whose words are the same whatever was before, also for whoever wants quiet."""

@@ -30,7 +30,7 @@ from stemsplit.quoting import counted
 
 if TYPE_CHECKING:
     from stemsplit.batch.results import JobResult, PlannedTrack
-    from stemsplit.cli.printer.command_events import DemoScored
+    from stemsplit.cli.printer.command_events import DemoScored, DryRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +142,23 @@ def _suspicion(result: JobResult) -> str:
 _ACTIONS = {"new": "new", "redo": "again", "skip": "skip: done", "fail": "would fail"}
 
 
-def print_planned(planned: Sequence[PlannedTrack]) -> None:
-    """A table on stdout: what would become of each song, and where."""
-    rows = []
-    for track in planned:
-        length = track.duration_seconds
-        rows.append(
+def print_dry_run(dry_run: DryRun) -> None:
+    """A table on stdout: what would become of each song, and where; and what it comes to."""
+    print_table(
+        ("song", "what", "folder", "length"),
+        [
             (
                 with_scheme(track.input),
                 _ACTIONS[track.action],
                 "" if track.action == "fail" else os.fsdecode(_place(track.folder)),
-                "?" if length is None else clock(length),
+                "?" if track.duration_seconds is None else clock(track.duration_seconds),
             )
-        )
-    print_table(
-        ("song", "what", "folder", "length"), rows, right=("length",), wraps=("song", "folder")
+            for track in dry_run.tracks
+        ],
+        right=("length",),
+        wraps=("song", "folder"),
     )
-
-
-def print_plan(planned: Sequence[PlannedTrack], estimated_seconds: float) -> None:
-    """What the whole run would come to."""
-    for track in planned:
+    for track in dry_run.tracks:
         if track.error is not None:
             say(f"[bold red]Would fail:[/] {about(track.input, track.error)}")
         elif track.reason is not None:
@@ -170,13 +166,13 @@ def print_plan(planned: Sequence[PlannedTrack], estimated_seconds: float) -> Non
     counts = [
         f"{number} {label}"
         for action, label in _ACTIONS.items()
-        if (number := sum(track.action == action for track in planned))
+        if (number := sum(track.action == action for track in dry_run.tracks))
     ]
-    say(f"{counted(len(planned), 'song')}: {', '.join(counts)}.")
+    say(f"{counted(len(dry_run.tracks), 'song')}: {', '.join(counts)}.")
     say(
-        f"{clock(planned_seconds(planned))} of music to separate, about "
-        f"{clock(estimated_seconds)} of work (an estimate, from the measured time of one chunk). "
-        "Nothing was written."
+        f"{clock(planned_seconds(dry_run.tracks))} of music to separate, about "
+        f"{clock(dry_run.estimated_seconds)} of work (an estimate, from the measured time of one "
+        "chunk). Nothing was written."
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from stemsplit.cli.bench_results import Measurement, shown_speed
+from stemsplit.cli.printer.command_events import BenchEnded
 from stemsplit.cli.printer.console import escaped, say
 from stemsplit.cli.printer.tables import print_table
 
 _GIB = 1 << 30
 
 
-def print_measurements(measured: Sequence[Measurement]) -> None:
+def print_measurements(ended: BenchEnded) -> None:
     """The table on stdout, and on stderr what its columns mean."""
+    measured = ended.measurements
     header = ["model", "device", "precision", "speed", "ready", "first stems", "memory GiB"]
     on_gpu = any(each.device_peak_bytes is not None for each in measured)
     rows = [_cells(each) for each in measured]
