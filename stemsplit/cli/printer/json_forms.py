@@ -146,9 +146,7 @@ FORMS: Sequence[Form] = (
     Form(evaluation.Scored, "score", _SCORE, lambda e: map(astuple, e.records)),
     Form(evaluation.TrackFailed, "failed", "track error", lambda e: [astuple(e)]),
     Form(events.Summarized, "summary", _SUMMARY, lambda e: map(_summary, e.summaries)),
-    Form(
-        events.SystemsCompared, "comparison", _COMPARED, lambda e: map(_compared, e.comparisons)
-    ),
+    Form(events.SystemsCompared, "comparison", _COMPARED, lambda e: map(_compared, e.comparisons)),
     # bench
     Form(Measurement, "measured", _names(Measurement), lambda e: [astuple(e)]),
     Form(MeasurementFailed, "failed", _names(MeasurementFailed), lambda e: [astuple(e)]),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import singledispatchmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
@@ -15,14 +14,7 @@ from stemsplit.cli.doctor_checks.finding import Finding
 from stemsplit.cli.flags import in_flags
 from stemsplit.cli.printer import command_events as events
 from stemsplit.cli.printer.catalogue import print_model, print_models
-from stemsplit.cli.printer.console import (
-    CAUTION,
-    FAILED,
-    escaped,
-    plain,
-    say,
-    shown,
-)
+from stemsplit.cli.printer.console import CAUTION, FAILED, escaped, plain, say, shown
 from stemsplit.cli.printer.evaluation import print_comparisons, print_summaries
 from stemsplit.cli.printer.findings import print_counts, print_finding, print_topic
 from stemsplit.cli.printer.progress import choose_progress
@@ -40,9 +32,12 @@ from stemsplit.errors import one_line
 from stemsplit.evaluate import evaluation_events as evaluation
 from stemsplit.quoting import counted
 
+if TYPE_CHECKING:
+    from stemsplit.batch.results import JobResult
+
 
 class PersonPrinter:
-    """Has a method for each event whose words depend on its settings, or on what was before.
+    """Puts events into words.
 
     `quiet`: only what went wrong, and what was asked for. `verbose`: it says why. `lists_files`: at
     the end it prints on stdout where the outputs are.
@@ -57,103 +52,92 @@ class PersonPrinter:
         self._topic = ""
         self._has_listed = False
 
-    def show(self, event: object) -> None:
-        self._progress.show(event)
-        self._put_into_words(event)
-
     def close(self) -> None:
         """Leaves nothing on the terminal that moves."""
         self._progress.stop()
         if self._has_listed:
             note_lost_list()
 
-    def _talk(self, message: str) -> None:
+    def show(self, event: object) -> None:
+        """Puts it into words, if it needs some, and moves the progress."""
+        self._progress.show(event)
+        match event:
+            case Note():
+                self._say_note(event)
+            case events.Remark(message):
+                self._talk(_as_note(Note(message)))
+            case events.Talk(text):
+                self._talk(escaped(text))
+            case events.Answer(line):
+                typer.echo(line)
+            case run.Finished(result=result):
+                print_warnings(result)
+            case events.NothingToRun(results):
+                for result in results:
+                    print_warnings(result)
+                self._list(results)
+            case events.RunEnded(results):
+                self._list(results)
+            case events.DryRun():
+                print_dry_run(event)
+            case events.PageWritten():
+                self._list_page(event)
+            case events.DemoScored():
+                print_demo(event)
+            case evaluation.TrackFailed(track, error):
+                say(f"{FAILED} {escaped(track)}: {plain(error)}")
+            case events.Summarized():
+                print_summaries(event)
+            case events.SystemsCompared():
+                print_comparisons(event)
+            case events.Measuring(model, device, seconds):
+                about = counted(round(seconds), "second")
+                self._talk(f"{escaped(model)} on {escaped(device)}: about {about}")
+            case MeasurementFailed():
+                say(f"{FAILED} {plain(event.error)}")
+            case events.BenchEnded():
+                print_measurements(event)
+            case Finding(topic=topic):
+                if topic != self._topic:
+                    print_topic(topic)
+                self._topic = topic
+                print_finding(event)
+            case events.Examined():
+                print_counts(event)
+            case events.ModelsListed():
+                print_models(event)
+            case events.ModelShown():
+                print_model(event)
+
+    def _talk(self, message: str | Text) -> None:
         if not self._quiet:
             say(message)
 
-    @singledispatchmethod
-    def _put_into_words(self, event: object) -> None:
-        if print_event := _PRINTED.get(type(event)):
-            print_event(event)
-
-    @_put_into_words.register
-    def _(self, note: Note) -> None:
+    def _say_note(self, note: Note) -> None:
         if note.is_loud:
             self._loud.append(note)
-        _say_note(note)
+        say(_as_note(note))
         if self._verbose and note.detail:
             say(plain(note.detail))
 
-    @_put_into_words.register
-    def _(self, remark: events.Remark) -> None:
-        if not self._quiet:
-            _say_note(Note(remark.message))
-
-    @_put_into_words.register
-    def _(self, talk: events.Talk) -> None:
-        self._talk(escaped(talk.text))
-
-    @_put_into_words.register
-    def _(self, nothing: events.NothingToRun) -> None:
-        for result in nothing.results:
-            print_warnings(result)
-        if not self._quiet:
-            print_results(nothing.results, lists_files=False)
-
-    @_put_into_words.register
-    def _(self, ended: events.RunEnded) -> None:
+    def _list(self, results: Sequence[JobResult]) -> None:
+        """Says at the end where everything is, and once more what nobody may have missed."""
         if self._quiet:
             return
         self._has_listed |= self._lists_files
-        print_results(ended.results, lists_files=self._lists_files, verbose=self._verbose)
-        if any(result.status != "failed" for result in ended.results):  # else nothing ran at all
+        print_results(results, lists_files=self._lists_files, verbose=self._verbose)
+        if any(result.status != "failed" for result in results):  # else nothing ran at all
             for note in self._loud:
-                _say_note(note)
+                say(_as_note(note))
 
-    @_put_into_words.register
-    def _(self, page: events.PageWritten) -> None:
+    def _list_page(self, page: events.PageWritten) -> None:
         if page.error is not None:
-            _print_failure(f"{shown(page.path)}: {plain(page.error)}")
+            say(f"{FAILED} {shown(page.path)}: {plain(page.error)}")
         elif not self._quiet:
             self._has_listed = True
             print_page(page.path)
 
-    @_put_into_words.register
-    def _(self, each: events.Measuring) -> None:
-        seconds = counted(round(each.seconds), "second")
-        self._talk(f"{escaped(each.model)} on {escaped(each.device)}: about {seconds}")
 
-    @_put_into_words.register
-    def _(self, finding: Finding) -> None:
-        if finding.topic != self._topic:
-            self._topic = finding.topic
-            print_topic(finding.topic)
-        print_finding(finding)
-
-
-def _say_note(note: Note) -> None:
+def _as_note(note: Note) -> Text:
     label, style = Text("Note:", CAUTION), "bold" if note.is_loud else ""
-    say(Text.assemble(label, " ", (in_flags(one_line(note.message)), style)))
-
-
-def _print_failure(message: str) -> None:
-    say(f"{FAILED} {message}")
-
-
-_PRINTED: Mapping[type, Callable[[Any], None]] = {
-    run.Finished: lambda finished: print_warnings(finished.result),
-    events.Answer: lambda answer: typer.echo(answer.line),
-    events.DryRun: print_dry_run,
-    events.DemoScored: print_demo,
-    events.Summarized: print_summaries,
-    events.SystemsCompared: print_comparisons,
-    events.BenchEnded: print_measurements,
-    events.Examined: print_counts,
-    events.ModelsListed: print_models,
-    events.ModelShown: print_model,
-    evaluation.TrackFailed: lambda failed: _print_failure(
-        f"{escaped(failed.track)}: {plain(failed.error)}"
-    ),
-    MeasurementFailed: lambda failed: _print_failure(plain(failed.error)),
-}
-"""Events whose words are the same whatever was before, also for whoever wants quiet."""
+    return Text.assemble(label, " ", (in_flags(one_line(note.message)), style))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from functools import singledispatchmethod
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stemsplit.batch import events as run
 from stemsplit.cli.printer import command_events as events
@@ -15,6 +15,9 @@ from stemsplit.engine.note import Note
 from stemsplit.errors import one_line
 from stemsplit.evaluate import evaluation_events as evaluation
 from stemsplit.stages import Stage
+
+if TYPE_CHECKING:
+    from stemsplit.batch.results import JobResult
 
 
 class Progress(Protocol):
@@ -41,19 +44,15 @@ class _NoProgress:
         pass
 
 
-_LEAVE_IT = (
-    *(Note, events.Remark, run.Busy),
-    *(evaluation.SystemProgressed, evaluation.Scored, evaluation.TrackFailed),
-)
-"""Events that come while something moves, and are printed above it."""
-
-
 class MovingLine:
-    """One line for a whole run, in seconds of music, so that its end is the run's end."""
+    """One line for a whole run, in seconds of music, so that its end is the run's end.
+
+    What is said while it moves is printed above it. It is gone before anything else is.
+    """
 
     def __init__(self) -> None:
         self._line = ProgressLine()
-        self._counted: CountedLine | None = None
+        self._tasks: CountedLine | None = None
         self._places: dict[Path, str] = {}
         self._durations: dict[Path, float] = {}
         self._shares: dict[Path, float] = {}
@@ -61,75 +60,62 @@ class MovingLine:
 
     def stop(self) -> None:
         self._line.stop()
-        if self._counted is not None:
-            self._counted.stop()
+        if self._tasks is not None:
+            self._tasks.stop()
 
-    @singledispatchmethod
     def show(self, event: object) -> None:
-        if not isinstance(event, _LEAVE_IT):
-            self.stop()
+        match event:
+            case events.Waiting(text):
+                self._line.describe(text)
+                self._line.start()
+            case Stage():
+                self._line.stage(event)
+                self._line.start()
+            case events.Preparing(stage):
+                if not _bars_are_unwanted():
+                    self.show(stage)
+            case events.RunBegan(durations):
+                self._begin(durations)
+            case run.Started(job):
+                self._under_way.append(job.song.input)
+                self._show_oldest()
+            case run.Staged(job, stage):
+                if self._under_way[:1] == [job.song.input]:
+                    is_over = stage.share is not None and stage.share >= 1
+                    self._show_oldest("" if is_over else f"{stage.kind} ")
+            case run.Progressed(job, progress):
+                self._advance(job.song.input, progress.share, is_work=True)
+            case run.Finished(result=result):
+                self._finish(result)
+            case evaluation.EvaluationBegan(num_tasks):
+                self.stop()
+                self._tasks = CountedLine(num_tasks)
+            case evaluation.SystemStarted(track, model) if self._tasks is not None:
+                self._tasks.next(f"{track}: {model}")
+            case Note() | events.Remark() | run.Busy():
+                pass
+            case evaluation.SystemProgressed() | evaluation.Scored() | evaluation.TrackFailed():
+                pass
+            case _:
+                self.stop()
 
-    @show.register
-    def _(self, waiting: events.Waiting) -> None:
-        self._line.describe(waiting.text)
-        self._line.start()
-
-    @show.register
-    def _(self, stage: Stage) -> None:
-        self._line.stage(stage)
-        self._line.start()
-
-    @show.register
-    def _(self, preparing: events.Preparing) -> None:
-        if not _bars_are_unwanted():
-            self.show(preparing.stage)
-
-    @show.register
-    def _(self, began: events.RunBegan) -> None:
-        self._places = _places(began)
-        self._shares = dict.fromkeys(began.durations, 0.0)
+    def _begin(self, durations: Mapping[Path, float | None]) -> None:
+        self._places = _places(durations)
+        self._shares = dict.fromkeys(durations, 0.0)
         # A song of unknown length counts as an average one.
-        known = [seconds for seconds in began.durations.values() if seconds]
+        known = [seconds for seconds in durations.values() if seconds]
         average = sum(known) / len(known) if known else 1.0
         self._durations = {
-            path: average if seconds is None else seconds
-            for path, seconds in began.durations.items()
+            path: average if seconds is None else seconds for path, seconds in durations.items()
         }
         self._line.begin(sum(self._durations.values()))
         self._line.start()
 
-    @show.register
-    def _(self, started: run.Started) -> None:
-        self._under_way.append(started.job.song.input)
-        self._show_oldest()
-
-    @show.register
-    def _(self, staged: run.Staged) -> None:
-        stage = staged.stage
-        if self._under_way[:1] == [staged.job.song.input]:
-            self._show_oldest(f"{stage.kind} " if stage.share is None or stage.share < 1 else "")
-
-    @show.register
-    def _(self, progressed: run.Progressed) -> None:
-        self._advance(progressed.job.song.input, progressed.progress.share, is_work=True)
-
-    @show.register
-    def _(self, finished: run.Finished) -> None:
-        result = finished.result
+    def _finish(self, result: JobResult) -> None:
         self._advance(result.input, 1.0, is_work=result.status == "done")
         if result.input in self._under_way:  # was not skipped
             self._under_way.remove(result.input)
             self._show_oldest()
-
-    @show.register
-    def _(self, began: evaluation.EvaluationBegan) -> None:
-        self.stop()
-        self._counted = CountedLine(began.num_tasks)
-
-    @show.register
-    def _(self, started: evaluation.SystemStarted) -> None:
-        if self._counted is not None:
-            self._counted.next(f"{started.track}: {started.model}")
 
     def _advance(self, path: Path, share: float, *, is_work: bool) -> None:
         # Only what is new: to add up a library of songs would take a millisecond each time.
@@ -151,76 +137,53 @@ class PlainLines:
     def __init__(self) -> None:
         self._places: dict[Path, str] = {}
         self._tenths: dict[Path, int] = {}
-        self._stage: tuple[str, str] | None = None
-        self._num_started = self._num_tasks = 0
+        self._stage = ("", "")
+        self._num_begun = self._num_tasks = 0
 
     def stop(self) -> None:
         pass
 
-    @singledispatchmethod
     def show(self, event: object) -> None:
-        pass
-
-    @show.register
-    def _(self, stage: Stage) -> None:
-        if stage.kind not in ("fetching", "loading") or self._stage == (stage.kind, stage.name):
-            return
-        self._stage = stage.kind, stage.name
-        num_bytes = stage.num_total or 0
-        size = f" ({num_bytes / 1e6:.0f} MB)" if num_bytes >= 1e6 else ""
-        say(escaped(in_words(stage)) + size)
-
-    @show.register
-    def _(self, preparing: events.Preparing) -> None:
-        if not _bars_are_unwanted():
-            self.show(preparing.stage)
-
-    @show.register
-    def _(self, began: events.RunBegan) -> None:
-        self._places = _places(began)
-
-    @show.register
-    def _(self, started: run.Started) -> None:
-        self._tenths[started.job.song.input] = 0
-        say(f"{self._places[started.job.song.input]}: {shown(started.job.song.input)}")
-
-    @show.register
-    def _(self, progressed: run.Progressed) -> None:
-        path, tenths = progressed.job.song.input, int(progressed.progress.share * 10)
-        if tenths > self._tenths[path]:
-            self._tenths[path] = tenths
-            of_which = f" of {shown(path)}" if len(self._places) > 1 else ""
-            say(f"  {tenths * 10} %{of_which}")
-
-    @show.register
-    def _(self, busy: run.Busy) -> None:
-        song = shown(busy.job.song.input)
-        say(f"{song}: another stemsplit is at work on it; looked at again at the end.")
-
-    @show.register
-    def _(self, finished: run.Finished) -> None:
-        result = finished.result
-        if result.status == "skipped":
-            say(
-                f"{self._places[result.input]}: {shown(result.input)}: already done: skipped "
-                "(--overwrite separates it again)"
-            )
-
-    @show.register
-    def _(self, began: evaluation.EvaluationBegan) -> None:
-        self._num_tasks = began.num_tasks
-
-    @show.register
-    def _(self, started: evaluation.SystemStarted) -> None:
-        self._num_started += 1
-        place = f"{self._num_started} of {self._num_tasks}"
-        say(f"{place}: {escaped(started.track)}: {escaped(started.model)}")
+        match event:
+            case Stage(kind=kind, name=name):
+                if kind in ("fetching", "loading") and self._stage != (kind, name):
+                    self._stage = kind, name
+                    num_bytes = event.num_total or 0
+                    size = f" ({num_bytes / 1e6:.0f} MB)" if num_bytes >= 1e6 else ""
+                    say(escaped(in_words(event)) + size)
+            case events.Preparing(stage):
+                if not _bars_are_unwanted():
+                    self.show(stage)
+            case events.RunBegan(durations):
+                self._places = _places(durations)
+            case run.Started(job):
+                path = job.song.input
+                self._tenths[path] = 0
+                say(f"{self._places[path]}: {shown(path)}")
+            case run.Progressed(job, progress):
+                path, tenths = job.song.input, int(progress.share * 10)
+                if tenths > self._tenths[path]:
+                    self._tenths[path] = tenths
+                    of_which = f" of {shown(path)}" if len(self._places) > 1 else ""
+                    say(f"  {tenths * 10} %{of_which}")
+            case run.Busy(job):
+                song = shown(job.song.input)
+                say(f"{song}: another stemsplit is at work on it; looked at again at the end.")
+            case run.Finished(result=result):
+                if result.status == "skipped":
+                    song = f"{self._places[result.input]}: {shown(result.input)}"
+                    say(f"{song}: already done: skipped (--overwrite separates it again)")
+            case evaluation.EvaluationBegan(num_tasks):
+                self._num_tasks = num_tasks
+            case evaluation.SystemStarted(track, model):
+                self._num_begun += 1
+                place = f"{self._num_begun} of {self._num_tasks}"
+                say(f"{place}: {escaped(track)}: {escaped(model)}")
 
 
-def _places(began: events.RunBegan) -> dict[Path, str]:
+def _places(songs: Collection[Path]) -> dict[Path, str]:
     """The place of each song in the run: "2 of 9"."""
-    count = len(began.durations)
-    return {path: f"{number} of {count}" for number, path in enumerate(began.durations, start=1)}
+    return {path: f"{number} of {len(songs)}" for number, path in enumerate(songs, start=1)}
 
 
 def _bars_are_unwanted() -> bool:
