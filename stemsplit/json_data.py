@@ -5,7 +5,8 @@ in a text decides what is made of it. A key that is not known is passed over, si
 may have written it, and one that is missing stands for the default, since an older one may have. A
 name that is no text (Linux has bytes) stays what `os.fsdecode` makes of it, which JSON takes.
 
-A field with `metadata=CACHE` does not travel: it is made anew where it is needed.
+A field with `metadata=CACHE` does not travel: it is made anew where it is needed. One with
+`metadata=LEFT_OUT` is not written while it is at its default.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import types
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stemsplit.errors import StemsplitError, UsageError
 from stemsplit.quoting import quoted
 
 CACHE: Mapping[str, bool] = {"is_cache": True}
+LEFT_OUT: Mapping[str, bool] = {"is_left_out": True}
+
+Count = Annotated[int, "0 or more, and exact as a float"]
+_MAX_COUNT = 2**53
 
 _LARGEST = 1e300
 """Beyond it there is no length and no level, and arithmetic is at its end."""
@@ -63,7 +68,12 @@ class UnfitError(UsageError):
 def to_json(value: object) -> Any:
     """`value` with dictionaries for dataclasses and mappings, lists for tuples, text for paths."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in _fields(type(value))}
+        return {
+            field.name: to_json(found)
+            for field in _fields(type(value))
+            if (found := getattr(value, field.name)) != _default_of(field)
+            or not field.metadata.get("is_left_out")
+        }
     if isinstance(value, Mapping):
         return {key: to_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -99,6 +109,9 @@ class _Reader:
         if origin is Literal:
             is_known = isinstance(value, str) and value in arguments
             return _check(is_known, value, key, " or ".join(map(repr, arguments)))
+        if origin is Annotated:
+            count = self.read(int, value, key)
+            return _check(0 <= count < _MAX_COUNT, value, key, "a count")
         if origin is tuple:
             return self._tuple(arguments, value, key)
         if origin is not None and issubclass(origin, Mapping):
@@ -108,15 +121,15 @@ class _Reader:
         return _plain(kind, value, key)
 
     def _first_that_fits(self, kinds: tuple[Any, ...], value: object, key: str) -> Any:
-        expected = []
+        errors = []
         for kind in kinds:
             try:
                 return self.read(kind, value, key)
             except UnfitError as error:
-                if error.key != key:
-                    raise  # of this kind it is, but for something within
-                expected.append(error.expected)
-        raise UnfitError(key, " or ".join(expected), value)
+                errors.append(error)
+        within = [each for each in errors if each.key != key]  # of that kind, but for one thing
+        expected = " or ".join(each.expected for each in errors)
+        raise within[0] if within else UnfitError(key, expected, value)
 
     def _tuple(self, kinds: tuple[Any, ...], value: object, key: str) -> tuple[Any, ...]:
         items: list[Any] = _check(isinstance(value, list | tuple), value, key, "a list")
@@ -168,7 +181,7 @@ def _plain(kind: Any, value: object, key: str) -> Any:
         values = _object(value, key)
         return kind(str(values.get("message", "")), hint=str(values.get("hint", "")))
     text = _check(isinstance(value, str), value, key, "a text")
-    return text if kind is str else kind(_check("\0" not in text, value, key, "a path"))
+    return text if kind is str else kind(_check(text and "\0" not in text, value, key, "a path"))
 
 
 def _object(value: object, key: str) -> Mapping[str, Any]:
@@ -176,16 +189,22 @@ def _object(value: object, key: str) -> Mapping[str, Any]:
     return values
 
 
-def _check(fits: bool, value: object, key: str, expected: str) -> Any:
+def _check(fits: object, value: object, key: str, expected: str) -> Any:
     if not fits:
         raise UnfitError(key, expected, value)
     return value
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not _MISSING or field.default_factory is not _MISSING
+    return _default_of(field) is not _MISSING
 
 
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    factory = field.default_factory
+    return field.default if factory is _MISSING else factory()
+
+
+@cache
 def _fields(kind: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(kind) if not field.metadata.get("is_cache")]
 
@@ -195,5 +214,6 @@ def _types(kind: type) -> dict[str, Any]:
     """The types of the fields that travel; those of others may not even be imported."""
     annotations = {field.name: field.type for field in _fields(kind)}
     return get_type_hints(
-        type(kind.__name__, (), {"__annotations__": annotations, "__module__": kind.__module__})
+        type(kind.__name__, (), {"__annotations__": annotations, "__module__": kind.__module__}),
+        include_extras=True,
     )

@@ -15,69 +15,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.write.output_files import remove_folders
 from stemsplit.batch.fingerprint import set_of
-from stemsplit.batch.record import (
-    dict_at,
-    earlier_entries,
-    is_ours,
-    output_entries,
-    read_record,
-    write_record,
-)
-from stemsplit.batch.written_files import Entry
+from stemsplit.batch.record import is_ours, read_record, write_record
+from stemsplit.engine.record import TrackRecord, WrittenFile
+from stemsplit.json_data import to_json
 from stemsplit.quoting import listed
 
 
 def earlier_outputs(
-    record: Mapping[str, Any] | None, folder: Path, outputs: Sequence[Entry], own_set: str
-) -> list[dict[str, Any]]:
+    record: TrackRecord | None, folder: Path, outputs: Sequence[WrittenFile], own_set: str
+) -> tuple[WrittenFile, ...]:
     """What a new record with `outputs` has to remember of an old one: files that are still there.
 
-    `own_set`: that of the new outputs. Files that are to be replaced are among the entries until
-    they are, and `stale` are those that are to be removed.
+    `own_set`: that of the new outputs. Files that are to be replaced are among them until they are,
+    and `stale` are those that are to be removed.
     """
-    record = record or {}
-    found_set = set_of(dict_at(record, "fingerprint"))
-    entries = [
-        {**entry, "set": found_set, "gain_db": record.get("gain_db")}
-        for entry in output_entries(record)
-    ]
-    entries += earlier_entries(record)  # until 0.5, sets were not told apart there
-    new = {output["file"]: output["sha256"] for output in outputs}
-    torn = {
-        entry.get("set")
-        for entry in entries
-        if entry["file"] in new and entry.get("sha256") != new[entry["file"]]
-    } - {None, own_set}
-    known = set(new.items())
+    if record is None:
+        return ()
+    found_set = set_of(record.fingerprint)
+    files = [replace(written, set=found_set, gain_db=record.gain_db) for written in record.outputs]
+    files += record.earlier  # until 0.5, sets were not told apart there
+    new = {output.file: output.sha256 for output in outputs}
+    replaced = [file for file in files if new.get(file.file, file.sha256) != file.sha256]
+    torn = {file.set for file in replaced} - {None, own_set}
+    known: set[tuple[str, str | None]] = set(new.items())
     kept = []
-    for entry in entries:
-        name = (entry["file"], entry.get("sha256"))
-        if name not in known and is_ours(entry, folder):
+    for written in files:
+        name = (written.file, written.sha256)
+        if name not in known and is_ours(written, folder):
             known.add(name)
-            is_stale = entry.get("set") in torn and entry["file"] not in new
-            kept.append(_entry(entry, stale=is_stale))
-    return kept
+            is_stale = written.set in torn and written.file not in new
+            kept.append(replace(written, stem=None, stale=is_stale))
+    return tuple(kept)
 
 
-def _entry(entry: Mapping[str, Any], *, stale: bool) -> dict[str, Any]:
-    keys = ("file", "sha256", "bytes", "prefixes", "set", "gain_db")
-    kept = {key: entry[key] for key in keys if key in entry}
-    return {**kept, "stale": True} if stale else kept
-
-
-def is_settled(record: Mapping[str, Any] | None) -> bool:
+def is_settled(record: TrackRecord | None) -> bool:
     """Whether nothing is left to be removed or forgotten, as after a run that was not killed."""
-    names = {entry["file"] for entry in output_entries(record or {})}
-    return not any(
-        entry.get("stale") or entry["file"] in names for entry in earlier_entries(record or {})
-    )
+    if record is None:
+        return True
+    names = {output.file for output in record.outputs}
+    return not any(written.stale or written.file in names for written in record.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,43 +96,42 @@ def settle(record_file: Path) -> Settled:
     Raises:
         AudioWriteError: the record cannot be written.
     """
-    record, folder = read_record(record_file) or {}, record_file.parent
-    names = {entry["file"] for entry in output_entries(record)}
+    record, folder = read_record(record_file) or TrackRecord(), record_file.parent
+    names = {output.file for output in record.outputs}
     removed, kept = [], []
-    for entry in earlier_entries(record):
-        is_due = entry.get("stale") or entry["file"] in names
-        if entry.get("stale") and _remove(entry, folder):
-            removed.append(entry["file"])
-        elif not is_due or is_ours(entry, folder):
-            kept.append(entry)
-    if kept != record.get("earlier", []):
-        write_record(record_file, {**record, "earlier": kept})
-    own_set, own_gain = set_of(dict_at(record, "fingerprint")), record.get("gain_db")
+    for written in record.earlier:
+        is_due = written.stale or written.file in names
+        if written.stale and _remove(written, folder):
+            removed.append(written.file)
+        elif not is_due or is_ours(written, folder):
+            kept.append(written)
+    if len(kept) < len(record.earlier):
+        # What a newer version may have written beside it stays.
+        write_record(record_file, {**record.raw, "earlier": to_json(kept)})
+    own_set = set_of(record.fingerprint)
     fitting = {
-        entry["file"]: _apart(entry.get("gain_db"), own_gain)
-        for entry in kept
-        if entry["file"] not in names and entry.get("set") == own_set
+        written.file: _apart(written.gain_db, record.gain_db)
+        for written in kept
+        if written.file not in names and written.set == own_set
     }
     return Settled(tuple(removed), fitting)
 
 
-def _apart(gain_db: object, own_db: object) -> float:
-    if isinstance(gain_db, int | float) and isinstance(own_db, int | float):
-        return gain_db - own_db
-    return 0.0
+def _apart(gain_db: float | None, own_db: float | None) -> float:
+    return 0.0 if gain_db is None or own_db is None else gain_db - own_db
 
 
-def _remove(entry: Entry, folder: Path) -> bool:
+def _remove(written: WrittenFile, folder: Path) -> bool:
     """Removes the file if it is ours, with the folders that it was the last in.
 
     False if it is not ours (any more), or cannot be removed.
     """
-    path = folder / entry["file"]
+    path = folder / written.file
     # A link to a folder elsewhere may have come in between.
     if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(folder)):
         return False
     try:
-        if not is_ours(entry, folder):
+        if not is_ours(written, folder):
             return False
         path.unlink()
     except OSError:

@@ -20,12 +20,13 @@ from stemsplit.audio.write.stem_layout import STEM_FILE
 from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.originals import kinship, recorded_song
-from stemsplit.batch.record import dict_at, missing_outputs, owns
+from stemsplit.batch.record import missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.batch.written_files import is_blank
 from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.record import TrackRecord
 from stemsplit.engine.session import Session
 from stemsplit.errors import OutputExistsError
 from stemsplit.files import FileState
@@ -143,7 +144,7 @@ class TrackPlan:
     def key(self) -> str:
         return track_key(self.record_file)
 
-    def action(self, record: Mapping[str, Any] | None) -> Action:
+    def action(self, record: TrackRecord | None) -> Action:
         """What there is to do if `record` is what earlier runs left.
 
         Raises:
@@ -165,17 +166,17 @@ class TrackPlan:
             )
         return "redo"
 
-    def changes(self, record: Mapping[str, Any]) -> list[Change]:
+    def changes(self, record: TrackRecord) -> list[Change]:
         """In what the outputs of `record` differ from what is wanted."""
         # Who left the precision to us has what was wanted, whatever an earlier run computed in.
         ignored = ["precision"] if self.any_precision else []
-        return changes(dict_at(record, "fingerprint"), self.wanted, ignored=ignored)
+        return changes(record.fingerprint, self.wanted, ignored=ignored)
 
-    def missing(self, record: Mapping[str, Any]) -> list[str]:
+    def missing(self, record: TrackRecord) -> list[str]:
         """The names of the outputs that are not where they should be, or not as we left them."""
         return missing_outputs(record, self.outputs, self.folder)
 
-    def replaceable(self, record: Mapping[str, Any] | None) -> Callable[[Path], bool]:
+    def replaceable(self, record: TrackRecord | None) -> Callable[[Path], bool]:
         """Tells which files may be replaced: any, if the user says so, or those in `record`.
 
         Of a record that a power cut emptied nothing can be known but that the files that it emptied

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 from stemsplit.audio.stretch import Stretch
 from stemsplit.batch.song import AlbumTrack, Song
+from stemsplit.engine.record import RecordedTrack, TrackRecord
 from stemsplit.errors import AudioReadError
 
 
@@ -29,7 +29,7 @@ class Kinship(IntEnum):
     """Its original is there where the song is."""
 
 
-def kinship(record: Mapping[str, Any], song: Song, digest: Callable[[Path], str]) -> Kinship:
+def kinship(record: TrackRecord, song: Song, digest: Callable[[Path], str]) -> Kinship:
     """How the record is related to a song. `digest` is asked only where the path does not tell.
 
     Tracks of cue sheets are those of the same sheet with the same number, or the same part of the
@@ -45,7 +45,7 @@ def kinship(record: Mapping[str, Any], song: Song, digest: Callable[[Path], str]
                 return Kinship.FILE
     if (None if recorded is None else recorded.stretch) == song.stretch:
         with suppress(AudioReadError):
-            if _text(record, "fingerprint", "input_sha256") == digest(song.path):
+            if record.input_sha256 == digest(song.path):
                 return Kinship.CONTENT
     if recorded is None:
         return Kinship.MOVED if song.track is None else Kinship.NONE
@@ -54,55 +54,36 @@ def kinship(record: Mapping[str, Any], song: Song, digest: Callable[[Path], str]
     return Kinship.MOVED if is_moved else Kinship.NONE
 
 
-def recorded_song(record: Mapping[str, Any], subfolder: str = "") -> Song | None:
+def recorded_song(record: TrackRecord, subfolder: str = "") -> Song | None:
     """The song that was separated, as far as the record has one."""
-    values = record.get("input")
-    path = _path(values, "path")
+    path, track = record.input.path, record.input.track
     if path is None:
         return None
-    track = values.get("track") if isinstance(values, dict) else None
-    return Song(path, subfolder, track=_track(track))
+    if track is None:
+        return Song(path, subfolder)
+    stretch = Stretch(start=track.start_frame, stop=track.stop_frame)
+    album_track = AlbumTrack(
+        sheet=track.sheet, number=track.number, name=track.name, stretch=stretch
+    )
+    return Song(path, subfolder, track=album_track)
 
 
-def describe_input(song: Song, sample_rate: int) -> dict[str, Any]:
-    """Which song it was, for a record."""
-    described: dict[str, Any] = {"path": str(song.path.absolute())}
-    if song.track is not None:
-        start, stop = song.track.stretch.samples(sample_rate)
-        described["track"] = {
-            "sheet": str(song.track.sheet.absolute()),
-            "number": song.track.number,
-            "name": song.track.name,
-            "start_frame": song.track.stretch.start,
-            "stop_frame": song.track.stretch.stop,
-            "start_sample": start,
-            "stop_sample": stop,
-        }
-    return described
-
-
-def _track(values: object) -> AlbumTrack | None:
-    sheet = _path(values, "sheet")
-    if sheet is None or not isinstance(values, dict):
+def recorded_track(song: Song, sample_rate: int) -> RecordedTrack | None:
+    """Which track of a cue sheet the song was, for a record."""
+    track = song.track
+    if track is None:
         return None
-    number, name = values.get("number"), values.get("name")
-    start, stop = values.get("start_frame"), values.get("stop_frame")
-    if not isinstance(number, int) or not isinstance(name, str) or not isinstance(start, int):
-        return None
-    stretch = Stretch(start=start, stop=stop if isinstance(stop, int) else None)
-    return AlbumTrack(sheet=sheet, number=number, name=name, stretch=stretch)
+    start, stop = track.stretch.samples(sample_rate)
+    return RecordedTrack(
+        sheet=track.sheet.absolute(),
+        number=track.number,
+        name=track.name,
+        start_frame=track.stretch.start,
+        stop_frame=track.stretch.stop,
+        start_sample=start,
+        stop_sample=stop,
+    )
 
 
 def _number(song: Song) -> int | None:
     return None if song.track is None else song.track.number
-
-
-def _path(values: object, key: str) -> Path | None:
-    text = values.get(key) if isinstance(values, dict) else None
-    return Path(text) if isinstance(text, str) and text and "\0" not in text else None
-
-
-def _text(record: Mapping[str, Any], part: str, key: str) -> str | None:
-    values = record.get(part)
-    text = values.get(key) if isinstance(values, dict) else None
-    return text if isinstance(text, str) else None

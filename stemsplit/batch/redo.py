@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from stemsplit.batch.earlier import Settled
 from stemsplit.batch.fingerprint import Change
 from stemsplit.batch.job import TrackPlan
 from stemsplit.batch.record import other_names
+from stemsplit.engine.record import TrackRecord
 from stemsplit.quoting import listed
 
 
@@ -25,7 +24,7 @@ class Redo:
     renames: bool = False
 
     @classmethod
-    def of(cls, plan: TrackPlan, record: Mapping[str, Any] | None) -> Redo:
+    def of(cls, plan: TrackPlan, record: TrackRecord | None) -> Redo:
         """Compares what is planned with the record of what is there."""
         if record is None:
             return cls()

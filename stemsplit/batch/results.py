@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemsplit.audio.addresses import absolute_name
+from stemsplit.engine.checks import Checks
 from stemsplit.json_data import JsonData
 
 
@@ -28,7 +29,7 @@ class JobResult(JsonData):
     gain_db: float = 0.0
     residual_db: float | None = None
     warnings: tuple[str, ...] = ()
-    checks: Mapping[str, Any] | None = None
+    checks: Checks | None = None
     error: str | None = None
 
     @property
@@ -37,10 +38,9 @@ class JobResult(JsonData):
         return self.duration_seconds / self.seconds if self.seconds > 0 else 0.0
 
     @property
-    def suspicions(self) -> list[str]:
+    def suspicions(self) -> tuple[str, ...]:
         """Why the separation has probably failed, though nothing went wrong on the way."""
-        found = (self.checks or {}).get("suspicions")
-        return [str(text) for text in found] if isinstance(found, list) else []
+        return () if self.checks is None else self.checks.suspicions
 
     def as_json(self) -> dict[str, Any]:
         """The result as `--json` has it: where things are, whatever folder one is in."""

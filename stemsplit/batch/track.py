@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -32,14 +31,22 @@ from stemsplit.batch.events import Progressed, Show, Staged, Started
 from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
-from stemsplit.batch.originals import describe_input
-from stemsplit.batch.record import describe_model, read_record, write_record
+from stemsplit.batch.originals import recorded_track
+from stemsplit.batch.record import read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.named_arrays import SeparatedBlock
+from stemsplit.engine.record import (
+    Measured,
+    RecordedInput,
+    RecordedStep,
+    TrackRecord,
+    WrittenFile,
+    origin_of,
+)
 from stemsplit.engine.scan import SeparationPlan
 from stemsplit.engine.session import Session
 from stemsplit.stages import Stage, unheard
@@ -86,21 +93,20 @@ def run_job(
         return _separate(plan, session, previous, show, check)
 
 
-def _skipped(plan: TrackPlan, record: Mapping[str, Any] | None) -> JobResult:
+def _skipped(plan: TrackPlan, record: TrackRecord | None) -> JobResult:
     """The result for a track that an earlier run finished, with what that run found suspicious."""
-    checks = (record or {}).get("checks")
     return JobResult(
         input=plan.job.song.input,
         status="skipped",
         outputs=plan.outputs,
-        checks=checks if isinstance(checks, dict) else None,
+        checks=None if record is None else record.checks,
     )
 
 
 def _separate(
     plan: TrackPlan,
     session: Session,
-    previous: Mapping[str, Any] | None,
+    previous: TrackRecord | None,
     show: Show,
     check: Check,
 ) -> JobResult:
@@ -142,29 +148,28 @@ def _separate(
                 *report.warnings,
                 *(tagger.warnings if tagger else ()),
             ),
-            checks=checks.as_json(),
+            checks=checks.for_record(),
         )
         outputs = _describe(writer.temporaries, plan)
-        record = {
-            **_record(plan, result, track, session),
-            "fingerprint": plan.wanted,
-            "outputs": outputs,
-            "earlier": earlier_outputs(previous, plan.folder, outputs, set_of(plan.wanted)),
-            "measured": {
-                "seconds": round(result.seconds, 3),
-                "modified_ns": {
-                    output["file"]: part.stat().st_mtime_ns
-                    for output, part in zip(outputs, writer.temporaries.values(), strict=True)
+        record = replace(
+            _record(plan, result, track, session),
+            outputs=outputs,
+            earlier=earlier_outputs(previous, plan.folder, outputs, set_of(plan.wanted)),
+            measured=Measured(
+                seconds=round(result.seconds, 3),
+                modified_ns={
+                    output.file: temporary.stat().st_mtime_ns
+                    for output, temporary in zip(outputs, writer.temporaries.values(), strict=True)
                 },
-            },
-        }
+            ),
+        )
         _publish(writer, plan.record_file, record)
         settled = settle(plan.record_file)
     return replace(result, warnings=(*redo.words(settled), *result.warnings))
 
 
 def _new_writer(
-    plan: TrackPlan, track: SeparationPlan, previous: Mapping[str, Any] | None
+    plan: TrackPlan, track: SeparationPlan, previous: TrackRecord | None
 ) -> StemWriter | StemFileWriter:
     return new_writer(
         plan.outputs,
@@ -194,11 +199,9 @@ def _write_block(block: SeparatedBlock, writer: StemWriter | StemFileWriter) -> 
         writer.write(name, torch.from_numpy(array))
 
 
-def _publish(
-    writer: StemWriter | StemFileWriter, record_file: Path, record: Mapping[str, Any]
-) -> None:
+def _publish(writer: StemWriter | StemFileWriter, record_file: Path, record: TrackRecord) -> None:
     """Writes the record, then renames the outputs."""
-    write_record(record_file, record)
+    write_record(record_file, record.to_json())
     try:
         writer.publish()
     except BaseException:
@@ -208,15 +211,11 @@ def _publish(
         raise
 
 
-def _describe(parts: Mapping[str, Path], plan: TrackPlan) -> list[dict[str, Any]]:
-    return [
-        {
-            "stem": name,
-            "file": os.path.relpath(plan.outputs[name], plan.folder),
-            **describe(part),
-        }
-        for name, part in parts.items()
-    ]
+def _describe(temporaries: Mapping[str, Path], plan: TrackPlan) -> tuple[WrittenFile, ...]:
+    return tuple(
+        describe(temporary, stem=name, file=os.path.relpath(plan.outputs[name], plan.folder))
+        for name, temporary in temporaries.items()
+    )
 
 
 def _tagger(plan: TrackPlan) -> Tagger:
@@ -229,27 +228,29 @@ def _tagger(plan: TrackPlan) -> Tagger:
 
 def _record(
     plan: TrackPlan, result: JobResult, track: SeparationPlan, session: Session
-) -> dict[str, Any]:
-    chain = session.chain
-    then = [
-        {"parent": step.parent, "children": step.children, "model": describe_model(step.model)}
-        for step in chain.steps
-    ]
-    return {
-        "model": describe_model(chain.model),
-        **({"then": then} if then else {}),
-        "device": str(session.runtime.device),
-        "precision": chain.precision,
-        "input": {
-            **describe_input(plan.job.song, track.mixture.sample_rate),
-            "sample_rate": track.mixture.sample_rate,
-            "num_channels": track.mixture.num_channels,
-            "num_samples": track.source_samples,
-        },
-        "sample_rate": track.sample_rate,
-        "num_samples": track.num_samples,
-        "gain_db": result.gain_db,
-        "residual_db": result.residual_db,
-        "checks": result.checks,
-        "warnings": [*map(str, session.notes), *result.warnings],
-    }
+) -> TrackRecord:
+    """The record of what was done, but for the files."""
+    chain, mixture = session.chain, track.mixture
+    return TrackRecord(
+        model=origin_of(chain.model),
+        then=tuple(
+            RecordedStep(parent=step.parent, children=step.children, model=origin_of(step.model))
+            for step in chain.steps
+        ),
+        device=str(session.runtime.device),
+        precision=chain.precision,
+        input=RecordedInput(
+            path=plan.job.song.path.absolute(),
+            track=recorded_track(plan.job.song, mixture.sample_rate),
+            sample_rate=mixture.sample_rate,
+            num_channels=mixture.num_channels,
+            num_samples=track.source_samples,
+        ),
+        sample_rate=track.sample_rate,
+        num_samples=track.num_samples,
+        gain_db=result.gain_db,
+        residual_db=result.residual_db,
+        checks=result.checks,
+        warnings=(*map(str, session.notes), *result.warnings),
+        fingerprint=plan.wanted,
+    )

@@ -10,42 +10,33 @@ first 1, 2, 4, 8, ... bytes, and what a musician exports differs from ours in it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
+from stemsplit.engine.record import WrittenFile
 from stemsplit.files import open_regular
-
-Entry = Mapping[str, Any]
-"""One file in a record: `file` relative to the record's folder, `sha256`, `bytes`, `prefixes`."""
 
 _PIECE_BYTES = 1 << 20
 _BLOCK_BYTES = 512
 _DIGITS = 8
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """The entry for a file that is complete, without its name."""
+def describe(path: Path, *, stem: str, file: str) -> WrittenFile:
+    """A file that is complete, and is to be called `file`."""
     prefixes = []
     digest, num_bytes = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while num_more := _feed(digest, file, (1 << num_bytes.bit_length()) - num_bytes):
+    with path.open("rb") as opened:
+        while num_more := _feed(digest, opened, (1 << num_bytes.bit_length()) - num_bytes):
             num_bytes += num_more
             if num_bytes.bit_count() == 1:
                 prefixes.append(digest.hexdigest()[:_DIGITS])
-    return {"sha256": digest.hexdigest(), "bytes": num_bytes, "prefixes": " ".join(prefixes)}
-
-
-def is_entry(value: object) -> bool:
-    """Whether this is an entry, of a file below the record's folder and nowhere else."""
-    if not isinstance(value, dict):
-        return False
-    file = value.get("file")
-    if not isinstance(file, str) or "\0" in file:
-        return False
-    path = PurePath(file)
-    is_text = all(isinstance(value.get(key, ""), str) for key in ("sha256", "prefixes", "set"))
-    return is_text and not path.anchor and ".." not in path.parts
+    return WrittenFile(
+        stem=stem,
+        file=file,
+        sha256=digest.hexdigest(),
+        bytes=num_bytes,
+        prefixes=" ".join(prefixes),
+    )
 
 
 def is_blank(path: Path) -> bool:
@@ -60,12 +51,12 @@ def is_blank(path: Path) -> bool:
     return True
 
 
-def is_cut_off(entry: Entry, path: Path) -> bool:
+def is_cut_off(written: WrittenFile, path: Path) -> bool:
     """Whether the file is the beginning of what we left: at least the half of it agrees."""
-    prefixes, whole = entry.get("prefixes"), entry.get("bytes")
+    prefixes, whole = written.prefixes, written.bytes
     try:
         num_bytes = path.stat().st_size
-        if not isinstance(prefixes, str) or not isinstance(whole, int) or num_bytes == 0:
+        if prefixes is None or whole is None or num_bytes == 0:
             return False
         if num_bytes > (whole - 1) // _BLOCK_BYTES * _BLOCK_BYTES:
             return False  # disks lose whole blocks, at least the last one

@@ -20,7 +20,7 @@ from stemsplit.errors import ReportError
 if TYPE_CHECKING:
     from stemsplit.report.build import PageResult
     from stemsplit.report.index import IndexRow
-    from stemsplit.report.records import TrackRecord
+    from stemsplit.report.records import SeparatedTrack
 
 PREVIEW_FOLDER = "preview"
 """Where previews go, below the output folder: they are no finished tracks."""
@@ -88,16 +88,16 @@ def write_pages(
     from stemsplit.report.index import INDEX_NAME, IndexRow, render_index
     from stemsplit.report.publish import write_page
 
-    records = find_records(folder)
-    has_index = len(records) + len(failures or {}) > 1
+    tracks = find_tracks(folder)
+    has_index = len(tracks) + len(failures or {}) > 1
     made: dict[Path, PageResult] = {}
-    for result in make_pages(records, wanted, embed=embed):
-        made[result.record.file] = result
+    for result in make_pages(tracks, wanted, embed=embed):
+        made[result.track.file] = result
         if result.is_new or not has_index:  # the index leads to those of earlier runs
-            show(PageWritten(result.record.page_file, result.error))
+            show(PageWritten(result.track.page_file, result.error))
     rows = [IndexRow.failed(song, error) for song, error in (failures or {}).items()]
-    rows += [_row(record, made.get(record.file)) for record in records]
-    pages = [result.record.page_file for result in made.values() if result.error is None]
+    rows += [_row(track, made.get(track.file)) for track in tracks]
+    pages = [result.track.page_file for result in made.values() if result.error is None]
     if has_index:
         index = folder / INDEX_NAME
         write_page(index, render_index(rows, folder))
@@ -106,13 +106,13 @@ def write_pages(
     return Written(pages[0] if pages else None, sum(r.error is not None for r in made.values()))
 
 
-def find_records(folder: Path) -> list[TrackRecord]:
+def find_tracks(folder: Path) -> list[SeparatedTrack]:
     """What is recorded below the folder; hidden folders and previews are passed over."""
     from stemsplit.batch.record import read_record
     from stemsplit.batch.template import RECORD_NAME
-    from stemsplit.report.records import parse_record
+    from stemsplit.report.records import SeparatedTrack
 
-    records = []
+    tracks = []
     for name, subfolders, files in os.walk(folder):
         here = Path(name)
         passed_over = {PREVIEW_FOLDER} if here == folder else set()
@@ -120,13 +120,13 @@ def find_records(folder: Path) -> list[TrackRecord]:
             sub for sub in subfolders if not sub.startswith(".") and sub not in passed_over
         )
         for file in sorted(files):
-            if not file.endswith(RECORD_NAME) or (raw := read_record(here / file)) is None:
+            if not file.endswith(RECORD_NAME) or (record := read_record(here / file)) is None:
                 continue
             try:
-                records.append(parse_record(here / file, raw))
+                tracks.append(SeparatedTrack.of(here / file, record))
             except ReportError:
                 continue  # of a run that was interrupted, or of a song without a single sample
-    return records
+    return tracks
 
 
 def offer(written: Written, *, open_page: bool) -> None:
@@ -143,11 +143,11 @@ def can_show() -> bool:
     return has_display and sys.stdout.isatty()
 
 
-def _row(record: TrackRecord, made: PageResult | None) -> IndexRow:
+def _row(track: SeparatedTrack, made: PageResult | None) -> IndexRow:
     from stemsplit.report.index import IndexRow
     from stemsplit.report.publish import is_page
 
-    page = record.page_file if is_page(record.page_file) else None
+    page = track.page_file if is_page(track.page_file) else None
     if made is None:
-        return IndexRow.of(record, page)
-    return IndexRow.of(record, page, made.notes if made.error is None else (made.error,))
+        return IndexRow.of(track, page)
+    return IndexRow.of(track, page, made.notes if made.error is None else (made.error,))

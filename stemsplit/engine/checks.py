@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from stemsplit.dsp.levels import CorrelationMeter, Level, LevelMeter, energy
 from stemsplit.dsp.loudness import LoudnessMeter
+from stemsplit.json_data import LEFT_OUT, Count, JsonData
 
 _SILENT_PEAK_DBFS = -80.0
 """Below it there is nothing but the rounding and the dither of 16 bits (-90 and -84 dBFS)."""
@@ -45,7 +45,7 @@ _MAX_CLIPPED_RUNS_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SignalCheck:
+class SignalCheck(JsonData):
     """The levels of an output or of the mixture.
 
     `loudness_lufs` is integrated and gated (ITU-R BS.1770-4), None below -70 LUFS or 0.4 s.
@@ -54,11 +54,11 @@ class SignalCheck:
     `silent`: no sample reaches -80 dBFS.
     """
 
-    loudness_lufs: float | None
-    peak_dbfs: float | None
-    num_clipped: int
-    num_clipped_runs: int
-    silent: bool
+    loudness_lufs: float | None = None
+    peak_dbfs: float | None = None
+    num_clipped: Count = 0
+    num_clipped_runs: Count = 0
+    silent: bool = False
 
     @classmethod
     def of(cls, level: Level, loudness_lufs: float | None) -> SignalCheck:
@@ -71,16 +71,17 @@ class SignalCheck:
             silent=level.is_finite and (peak_dbfs is None or peak_dbfs < _SILENT_PEAK_DBFS),
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """The levels as JSON values, in hundredths of a decibel."""
-        return {
-            name: round(value, 2) if isinstance(value, float) else value
-            for name, value in asdict(self).items()
-        }
+    def rounded(self) -> SignalCheck:
+        """The levels in hundredths of a decibel."""
+        return replace(
+            self,
+            loudness_lufs=_rounded(self.loudness_lufs, 2),
+            peak_dbfs=_rounded(self.peak_dbfs, 2),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checks:
+class Checks(JsonData):
     """What was measured, and what follows from it.
 
     `stems`: by the name of each output. `correlation`: of any two of the model's stems that were
@@ -90,24 +91,25 @@ class Checks:
     should know.
     """
 
-    stems: Mapping[str, SignalCheck]
-    mixture: SignalCheck
-    correlation: Mapping[str, float | None]
-    residual_db: float | None
-    suspicions: tuple[str, ...]
-    notes: tuple[str, ...]
+    stems: Mapping[str, SignalCheck] = field(default_factory=dict)
+    mixture: SignalCheck = SignalCheck()
+    correlation: Mapping[str, float | None] = field(default_factory=dict)
+    residual_db: float | None = field(default=None, metadata=LEFT_OUT)
+    suspicions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
 
-    def as_json(self) -> dict[str, Any]:
+    def for_record(self) -> Checks:
         """`checks` in stemsplit.json, where the residual and the notes have places of their own."""
-        return {
-            "stems": {name: check.as_json() for name, check in self.stems.items()},
-            "mixture": self.mixture.as_json(),
-            "correlation": {
-                pair: None if value is None else round(value, 4)
-                for pair, value in self.correlation.items()
-            },
-            "suspicions": list(self.suspicions),
-        }
+        return Checks(
+            stems={name: check.rounded() for name, check in self.stems.items()},
+            mixture=self.mixture.rounded(),
+            correlation={pair: _rounded(value, 4) for pair, value in self.correlation.items()},
+            suspicions=self.suspicions,
+        )
+
+
+def _rounded(value: float | None, num_digits: int) -> float | None:
+    return None if value is None else round(value, num_digits)
 
 
 class TrackMeters:

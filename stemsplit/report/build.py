@@ -9,7 +9,7 @@ from pathlib import Path
 from stemsplit.errors import StemsplitError
 from stemsplit.report.page import made_of, render_song
 from stemsplit.report.publish import check_page, is_made_of, write_page
-from stemsplit.report.records import SongRecords, TrackRecord, group_songs
+from stemsplit.report.records import SeparatedTrack, SongRecords, group_songs
 from stemsplit.report.sounds import SongSounds, read_song
 
 
@@ -21,39 +21,39 @@ class PageResult:
     else the one that was there says the same.
     """
 
-    record: TrackRecord
+    track: SeparatedTrack
     notes: tuple[str, ...] = ()
     error: str | None = None
     is_new: bool = True
 
 
 def make_pages(
-    records: Sequence[TrackRecord], wanted: Container[Path] | None = None, *, embed: bool
+    tracks: Sequence[SeparatedTrack], wanted: Container[Path] | None = None, *, embed: bool
 ) -> Iterator[PageResult]:
     """Writes a page beside each record; one that fails does not stop the others.
 
     `wanted`: only songs that one of these records is about, and of these only the ones with new
     records. Then all pages of the song are made, because each of them compares all its separations.
     """
-    for group in group_songs(records):
+    for group in group_songs(tracks):
         if wanted is None:
             yield from _make_group(group, embed=embed)
-        elif any(record.file in wanted for record in group.records):
+        elif any(track.file in wanted for track in group.tracks):
             source = made_of(group, embed=embed)
-            if all(is_made_of(record.page_file, source) for record in group.records):
-                yield from (PageResult(record=record, is_new=False) for record in group.records)
+            if all(is_made_of(track.page_file, source) for track in group.tracks):
+                yield from (PageResult(track=track, is_new=False) for track in group.tracks)
             else:
                 yield from _make_group(group, embed=embed)
 
 
 def _make_group(group: SongRecords, *, embed: bool) -> Iterator[PageResult]:
     song: SongSounds | None = None
-    for record in group.records:
+    for track in group.tracks:
         try:
-            check_page(record.page_file)
+            check_page(track.page_file)
             song = song or read_song(group, embed=embed)
-            write_page(record.page_file, render_song(song, record.page_file, embed=embed))
+            write_page(track.page_file, render_song(song, track.page_file, embed=embed))
         except StemsplitError as error:
-            yield PageResult(record=record, error=str(error))
+            yield PageResult(track=track, error=str(error))
         else:
-            yield PageResult(record=record, notes=song.notes)
+            yield PageResult(track=track, notes=song.notes)

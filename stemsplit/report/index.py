@@ -11,7 +11,7 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.quoting import counted
 from stemsplit.report.markup import clock, decibels, escape
 from stemsplit.report.page import asset, fill
-from stemsplit.report.records import TrackRecord, dig, number
+from stemsplit.report.records import SeparatedTrack
 from stemsplit.report.sounds import file_addresses
 
 INDEX_NAME = "index.html"
@@ -24,23 +24,23 @@ _COLUMNS = ("Song", "State", "Model", "Length", "Loudness", "Left over", "What t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexRow:
-    """A track: `texts` say what is wrong with it, `record` is None where nothing was separated."""
+    """A track: `texts` say what is wrong with it, `track` is None where nothing was separated."""
 
     title: str
     state: State
     texts: tuple[str, ...] = ()
-    record: TrackRecord | None = None
+    track: SeparatedTrack | None = None
     page: Path | None = None
 
     @classmethod
-    def of(cls, record: TrackRecord, page: Path | None, missing: Sequence[str] = ()) -> IndexRow:
+    def of(cls, track: SeparatedTrack, page: Path | None, missing: Sequence[str] = ()) -> IndexRow:
         """The row of a finished separation. `missing`: what its page had to leave out."""
-        state: State = "suspicious" if record.suspicions else "incomplete" if missing else "done"
+        state: State = "suspicious" if track.suspicions else "incomplete" if missing else "done"
         return cls(
-            title=record.title,
+            title=track.title,
             state=state,
-            texts=(*record.suspicions, *missing, *record.warnings),
-            record=record,
+            texts=(*track.suspicions, *missing, *track.record.warnings),
+            track=track,
             page=page,
         )
 
@@ -75,18 +75,20 @@ def render_index(rows: Iterable[IndexRow], folder: Path) -> str:
 
 
 def _row(row: IndexRow, folder: Path) -> str:
-    record = row.record
+    track = row.track
     name = f"<bdi>{escape(row.title)}</bdi>"
     if row.page is not None:
         name = f'<a href="{escape(file_addresses(row.page, folder)[0])}">{name}</a>'
-    place = "" if record is None else display_path(_relative(record.file.parent, folder))
-    loudness = number(dig(record.checks, "mixture").get("loudness_lufs")) if record else None
-    seconds = record.duration_seconds if record else None
-    residual = record.residual_db if record else None
+    place = "" if track is None else display_path(_relative(track.file.parent, folder))
+    checks = track.record.checks if track else None
+    loudness = checks.mixture.loudness_lufs if checks else None
+    seconds = track.duration_seconds if track else None
+    residual = track.record.residual_db if track else None
+    model = track.model if track else ""
     cells = [
         _cell(row.title.casefold(), f'{name}<br><small class="remark">{escape(place)}</small>'),
         _cell(_RANK[row.state], f'<span class="state {row.state}">{row.state}</span>'),
-        _cell(record.model if record else "", escape(record.model if record else "")),
+        _cell(model, escape(model)),
         _cell(seconds, escape("" if seconds is None else clock(seconds))),
         _cell(loudness, escape(decibels(loudness, "LUFS") or "")),
         _cell(residual, escape(decibels(residual) or "")),

@@ -34,7 +34,7 @@ _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 def made_of(records: SongRecords, *, embed: bool) -> str:
     """64 hexadecimal digits that stand for all that a page about the song is made of."""
-    raw = json.dumps([embed, [record.raw for record in records.records]], sort_keys=True)
+    raw = json.dumps([embed, [track.record.raw for track in records.tracks]], sort_keys=True)
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
@@ -44,7 +44,7 @@ def render_song(song: SongSounds, file: Path, *, embed: bool) -> str:
     `embed`: it is meant to be sent away, so it does not say in which folders this machine keeps
     things.
     """
-    first = song.records.records[0]
+    first = song.records.tracks[0]
     script = "\n".join(map(asset, _SCRIPTS))
     return fill(
         "page.html",
@@ -59,7 +59,7 @@ def render_song(song: SongSounds, file: Path, *, embed: bool) -> str:
         sound_note=_sound_note(song),
         data=_json(
             {
-                "duration": max(record.duration_seconds for record in song.records.records),
+                "duration": max(track.duration_seconds for track in song.records.tracks),
                 "models": list(song.records.labels),
                 "lowestHz": LOWEST_HZ,
                 "highestHz": HIGHEST_HZ,

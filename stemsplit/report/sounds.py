@@ -123,27 +123,29 @@ def file_addresses(path: Path, folder: Path) -> list[str]:
 
 def _sounds(records: SongRecords) -> Iterator[Sound]:
     """The original, then the stems, those of one name together."""
-    first = records.records[0]
-    if first.input_path is not None and first.input_sha256 is not None:
+    first = records.tracks[0]
+    path, sha256 = first.record.input.path, first.record.input_sha256
+    if path is not None and sha256 is not None:
+        excerpt = first.record.excerpt
         yield Sound(
-            path=first.input_path,
-            stream=first.audio_track - 1,
+            path=path,
+            stream=excerpt.stream,
             duration_seconds=first.duration_seconds,
-            start_seconds=first.offset_seconds + first.start_seconds,
-            sha256=first.input_sha256,
+            start_seconds=first.offset_seconds + excerpt.start_seconds,
+            sha256=sha256,
         )
-    labelled = list(zip(records.labels, records.records, strict=True))
-    for name in dict.fromkeys(output.name for _, record in labelled for output in record.outputs):
-        for label, record in labelled:
-            for output in record.outputs:
+    labelled = list(zip(records.labels, records.tracks, strict=True))
+    for name in dict.fromkeys(output.name for _, track in labelled for output in track.outputs):
+        for label, track in labelled:
+            for output in track.outputs:
                 if output.name == name:
                     yield Sound(
                         path=output.path,
-                        duration_seconds=record.duration_seconds,
+                        duration_seconds=track.duration_seconds,
                         stream=output.stream,
                         stem=name,
                         label=label,
-                        gain_db=record.gain_db,
+                        gain_db=track.gain_db,
                         is_mix=output.is_mix,
                         num_bytes=output.num_bytes,
                     )

@@ -157,7 +157,7 @@ def test_a_record_tells_outputs_that_are_there_from_others(tmp_path: Path) -> No
     write_record(tmp_path / "r.json", {"outputs": [output]})
     record = read_record(tmp_path / "r.json")
     assert record is not None
-    assert record["schema"] == SCHEMA
+    assert record.raw["schema"] == SCHEMA
     assert missing_outputs(record, {"bass": stem}, tmp_path) == []
     assert missing_outputs(record, {"bass": tmp_path / "Bass.wav"}, tmp_path) == ["bass"]
     assert missing_outputs(record, {"drums": stem}, tmp_path) == ["drums"]

@@ -24,6 +24,7 @@ from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.session import Session
+from stemsplit.json_data import to_json
 from tests.audio.songs import tone, write_sndfile
 from tests.engine.toy_models import GainModel, model_of
 
@@ -77,14 +78,14 @@ def test_another_bit_depth_replaces_the_set_and_removes_what_is_left_of_it(
     run(replace(job, encoding=FLOAT), residual=True)
     assert files(folder) == wavs(*FOUR, "residual")
     result = run(job)
-    assert result.warnings == [
+    assert result.warnings == (
         "Separated again: residual on -> off, bit depth 32f -> 24. residual.wav of the earlier "
-        "stems: removed."
-    ]
+        "stems: removed.",
+    )
     assert files(folder) == wavs(*FOUR)
     record = read_record(folder / "stemsplit.json")
     assert record is not None
-    assert (record["earlier"], record["warnings"]) == ([], [])
+    assert (record.earlier, record.warnings) == ((), ())
 
 
 def test_what_its_owner_has_changed_stays(job: Job, folder: Path) -> None:
@@ -92,7 +93,9 @@ def test_what_its_owner_has_changed_stays(job: Job, folder: Path) -> None:
     (folder / "residual.wav").write_bytes(b"mine")
     assert "residual.wav" not in str(run(job).warnings)
     assert (folder / "residual.wav").read_bytes() == b"mine"
-    assert read_record(folder / "stemsplit.json")["earlier"] == []  # type: ignore[index]
+    record = read_record(folder / "stemsplit.json")
+    assert record is not None
+    assert record.earlier == ()
 
 
 def test_stems_that_are_only_chosen_otherwise_stay_beside_each_other(
@@ -100,20 +103,20 @@ def test_stems_that_are_only_chosen_otherwise_stay_beside_each_other(
 ) -> None:
     run(job, stems=("vocals",))
     result = run(job, stems=("drums",))
-    assert result.warnings == [
-        "Separated again: stems vocals -> drums. vocals.wav of an earlier run: still there."
-    ]
+    assert result.warnings == (
+        "Separated again: stems vocals -> drums. vocals.wav of an earlier run: still there.",
+    )
     run(job, two_stems="vocals")
     run(job, residual=True)
     assert files(folder) == wavs(*FOUR, "no_vocals", "residual")
     # As one set they came, and as one set they go.
     result = run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == wavs("bass")
-    assert result.warnings == [
+    assert result.warnings == (
         "Separated again: stems all -> bass, residual on -> off, bit depth 24 -> 32f. "
         "drums.wav, other.wav, vocals.wav, residual.wav, no_vocals.wav of the earlier stems: "
-        "removed."
-    ]
+        "removed.",
+    )
 
 
 def test_stems_that_fit_but_for_their_level_say_so(job: Job, folder: Path) -> None:
@@ -123,11 +126,11 @@ def test_stems_that_fit_but_for_their_level_say_so(job: Job, folder: Path) -> No
     assert first.gain_db == 0
     second = run(job, mixes=("all = drums + bass + other + vocals",))
     assert second.gain_db < -5
-    assert second.warnings == [
+    assert second.warnings == (
         "Separated again: stems vocals, drums -> all, mixes none -> all = drums + bass + other + "
         "vocals. vocals.wav, drums.wav of an earlier run: still there. They have another level "
-        f"than these, by {-second.gain_db:.2f} dB (louder)."
-    ]
+        f"than these, by {-second.gain_db:.2f} dB (louder).",
+    )
     assert files(folder) == wavs("all", "drums", "vocals")
 
 
@@ -136,7 +139,7 @@ def test_a_set_that_is_not_touched_stays_whole(job: Job, folder: Path) -> None:
     result = run(replace(job, encoding=FLAC))
     flacs = [f"{name}.flac" for name in FOUR]
     assert files(folder) == sorted([*flacs, *wavs(*FOUR, "residual")])
-    assert result.warnings == ["Separated again: residual on -> off, format wav -> flac."]
+    assert result.warnings == ("Separated again: residual on -> off, format wav -> flac.",)
     # Of two sets the one goes that is touched.
     run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == sorted([*flacs, *wavs("bass")])
@@ -161,32 +164,33 @@ def test_a_set_is_known_again_after_others(job: Job, folder: Path) -> None:
 def test_another_song_of_that_name_replaces_all_of_the_first_one(job: Job, folder: Path) -> None:
     run(job, residual=True)
     write_sndfile(job.song.path, tone(3_000) / 2)
-    assert run(job).warnings == [
+    assert run(job).warnings == (
         "Separated again: the song has changed, residual on -> off. residual.wav of the earlier "
-        "stems: removed."
-    ]
+        "stems: removed.",
+    )
     assert files(folder) == wavs(*FOUR)
 
 
 def test_missing_stems_are_named(job: Job, folder: Path) -> None:
     run(job)
     (folder / "bass.wav").unlink()
-    assert run(job).warnings == ["Separated again: not as the last run left it: bass."]
+    assert run(job).warnings == ("Separated again: not as the last run left it: bass.",)
 
 
 def test_other_names_for_the_same_stems_are_a_second_copy(job: Job) -> None:
     by_model = replace(job, template="{track}/{stem} ({model}).{ext}")
     run(by_model, stems=("bass",))
     result = run(replace(job, template="{track}/{stem}.{ext}"), stems=("bass",))
-    assert result.warnings == [
-        "Separated again: other names for the files. bass (toy).wav of an earlier run: still there."
-    ]
+    assert result.warnings == (
+        "Separated again: other names for the files. bass (toy).wav of an earlier run: still "
+        "there.",
+    )
     assert files(job.output_dir / "song") == ["bass (toy).wav", "bass.wav", "stemsplit.json"]
 
 
 def test_to_overwrite_needs_no_words(job: Job) -> None:
     run(job)
-    assert run(replace(job, overwrite=True)).warnings == []
+    assert run(replace(job, overwrite=True)).warnings == ()
 
 
 def test_a_dry_run_says_why(job: Job) -> None:
@@ -209,10 +213,11 @@ def test_a_record_of_0_4_does_not_say_which_files_were_one_set(job: Job, folder:
     run(job)
     record = read_record(folder / "stemsplit.json")
     assert record is not None
-    for entry in (*record["outputs"], *record["earlier"]):
-        entry.pop("prefixes")
-        entry.pop("set", None)
-    write_record(folder / "stemsplit.json", record)
+    of_0_4 = {
+        key: to_json([replace(file, prefixes=None, set=None) for file in files])
+        for key, files in (("outputs", record.outputs), ("earlier", record.earlier))
+    }
+    write_record(folder / "stemsplit.json", {**record.raw, **of_0_4})
     run(replace(job, encoding=FLOAT), stems=("bass",))
     assert files(folder) == sorted([*(f"{name}.flac" for name in FOUR), *wavs("bass")])
 
@@ -226,9 +231,10 @@ def test_a_record_with_junk_in_it_is_no_defect(job: Job, folder: Path, junk: Any
     assert record is not None
     (folder / "old.wav").write_bytes(b"")
     earlier = [{"file": "old.wav", "sha256": "0", "bytes": 1, "set": "0", **junk}]
-    fingerprint = {**record["fingerprint"], "options": [], "encoding": {"clip": []}}
+    fingerprint = {**record.fingerprint, "options": [], "encoding": {"clip": []}}
     write_record(
-        folder / "stemsplit.json", {**record, "earlier": earlier, "fingerprint": fingerprint}
+        folder / "stemsplit.json",
+        {**record.raw, "earlier": earlier, "fingerprint": fingerprint},
     )
     assert run(job).status == "done"
     assert run(job).status == "skipped"
@@ -245,8 +251,8 @@ def test_a_record_removes_nothing_outside_its_folder(
     (folder / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     record = read_record(folder / "stemsplit.json")
     assert record is not None
-    entry = {**record["outputs"][0], "file": file, "set": 1, "stale": True}
-    write_record(folder / "stemsplit.json", {**record, "earlier": [entry]})
+    entry = {**record.raw["outputs"][0], "file": file, "set": "1", "stale": True}
+    write_record(folder / "stemsplit.json", {**record.raw, "earlier": [entry]})
     assert settle(folder / "stemsplit.json").removed == ()
     assert (folder.parent / "mine.wav").exists()
     assert (tmp_path / "elsewhere" / "mine.wav").exists()

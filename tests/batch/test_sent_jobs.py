@@ -22,6 +22,7 @@ from stemsplit.batch.local import run_jobs
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import AlbumTrack, Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE
+from stemsplit.engine.checks import Checks, SignalCheck
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.session import open_session
@@ -73,6 +74,14 @@ JOBS = st.builds(
     overwrite=st.booleans(),
 )
 NUMBERS = st.floats(-1e6, 1e6)
+CHECKS = st.builds(
+    Checks,
+    stems=st.dictionaries(
+        TEXTS, st.builds(SignalCheck, peak_dbfs=st.none() | NUMBERS, num_clipped=st.integers(0, 9))
+    ),
+    correlation=st.dictionaries(TEXTS, st.none() | NUMBERS),
+    suspicions=st.lists(TEXTS, max_size=2).map(tuple),
+)
 RESULTS = st.builds(
     JobResult,
     input=PATHS,
@@ -84,7 +93,7 @@ RESULTS = st.builds(
     gain_db=NUMBERS,
     residual_db=st.none() | NUMBERS,
     warnings=st.lists(TEXTS, max_size=2).map(tuple),
-    checks=st.none() | st.dictionaries(TEXTS, st.lists(NUMBERS) | st.none(), max_size=2),
+    checks=st.none() | CHECKS,
     error=st.none() | TEXTS,
 )
 

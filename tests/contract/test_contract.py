@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stemsplit.engine.record import TrackRecord
 from tests.cli.documentation import documented_events, documented_keys
 from tests.contract.commands import STORIES
 from tests.contract.outcome import differences
@@ -46,3 +48,5 @@ def test_the_table_of_the_record_is_complete() -> None:
     ]
     assert len(records) > 30
     assert set().union(*records) <= documented_keys()
+    fields = {field.name for field in dataclasses.fields(TrackRecord)}
+    assert documented_keys() == {"schema", *fields - {"raw"}}

@@ -149,7 +149,7 @@ def test_samples_that_are_not_numbers_are_suspicious_and_stay_out_of_json(
     checks = check({**song, "bass": broken}, song["drums"])
     assert checks.suspicions == ("The stems have samples that are not finite numbers.",)
     assert not checks.stems["bass"].silent
-    json.dumps(checks.as_json(), allow_nan=False)
+    json.dumps(checks.for_record().to_json(), allow_nan=False)
     assert checks.residual_db is None
 
 
@@ -170,7 +170,7 @@ def test_the_size_of_the_blocks_does_not_matter(song: dict[str, Tensor]) -> None
         )
         for block in torch.split(separated, size, dim=-1):
             meters.add(block.sum(dim=0), block, block)
-        results.append(meters.checks().as_json())
+        results.append(meters.checks().for_record().to_json())
     assert results[0] == results[1] == results[2]
 
 
@@ -196,7 +196,7 @@ def test_outputs_and_mixture_are_measured_as_they_are_written() -> None:
 @pytest.mark.parametrize("num_channels", [1, 2, 6])
 def test_every_song_can_be_checked(length: int, num_channels: int) -> None:
     checks = separate(Mixture.from_array(noise(length, num_channels), 44100))
-    values = json.loads(json.dumps(checks.as_json(), allow_nan=False))
+    values = json.loads(json.dumps(checks.for_record().to_json(), allow_nan=False))
     assert set(values) == {"stems", "mixture", "correlation", "suspicions"}
     assert set(values["stems"]) == set(STEMS)
     assert values["mixture"]["silent"] == (length == 0)

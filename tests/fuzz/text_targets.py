@@ -20,6 +20,7 @@ from stemsplit.batch.template import (
     record_path,
 )
 from stemsplit.checkpoints.bag_file import parse_bag
+from stemsplit.engine.record import WrittenFile
 from stemsplit.errors import StemsplitError
 from tests.fuzz.target import Target
 
@@ -98,12 +99,10 @@ def _read_record(path: Path) -> None:
     track = AlbumTrack(sheet=path, number=1, name="1", stretch=Stretch(start=0))
     for each in (Song(path), Song(path, track=track)):
         kinship(record, each, lambda path: path.name)
-    found = record.get("fingerprint")
-    if isinstance(found, dict):
-        changes(found, _WANTED)
-        assert changes(found, {**_WANTED, "never": "so"})
-    outputs = [{"file": "bass.wav", "sha256": "ef" * 32}]
-    assert earlier_outputs(record, path.parent, outputs, own_set="00000000") == []
+    changes(record.fingerprint, _WANTED)
+    assert changes(record.fingerprint, {**_WANTED, "never": "so"})
+    outputs = [WrittenFile(file="bass.wav", sha256="ef" * 32)]
+    assert earlier_outputs(record, path.parent, outputs, own_set="00000000") == ()
     assert not owns(record, path.parent, path.with_name("bass.wav"))
     is_settled(record)
 

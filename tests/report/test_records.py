@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stemsplit.engine.record import TrackRecord
 from stemsplit.errors import ReportError
 from stemsplit.report.number_tables import numbers
-from stemsplit.report.records import SongRecords, group_songs, parse_record
+from stemsplit.report.records import SeparatedTrack, SongRecords, group_songs
 from tests.report.tracks import clicks, read_track, write_track
 
 GOOD: dict[str, Any] = {
@@ -30,24 +31,24 @@ GOOD: dict[str, Any] = {
 }
 
 
-def parse(**changes: Any) -> Any:
-    return parse_record(Path("/out/m/song/stemsplit.json"), {**GOOD, **changes})
+def parse(file: str = "/out/m/song/stemsplit.json", **changes: Any) -> SeparatedTrack:
+    return SeparatedTrack.of(Path(file), TrackRecord.from_json({**GOOD, **changes}))
 
 
 def test_a_record_of_an_older_version_is_understood() -> None:
-    record = parse()
-    assert (record.title, record.model) == ("A song", "htdemucs")
-    assert record.duration_seconds == 2
-    assert record.start_seconds == 3
-    assert record.gain_db == -1.5
-    assert record.suspicions == record.warnings == ()
-    assert [output.is_mix for output in record.outputs] == [False, True]
-    assert record.page_file == Path("/out/m/song/report.html")
+    track = parse()
+    assert (track.title, track.model) == ("A song", "htdemucs")
+    assert track.duration_seconds == 2
+    assert track.record.excerpt.start_seconds == 3
+    assert track.gain_db == -1.5
+    assert track.suspicions == track.record.warnings == ()
+    assert [output.is_mix for output in track.outputs] == [False, True]
+    assert track.page_file == Path("/out/m/song/report.html")
 
 
 def test_a_record_that_shares_its_folder_has_a_page_of_its_own() -> None:
-    record = parse_record(Path("/out/A song.stemsplit.json"), GOOD)
-    assert record.page_file == Path("/out/A song.report.html")
+    track = parse("/out/A song.stemsplit.json")
+    assert track.page_file == Path("/out/A song.report.html")
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,13 @@ VALUES = st.recursive(
 def test_no_json_makes_it_stumble(changes: dict[str, Any]) -> None:
     changes = json.loads(json.dumps(changes))
     try:
-        record = parse(**changes)
+        track = parse(**changes)
     except ReportError:
         return
-    assert record.sample_rate > 0
-    assert record.outputs
-    assert all(isinstance(text, str) for text in (*record.suspicions, *record.warnings))
+    assert track.sample_rate > 0
+    assert track.outputs
+    assert all(isinstance(text, str) for text in (*track.suspicions, *track.record.warnings))
+    numbers(SongRecords((track,)), private=True)
 
 
 def test_one_song_and_range_is_one_group() -> None:
@@ -118,7 +120,7 @@ def test_one_song_and_range_is_one_group() -> None:
             "model": {"name": model},
             "fingerprint": {"input_sha256": sha, "options": {"start_seconds": start}},
         }
-        return parse_record(Path(f"/out/{folder}/stemsplit.json"), changed)
+        return parse(f"/out/{folder}/stemsplit.json", **changed)
 
     records = [
         record("a", "x", 0, "htdemucs"),
@@ -128,7 +130,7 @@ def test_one_song_and_range_is_one_group() -> None:
         record("e", "x", 5),
     ]
     groups = group_songs(records)
-    assert [len(group.records) for group in groups] == [3, 1, 1]
+    assert [len(group.tracks) for group in groups] == [3, 1, 1]
     assert groups[0].labels == ("htdemucs", "spectral (/out/c)", "spectral (/out/d)")
 
 

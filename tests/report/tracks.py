@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from stemsplit.audio.source import hash_file
-from stemsplit.report.records import TrackRecord, parse_record
+from stemsplit.engine.record import TrackRecord
+from stemsplit.report.records import SeparatedTrack
 from tests.audio.songs import Samples, write_sndfile
 
 SAMPLE_RATE = 44_100
@@ -64,6 +65,6 @@ def write_track(
     return path
 
 
-def read_track(file: Path) -> TrackRecord:
-    """The record at `file`."""
-    return parse_record(file, json.loads(file.read_bytes()))
+def read_track(file: Path) -> SeparatedTrack:
+    """The track whose record lies at `file`."""
+    return SeparatedTrack.of(file, TrackRecord.from_json(json.loads(file.read_bytes())))
