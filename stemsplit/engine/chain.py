@@ -18,8 +18,9 @@ from stemsplit.audio.encode.encoders import Spool, read_spool
 from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.write.output_files import writing
 from stemsplit.device.runtime import Runtime
-from stemsplit.engine.checks import Checks, TrackMeters
+from stemsplit.engine.checks import Checks
 from stemsplit.engine.ensemble import Ensemble, coarsest
+from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.options import SeparationOptions, choose_outputs

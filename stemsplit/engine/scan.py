@@ -15,8 +15,8 @@ from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.info import StatsAccumulator
 from stemsplit.audio.write.stem_layout import stem_file_rate
 from stemsplit.engine.bag import Bag
-from stemsplit.engine.checks import TrackMeters
 from stemsplit.engine.ensemble import Ensemble, EnsemblePart
+from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.model_input import ModelInput, Scaling, to_model_input
 from stemsplit.engine.options import (

@@ -10,8 +10,8 @@ from stemsplit.audio.resample import resample_blocks
 from stemsplit.device.runtime import Runtime
 from stemsplit.dsp.overlap_add import StemBlock, aligned
 from stemsplit.dsp.sliding import SlidingWindow
-from stemsplit.engine.checks import TrackMeters
 from stemsplit.engine.estimate import estimate
+from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mix import OutputMix
 from stemsplit.engine.passes import check_memory
 from stemsplit.engine.scan import SeparationPlan

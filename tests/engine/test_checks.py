@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stemsplit.device.runtime import choose_runtime
-from stemsplit.engine.checks import Checks, TrackMeters
+from stemsplit.engine.checks import Checks
+from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.evaluate.demo_song import make_demo_song
