@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stemsplit.audio.source import hash_file
-from stemsplit.batch.record import read_record
+from stemsplit.batch.record_file import read_record
 from stemsplit.cli.bench_results import read_measurements
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.results_file import read_records

@@ -13,7 +13,7 @@ from stemsplit.audio.source import look
 from stemsplit.batch.cue_sheet import cuts_a_file
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.journal import ReadingJournal, SuspectError
-from stemsplit.batch.record import recorded_outputs
+from stemsplit.batch.record_file import recorded_outputs
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import RECORD_NAME
 from stemsplit.errors import AudioReadError

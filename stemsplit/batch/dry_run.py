@@ -11,7 +11,7 @@ import torch
 from stemsplit.audio.channels import group_channels
 from stemsplit.audio.write.output_files import check_target
 from stemsplit.batch.job import Job, TrackPlan
-from stemsplit.batch.record import read_record
+from stemsplit.batch.record_file import read_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import PlannedTrack
 from stemsplit.device.runtime import Runtime

@@ -21,7 +21,7 @@ from pathlib import Path
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.write.output_files import remove_folders
 from stemsplit.batch.fingerprint import set_of
-from stemsplit.batch.record import is_ours, read_record, write_record
+from stemsplit.batch.record_file import is_ours, read_record, write_record
 from stemsplit.engine.record import TrackRecord, WrittenFile
 from stemsplit.json_data import to_json
 from stemsplit.quoting import listed

@@ -20,7 +20,7 @@ from stemsplit.audio.write.stem_layout import STEM_FILE
 from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.originals import kinship, recorded_song
-from stemsplit.batch.record import missing_outputs, owns
+from stemsplit.batch.record_file import missing_outputs, owns
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import output_path, record_path
 from stemsplit.batch.written_files import is_blank

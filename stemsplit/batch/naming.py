@@ -17,7 +17,7 @@ from stemsplit.audio.source import hash_file
 from stemsplit.batch.collisions import Identifier
 from stemsplit.batch.job import Job, plan_record
 from stemsplit.batch.originals import Kinship, kinship, recorded_song
-from stemsplit.batch.record import read_record
+from stemsplit.batch.record_file import read_record
 from stemsplit.batch.template import DEFAULT_TEMPLATE, finer_templates
 from stemsplit.engine.session import Session
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stemsplit.batch.earlier import Settled
 from stemsplit.batch.fingerprint import Change
 from stemsplit.batch.job import TrackPlan
-from stemsplit.batch.record import other_names
+from stemsplit.batch.record_file import other_names
 from stemsplit.engine.record import TrackRecord
 from stemsplit.quoting import listed
 

@@ -32,7 +32,7 @@ from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.originals import recorded_track
-from stemsplit.batch.record import read_record, write_record
+from stemsplit.batch.record_file import read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.written_files import describe

@@ -108,7 +108,7 @@ def write_pages(
 
 def find_tracks(folder: Path) -> list[SeparatedTrack]:
     """What is recorded below the folder; hidden folders and previews are passed over."""
-    from stemsplit.batch.record import read_record
+    from stemsplit.batch.record_file import read_record
     from stemsplit.batch.template import RECORD_NAME
     from stemsplit.report.records import SeparatedTrack
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stemsplit.batch.discover import discover
-from stemsplit.batch.record import (
+from stemsplit.batch.record_file import (
     SCHEMA,
     missing_outputs,
     read_record,

@@ -15,7 +15,7 @@ from stemsplit.audio.encode.encoders import Encoding
 from stemsplit.batch.dry_run import plan_tracks
 from stemsplit.batch.earlier import settle
 from stemsplit.batch.job import Job
-from stemsplit.batch.record import read_record, write_record
+from stemsplit.batch.record_file import read_record, write_record
 from stemsplit.batch.results import JobResult
 from stemsplit.batch.song import Song
 from stemsplit.batch.template import DEFAULT_TEMPLATE

@@ -21,7 +21,7 @@ from stemsplit.batch.collisions import check_collisions
 from stemsplit.batch.discover import discover
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.naming import name_apart
-from stemsplit.batch.record import SCHEMA
+from stemsplit.batch.record_file import SCHEMA
 from stemsplit.batch.template import DEFAULT_TEMPLATE
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import Chain

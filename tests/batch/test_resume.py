@@ -69,7 +69,7 @@ def test_a_finished_track_is_neither_decoded_nor_read_again(
 ) -> None:
     done = run_job(job, session)
     monkeypatch.setattr("stemsplit.engine.mixture.read_blocks", refuse)
-    monkeypatch.setattr("stemsplit.batch.record.hash_file", refuse)
+    monkeypatch.setattr("stemsplit.batch.record_file.hash_file", refuse)
     monkeypatch.setattr("stemsplit.batch.track.track_lock", refuse)
     skipped = JobResult(
         input=job.song.path, status="skipped", outputs=done.outputs, checks=done.checks

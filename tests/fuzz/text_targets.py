@@ -10,7 +10,7 @@ from stemsplit.batch.earlier import earlier_outputs, is_settled
 from stemsplit.batch.fingerprint import changes
 from stemsplit.batch.journal import ReadingJournal, read_journal
 from stemsplit.batch.originals import kinship, recorded_song
-from stemsplit.batch.record import missing_outputs, owns, read_record, recorded_outputs
+from stemsplit.batch.record_file import missing_outputs, owns, read_record, recorded_outputs
 from stemsplit.batch.song import AlbumTrack, Song
 from stemsplit.batch.template import (
     FIELDS,
