@@ -25,7 +25,7 @@ from stemsplit.device.names import Precision, check_device_name, split_device_na
 from stemsplit.device.queue import DeviceQueue
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.errors import DeviceMemoryError, UsageError, check_choice
-from stemsplit.models.fast import Probed, accelerate
+from stemsplit.models.fast import SelfTested, accelerate
 from stemsplit.models.spec import Model
 from stemsplit.quoting import counted
 
@@ -91,7 +91,7 @@ class Runtime:
         precision = self.precision
         if precision == "auto":
             tries = self.device.type == "cuda"
-            precision = "fp16" if tries and _bears_fp16(model, self.device) else "fp32"
+            precision = "fp16" if tries and _allows_fp16(model, self.device) else "fp32"
         dtype = _DTYPES.get(precision, torch.float32)
         self._prepared[model] = _Prepared(dtype, self._batch_size_for(model, dtype))
         return precision
@@ -192,14 +192,14 @@ def _new_runtime(device: torch.device, precision: Precision, batch_size: int | N
     )
 
 
-def _bears_fp16(network: nn.Module, device: torch.device) -> bool:
+def _allows_fp16(network: nn.Module, device: torch.device) -> bool:
     """Whether the network, tried on the device, agrees in fp16 with itself in fp32."""
-    if not isinstance(network, Probed):
+    if not isinstance(network, SelfTested):
         return False
     with torch.inference_mode(), exact_convolutions(device):
-        expected = network.probe(device)
+        expected = network.self_test(device)
         with torch.autocast(device.type, dtype=torch.float16):
-            found = network.probe(device)
+            found = network.self_test(device)
     # Of the first signal, noise: what a click loses in fp16 depends on little else than the click.
     reached_db = signal_to_difference_db(expected[0], found[0])
     _log.info("In fp16 the network agrees with fp32 to %.0f dB", reached_db)

@@ -34,7 +34,7 @@ from stemsplit.hub.digest import VerifiedFile, matches_etag, promised_prefix, sh
 from stemsplit.hub.folders import is_weights
 from stemsplit.hub.remote import RemoteFile, describe
 from stemsplit.hub.talk import Question
-from stemsplit.hub.transport import Answer, asked
+from stemsplit.hub.transport import HttpAnswer, asked
 from stemsplit.stages import Stage, StageCallback, unheard
 
 MAX_WEIGHTS_BYTES = 16 << 30
@@ -201,7 +201,7 @@ def _receive(remote: RemoteFile, file: BinaryIO, on_stage: StageCallback) -> Non
         raise hub_errors.broken_off(what, f"ended after {file.tell()} of {size} bytes")
 
 
-def _goes_on(answer: Answer, start: int, size: int | None) -> bool:
+def _goes_on(answer: HttpAnswer, start: int, size: int | None) -> bool:
     """Whether the answer is the rest of the file from byte `start`."""
     content_range = answer.headers.get("content-range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", content_range)

@@ -12,7 +12,7 @@ from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import HubRepo, is_safe_name
 from stemsplit.hub.digest import is_digest
 from stemsplit.hub.talk import Question
-from stemsplit.hub.transport import Answer, asked
+from stemsplit.hub.transport import HttpAnswer, asked
 from stemsplit.quoting import quoted, reason
 
 MAX_ANSWER_BYTES = 4 << 20
@@ -127,7 +127,7 @@ def _url(repo_id: str, revision: str, file_name: str) -> str:
     return f"{constants.ENDPOINT}/{place}"
 
 
-def _read(answer: Answer, what: str) -> bytes:
+def _read(answer: HttpAnswer, what: str) -> bytes:
     data = bytearray()
     for block in answer.blocks():
         data += block

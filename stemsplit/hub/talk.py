@@ -41,7 +41,7 @@ class Question:
     first_byte: int = 0
 
 
-class Talk(threading.Thread):
+class Exchange(threading.Thread):
     """One request, made beside whoever waits for it.
 
     Raises, where an answer is waited for:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 
 from stemsplit.hub import hub_errors
-from stemsplit.hub.talk import BLOCK_BYTES, Question, Talk
+from stemsplit.hub.talk import BLOCK_BYTES, Exchange, Question
 
 GRACE_SECONDS = 30.0
 MIN_BYTES_PER_SECOND = 2048
@@ -27,10 +27,10 @@ _HUB_HEADERS = ("x-error-code", "x-repo-commit", "x-linked-etag")
 _log = logging.getLogger(__name__)
 
 
-class Answer:
+class HttpAnswer:
     """Status, headers (names in lower case) and body of what came back."""
 
-    def __init__(self, question: Question, talk: Talk) -> None:
+    def __init__(self, question: Question, talk: Exchange) -> None:
         self._talk = talk
         self._what = question.what
         self.status, self.headers = talk.head(self._what)
@@ -67,7 +67,7 @@ class Answer:
 
 
 @contextlib.contextmanager
-def asked(question: Question) -> Iterator[Answer]:
+def asked(question: Question) -> Iterator[HttpAnswer]:
     """A context with the Hub's answer to the question, which is not an error.
 
     If the Hub asks for a short pause first, that is made.
@@ -88,7 +88,7 @@ def asked(question: Question) -> Iterator[Answer]:
         time.sleep(pause)
 
 
-def _check(question: Question, answer: Answer) -> None:
+def _check(question: Question, answer: HttpAnswer) -> None:
     """Raises what an answer means that is neither a body nor, where that is wanted, a redirect."""
     is_from_hub = any(name in answer.headers for name in _HUB_HEADERS)
     # A gateway in front of a Hub that is down has pages too; networks use these.
@@ -103,16 +103,16 @@ def _check(question: Question, answer: Answer) -> None:
 
 
 @contextlib.contextmanager
-def _one_answer(question: Question) -> Iterator[Answer]:
-    talk = Talk(question)
+def _one_answer(question: Question) -> Iterator[HttpAnswer]:
+    talk = Exchange(question)
     talk.start()
     try:
-        yield Answer(question, talk)
+        yield HttpAnswer(question, talk)
     finally:
         talk.abandon()
 
 
-def _wanted_pause(answer: Answer) -> float | None:
+def _wanted_pause(answer: HttpAnswer) -> float | None:
     """The seconds that the Hub asks to be left alone for, if it does: as a number, or a date."""
     if answer.status not in (429, 503):
         return None

@@ -188,7 +188,7 @@ class Probe(nn.Module):
         self.layer = nn.Linear(64, 64, bias=False)
         nn.init.eye_(self.layer.weight).mul_(factor)
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         noise = torch.randn(1, 64, generator=torch.Generator().manual_seed(0))
         return self.layer(noise.to(device) * 1000)  # type: ignore[no-any-return]
 

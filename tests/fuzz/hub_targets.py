@@ -17,7 +17,7 @@ from stemsplit.errors import CheckpointError, StemsplitError
 from stemsplit.hub import cache, remote, transport
 from stemsplit.hub.cache import HubRepo
 from stemsplit.hub.talk import Question
-from stemsplit.hub.transport import Answer
+from stemsplit.hub.transport import HttpAnswer
 from stemsplit.models.registry import Recognized, build_model, recognize
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
@@ -172,20 +172,20 @@ def _hear(path: Path) -> None:
         return _Talk(data)
 
     heard: list[StemsplitError] = []
-    with mock.patch.object(transport, "Talk", talk), mock.patch.object(transport.time, "sleep"):
+    with mock.patch.object(transport, "Exchange", talk), mock.patch.object(transport.time, "sleep"):
         for ask in (lambda: remote.list_files(_REPO), lambda: remote.describe(_REPO, "a.yaml")):
             try:
                 ask()
             except StemsplitError as error:
                 heard.append(error)
         with contextlib.suppress(StemsplitError):
-            _check_body(Answer(Question(url="", what="x"), talk(Question(url="", what="x"))))
+            _check_body(HttpAnswer(Question(url="", what="x"), talk(Question(url="", what="x"))))
     assert all(error.exit_code == 3 for error in heard)
     if len(heard) == 2:
         raise heard[0]
 
 
-def _check_body(answer: Answer) -> None:
+def _check_body(answer: HttpAnswer) -> None:
     blocks: Iterator[bytes] = answer.blocks()
     for _, block in zip(range(10_000), blocks, strict=False):
         assert len(block) <= 1 << 16

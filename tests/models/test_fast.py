@@ -156,12 +156,12 @@ def test_layers_that_are_wrong_after_silence_are_put_back(monkeypatch: pytest.Mo
     network = build(random_models.htdemucs())
     monkeypatch.setattr(dconv._Layer, "_statistics", one_sided)
     with torch.inference_mode():
-        plain = network.probe()
+        plain = network.self_test()
     assert accelerate(network) is None
     monkeypatch.setattr(fast_layers, "_REQUIRED_DB", {torch.float32: 0.0})
     accelerate(network)
     with torch.inference_mode():
-        levels = [agreement_db(*items) for items in zip(plain, network.probe(), strict=True)]
+        levels = [agreement_db(*items) for items in zip(plain, network.self_test(), strict=True)]
     assert levels[0] > 100  # noise alone does not tell
     assert min(levels) < 80
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stemsplit.batch.results import JobResult
 
 
-class Progress(Protocol):
+class ProgressDisplay(Protocol):
     def show(self, event: object) -> None:
         """Shows how far things are now that this has happened."""
 
@@ -28,7 +28,7 @@ class Progress(Protocol):
         """Leaves nothing on the terminal that moves."""
 
 
-def choose_progress(*, quiet: bool) -> Progress:
+def choose_progress(*, quiet: bool) -> ProgressDisplay:
     """What fits stderr: a line can be written anew on most terminals, and nowhere else."""
     if quiet:
         return _NoProgress()

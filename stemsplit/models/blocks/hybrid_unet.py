@@ -89,7 +89,7 @@ class HybridUNet(nn.Module):
             )
         return stems
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """What all layers together make of the signals of the self-test, a row for each: [3, ...].
 
         `device` is the one that the network is on.

@@ -44,7 +44,7 @@ class Demucs(TimeUNet):
         )
         self.spec = _spec(config, self.lengths)
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """What all layers together make of the signals of the self-test, [3, S * C, T].
 
         `device` is the one that the network is on.

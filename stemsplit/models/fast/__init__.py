@@ -46,17 +46,17 @@ class _Rule(NamedTuple):
     kind: type[nn.Module]
     build: Callable[[Any, torch.dtype], nn.Module]
     fits: Callable[[Any], bool] = lambda _: True
-    bears_bfloat16: bool = False
+    allows_bfloat16: bool = False
 
 
 _RULES = (
     _Rule(EncoderLayer, lambda layer, _: FastEncoderLayer(layer), _fits),
     _Rule(DecoderLayer, lambda layer, _: FastDecoderLayer(layer), _fits),
-    _Rule(SelfLayer, FastSelfLayer, bears_bfloat16=True),
-    _Rule(CrossLayer, FastCrossLayer, bears_bfloat16=True),
+    _Rule(SelfLayer, FastSelfLayer, allows_bfloat16=True),
+    _Rule(CrossLayer, FastCrossLayer, allows_bfloat16=True),
     _Rule(UNetLevel, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
-    _Rule(StemUNet, FastStemUNet, bears_bfloat16=True),
+    _Rule(StemUNet, FastStemUNet, allows_bfloat16=True),
     _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer)),
     _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),
@@ -65,10 +65,10 @@ _RULES = (
 
 
 @runtime_checkable
-class Probed(Protocol):
+class SelfTested(Protocol):
     """A network that can be tried cheaply."""
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """What all of its layers together make of signals that are the same at each call, [B, ...].
 
         The first is noise; see `models.self_test`. `device` is the one that the network is on.
@@ -90,12 +90,12 @@ def accelerate(network: object, dtype: torch.dtype = torch.float32) -> torch.dty
     With bfloat16, the layers use it that bear it (see the table), and no others. A network that
     has no faster layers, or gives something else with them, is left as it was.
     """
-    if not (isinstance(network, nn.Module) and isinstance(network, Probed)):
+    if not (isinstance(network, nn.Module) and isinstance(network, SelfTested)):
         return None
     if not products.are_available():
         return None
     with torch.inference_mode():
-        expected = network.probe()
+        expected = network.self_test()
         for parameter in network.parameters():
             # They are parts of a file in memory, all of which the last few of them would keep.
             parameter.data = parameter.clone()
@@ -126,7 +126,7 @@ def _find_swaps(module: nn.Module, dtype: torch.dtype) -> Iterator[_Swap]:
         if rule is None:
             yield from _find_swaps(child, dtype)
         else:
-            used = dtype if rule.bears_bfloat16 else torch.float32
+            used = dtype if rule.allows_bfloat16 else torch.float32
             yield _Swap(module, name, child, rule.build(child, used), used)
 
 
@@ -140,11 +140,11 @@ def _try(network: nn.Module, swaps: list[_Swap], expected: Tensor) -> float:
 
     That of the signal where it agrees least, with an allowance for all but noise.
     """
-    assert isinstance(network, Probed)
+    assert isinstance(network, SelfTested)
     for swap in swaps:
         setattr(swap.parent, swap.name, swap.fast)
     try:
-        found = network.probe()
+        found = network.self_test()
         noise, *others = map(signal_to_difference_db, expected, found)
         return min([noise, *(level + _ALLOWANCE_DB for level in others)])
     except (RuntimeError, AttributeError) as error:

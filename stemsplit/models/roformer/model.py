@@ -59,7 +59,7 @@ class _RoFormer(nn.Module):
         ]
         return torch.stack(estimates, dim=1)[..., :num_samples]  # [B, S, C, T]
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """What all layers together make of the signals of the self-test, [3, S, C, T].
 
         `device` is the one that the network is on.

@@ -62,7 +62,7 @@ class Spleeter(nn.Module):
         ]
         return torch.stack(stems, dim=1)[..., : mixture.shape[-1]]  # [B, S, C, T]
 
-    def probe(self, device: torch.device | str = "cpu") -> Tensor:
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """Masks of signals that are the same at each call; see `models.self_test`."""
         cut = 1 << len(self.config.widths)
         num_frames = min(self.config.num_frames, max(cut, _TEST_FRAMES // cut * cut))
