@@ -15,6 +15,9 @@ SampleRate = int | Literal["source", "model"]
 Container = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a", "stem.mp4"]
 Subtype = Literal["16", "24", "32f"]
 Codec = Literal["aac", "alac"]
+ClipPolicy = Literal["common", "clamp", "none"]
+"""What happens to peaks above full scale: one gain for all stems, or cut, or cut with a warning."""
+
 Kind = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "aac", "alac"]
 
 FOUR_GIB = 0xFFFF_FFFF

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.audio.formats import Encoding, SampleRate
+from stemsplit.audio.formats import ClipPolicy, Encoding, SampleRate
 from stemsplit.audio.readable import changed
 from stemsplit.audio.source import Look, hash_file, look, no_such_stretch
 from stemsplit.audio.write.output_files import track_key
 from stemsplit.audio.write.stem_layout import STEM_FILE
-from stemsplit.audio.write.writer import ClipPolicy
 from stemsplit.batch.fingerprint import Change, changes, fingerprint
 from stemsplit.batch.originals import kinship, recorded_song
 from stemsplit.batch.record_file import missing_outputs, owns

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli import options as opt
 from stemsplit.cli.bench_measure import Request
 from stemsplit.cli.bench_process import SLACK_SECONDS, in_its_time, run_measurement
 from stemsplit.cli.bench_results import Measurement, store
-from stemsplit.cli.completion import complete_devices, complete_models
-from stemsplit.cli.numbers import number
+from stemsplit.cli.options.declare import like, option, takes
+from stemsplit.cli.options.evaluation import MEASURED
+from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import BenchEnded, Measuring, Talk
 from stemsplit.cli.printer.sink import Show, preparing, printing
-from stemsplit.cli.usage_checks import check_device
 from stemsplit.engine.note import Note
 from stemsplit.errors import ModelError
 from stemsplit.hub.catalog import load_catalog
@@ -26,93 +26,72 @@ from stemsplit.hub.expression import resolve_expression
 
 DEFAULT_BUDGET_SECONDS = 90.0
 
-MEASURED = "What to measure"
 
-Models = Annotated[
-    list[str] | None,
-    opt.option(
-        "-m",
-        "--model",
-        "-n",
-        "--name",
-        group=MEASURED,
-        metavar=opt.MODEL_VALUE,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchOptions:
+    """What is measured, and for how long."""
+
+    models: tuple[str, ...] = like(
+        ModelOptions,
+        "models",
+        (),
+        panel=MEASURED,
         help="May be given several times.",
         show_default="htdemucs, if it is on this machine, and spectral",
-        autocompletion=complete_models,
-    ),
-]
-Devices = Annotated[
-    list[str] | None,
-    opt.option(
-        "-d",
-        "--device",
-        group=MEASURED,
-        metavar="auto|cpu|cuda[:N]|mps",
+    )
+    devices: tuple[str, ...] = like(
+        DeviceOptions,
+        "device",
+        (),
+        panel=MEASURED,
         help="May be given several times.",
         show_default="auto",
-        autocompletion=complete_devices,
-    ),
-]
-Seconds = Annotated[
-    float | None,
-    opt.option(
-        "--seconds",
-        group=MEASURED,
-        parser=number("--seconds", 0.1),
+    )
+    seconds: float | None = option(
+        None,
+        panel=MEASURED,
+        least=0.1,
         metavar="SECONDS",
         help="Music in each pass, rounded up to whole chunks, of which the first is finished "
         "whatever the budget.",
         show_default="what there is time for, 60 at most",
-    ),
-]
-Budget = Annotated[
-    float,
-    opt.option(
-        "--budget",
-        group=MEASURED,
-        parser=number("--budget", 1),
+    )
+    budget: float = option(
+        DEFAULT_BUDGET_SECONDS,
+        panel=MEASURED,
+        least=1,
         metavar="SECONDS",
         help="Time for all measurements together. What is not done "
         f"{SLACK_SECONDS:.0f} seconds later is stopped.",
-    ),
-]
+    )
 
 
+@takes(without={"device", "batch_size", "verbose"})
 def bench(
-    model: Models = None,
-    device: Devices = None,
-    precision: opt.Precision = opt.PrecisionName.auto,
-    threads: opt.Threads = None,
-    seconds: Seconds = None,
-    budget: Budget = DEFAULT_BUDGET_SECONDS,
-    offline: opt.Offline = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    asked: BenchOptions,
+    device: DeviceOptions,
+    network: NetworkOptions,
+    messages: MessageOptions,
 ) -> None:
     """Measure how fast models are on this machine, and how much memory they take.
 
     The results are kept, and `stemsplit models list` shows them.
     """
-    devices = [name.lower() for name in device or ["auto"]]
-    for name in devices:
-        check_device(name)
-    until = time.time() + budget
-    with printing(as_json=as_json, quiet=quiet) as show:
+    until = time.time() + asked.budget
+    with printing(as_json=messages.json, quiet=messages.quiet) as show:
         requests = [
             Request(
                 reference=reference,
                 model=name,
                 device=each,
-                precision=precision.value,
-                num_threads=threads,
-                music_seconds=seconds,
+                precision=device.precision,
+                num_threads=device.threads,
+                music_seconds=asked.seconds,
                 folder=str(Path.cwd()),
-                debug=debug,
+                debug=messages.debug,
             )
-            for reference, name in _models(model, show, offline=offline)
-            for each in devices
+            for reference, name in _models(asked.models, show, offline=network.offline)
+            for each in asked.devices or ("auto",)
         ]
         if not _measure(requests, until, show):
             raise typer.Exit(1)
@@ -137,9 +116,7 @@ def _measure(requests: Sequence[Request], until: float, show: Show) -> bool:
     return len(measured) == len(requests)
 
 
-def _models(
-    references: Sequence[str] | None, show: Show, *, offline: bool
-) -> Iterator[tuple[str, str]]:
+def _models(references: Sequence[str], show: Show, *, offline: bool) -> Iterator[tuple[str, str]]:
     """What loads each model, and what it is called in the results; all are on this machine then.
 
     Without references: the default model, if it is on this machine, and the built-in ones.

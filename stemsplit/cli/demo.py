@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from stemsplit.cli import options as opt
-from stemsplit.cli.completion import complete_models
+from stemsplit.cli.options.declare import like, takes
+from stemsplit.cli.options.files import FileOptions
+from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import DemoScored, StemScore, Waiting
 from stemsplit.cli.printer.console import set_up_logging
 from stemsplit.cli.printer.sink import printing
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.rounds import run_rounds
-from stemsplit.cli.usage_checks import check_device, check_output
+from stemsplit.cli.usage_checks import check_output
 from stemsplit.hub.catalog import FALLBACK_MODEL
 from stemsplit.hub.expression import catalogue_stems
 
@@ -23,33 +26,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoOptions:
+    """With which model, and where to."""
+
+    model: str = like(
+        ModelOptions, "models", FALLBACK_MODEL, help="The model to run.", show_default=True
+    )
+    folder: Path = like(FileOptions, "folder", Path("stemsplit-demo"))
+
+
+@takes(only={"model", "folder", "device", "offline", "quiet", "debug"})
 def demo(
     ctx: typer.Context,
-    model: Annotated[
-        str,
-        opt.option(
-            "-m",
-            "--model",
-            "-n",
-            "--name",
-            group=opt.WHAT,
-            metavar=opt.MODEL_VALUE,
-            help="The model to run.",
-            autocompletion=complete_models,
-        ),
-    ] = FALLBACK_MODEL,
-    output: opt.OutputDir = Path("stemsplit-demo"),
-    device: opt.Device = "auto",
-    offline: opt.Offline = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    asked: DemoOptions,
+    device: DeviceOptions,
+    network: NetworkOptions,
+    messages: MessageOptions,
 ) -> None:
     """Make a short song with known stems, split it, and print how well that went."""
-    set_up_logging(verbose=False, debug=debug)
-    show = ctx.with_resource(printing(quiet=quiet, lists_files=False))
-    check_output(output)
-    check_device(device)
-    catalogue_stems(model)  # raises for what can be no model
+    set_up_logging(verbose=False, debug=messages.debug)
+    show = ctx.with_resource(printing(quiet=messages.quiet, lists_files=False))
+    check_output(asked.folder)
+    catalogue_stems(asked.model)  # raises for what can be no model
     show(Waiting("Loading PyTorch"))
     with importing():
         from stemsplit.audio.encode.encoders import Encoding
@@ -60,15 +59,15 @@ def demo(
         from stemsplit.engine.session import open_session
         from stemsplit.evaluate.demo_song import make_demo_song
 
-    plan = RunPlan(model=model, offline=offline, devices=device.lower())
+    plan = RunPlan(model=asked.model, offline=network.offline, devices=device.device)
     prepare_to_compute(None)
     session = open_session(plan, on_stage=show)
     show(Waiting("Making a song"))
     sources = make_demo_song()
-    song = _write_song(sources, output)
+    song = _write_song(sources, asked.folder)
     job = Job(
         song=Song(song),
-        output_dir=output,
+        output_dir=asked.folder,
         template=DEFAULT_TEMPLATE,
         encoding=Encoding(container="wav", subtype="24"),
         clip="common",

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import typer
 
-from stemsplit.cli import options as opt
 from stemsplit.cli.doctor_checks.finding import Finding
+from stemsplit.cli.options.declare import takes
+from stemsplit.cli.options.running import MessageOptions, NetworkOptions
 from stemsplit.cli.printer.command_events import Examined
 from stemsplit.cli.printer.sink import printing
 from stemsplit.quoting import reason
@@ -16,19 +17,17 @@ from stemsplit.quoting import reason
 _log = logging.getLogger(__name__)
 
 
-def doctor(
-    offline: opt.Offline = False, as_json: opt.Json = False, debug: opt.Debug = False
-) -> None:
+@takes(only={"offline", "json", "debug"})  # the error boundary looks for --debug itself
+def doctor(network: NetworkOptions, messages: MessageOptions) -> None:
     """Look at this machine: versions, libraries, devices, codecs, cache, Hub and default model.
 
     Each line is ok, a note, or a problem that can stop a separation; below the last two is what
     mends them. With --json: one object per line, with schema (1), topic, name, value, status and
     fix (or null). Exit code 1 if there is a problem.
     """
-    del debug  # the error boundary looks for itself
     statuses = []
-    with printing(as_json=as_json) as show:
-        for finding in examine(offline=offline):
+    with printing(as_json=messages.json) as show:
+        for finding in examine(offline=network.offline):
             show(finding)
             statuses.append(finding.status)
         num_problems = statuses.count("problem")

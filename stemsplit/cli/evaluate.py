@@ -5,25 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli import options as opt
-from stemsplit.cli.completion import complete_models
-from stemsplit.cli.numbers import whole
+from stemsplit.cli.options.declare import takes
+from stemsplit.cli.options.evaluation import EvaluationOptions
+from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
 from stemsplit.cli.printer.command_events import Summarized, SystemsCompared, Talk
 from stemsplit.cli.printer.console import set_up_logging
 from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.cli.process import prepare_to_compute
 from stemsplit.cli.usage_checks import (
-    check_device,
     check_output,
     check_there,
-    parse_batch_size,
 )
 from stemsplit.engine.note import Note
 from stemsplit.engine.plan import RunPlan
@@ -31,210 +28,100 @@ from stemsplit.errors import UsageError
 from stemsplit.hub.expression import catalogue_stems
 
 if TYPE_CHECKING:
+    from stemsplit.device.runtime import Runtime
     from stemsplit.engine.session import Session
     from stemsplit.evaluate.find_tracks import Dataset
     from stemsplit.evaluate.systems import System
 
 
-class SubsetName(str, Enum):
-    test = "test"
-    train = "train"
-    all = "all"
-
-
-class LayoutName(str, Enum):
-    musdb18 = "musdb18"
-    musdb18_hq = "musdb18-hq"
-    dsd100 = "dsd100"
-    slakh2100 = "slakh2100"
-    moisesdb = "moisesdb"
-    folder = "folder"
-
-
-MEASURED = "What to measure"
-
-DatasetPath = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="[DATASET]",
-        help="A folder of songs with their true stems, or one .stem.mp4.",
-        show_default=False,
-        rich_help_panel=MEASURED,
-    ),
-]
-Models = Annotated[
-    list[str] | None,
-    opt.option(
-        "-m",
-        "--model",
-        "-n",
-        "--name",
-        group=MEASURED,
-        metavar=opt.MODEL_VALUE,
-        help="A model to measure. May be given several times.",
-        autocompletion=complete_models,
-    ),
-]
-Oracles = Annotated[
-    str | None,
-    opt.option(
-        "--oracle",
-        group=MEASURED,
-        metavar="A,B",
-        help="Upper bounds: irm (ideal ratio mask), ibm (ideal binary mask), mwf (multichannel "
-        "Wiener filter). The mixture itself is always there as a lower bound.",
-    ),
-]
-Metrics = Annotated[
-    str,
-    opt.option(
-        "--metric",
-        group=MEASURED,
-        metavar="A,B",
-        help="sdr, si_sdr, bsseval (SDR, ISR, SIR and SAR of BSS Eval v4), sdr_bsseval_v4 (only "
-        "that), and for speech pesq and stoi.",
-    ),
-]
-ChosenSubset = Annotated[
-    SubsetName,
-    opt.option("--subset", group=MEASURED, metavar="test|train|all", help="Part of the data set."),
-]
-ChosenLayout = Annotated[
-    LayoutName | None,
-    opt.option(
-        "--layout",
-        group=MEASURED,
-        metavar="musdb18|musdb18-hq|dsd100|slakh2100|moisesdb|folder",
-        help="How the data set is laid out.",
-        show_default="told by what is there",
-    ),
-]
-Limit = Annotated[
-    int | None,
-    opt.option(
-        "--limit",
-        group=MEASURED,
-        parser=whole("--limit", 1),
-        metavar="N",
-        help="Only the first N tracks.",
-    ),
-]
-Output = Annotated[
-    Path,
-    opt.option(
-        "-o",
-        "--output",
-        "--out",
-        group=opt.FILES,
-        metavar="FILE",
-        help="Results as JSON Lines. What is there already is not measured again.",
-    ),
-]
-Compared = Annotated[
-    tuple[Path, Path] | None,
-    opt.option(
-        "--compare",
-        group=opt.FILES,
-        metavar="A.jsonl B.jsonl",
-        help="Only say whether the models in two files of results differ; --model picks one from "
-        "each if there are more.",
-    ),
-]
-Force = Annotated[
-    bool,
-    opt.option("--force", group=MEASURED, help="Even a model that was trained on the test songs."),
-]
-
-
+@takes(without={"verbose"})
 def evaluate(
     ctx: typer.Context,
-    dataset: DatasetPath = None,
-    model: Models = None,
-    oracle: Oracles = None,
-    metric: Metrics = "sdr,bsseval",
-    subset: ChosenSubset = SubsetName.test,
-    layout: ChosenLayout = None,
-    limit: Limit = None,
-    output: Output = Path("evaluation.jsonl"),
-    compare: Compared = None,
-    device: opt.Device = "auto",
-    precision: opt.Precision = opt.PrecisionName.auto,
-    batch_size: opt.BatchSize = "auto",
-    threads: opt.Threads = None,
-    offline: opt.Offline = False,
-    force: Force = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    asked: EvaluationOptions,
+    device: DeviceOptions,
+    network: NetworkOptions,
+    messages: MessageOptions,
 ) -> None:
     """Measure models on songs whose true stems are known."""
-    set_up_logging(verbose=False, debug=debug)
-    show = ctx.with_resource(printing(as_json=json, quiet=quiet))
-    if compare is not None:
-        if dataset is not None:
+    set_up_logging(verbose=False, debug=messages.debug)
+    show = ctx.with_resource(printing(as_json=messages.json, quiet=messages.quiet))
+    if asked.compare is not None:
+        if asked.dataset is not None:
             raise UsageError("--compare reads two files of results, and no data set.")
-        _compare(compare, model or [], show)
+        _compare(asked.compare, asked.models, show)
         return
-    if dataset is None:
+    if asked.dataset is None:
         raise UsageError(
             "No data set was named.", hint="Example: stemsplit evaluate musdb18 -m htdemucs"
         )
-    check_device(device)
-    plan = RunPlan(
-        offline=offline,
-        devices=device.lower(),
-        precision=precision.value,
-        batch_size=parse_batch_size(batch_size),
-    )
-    check_output(output, is_folder=False)
-    check_there(dataset)
-    for each in model or ():
+    check_output(asked.output, is_folder=False)
+    check_there(asked.dataset)
+    for each in asked.models:
         catalogue_stems(each)  # raises for what can be no model, before torch is imported
-    from stemsplit.engine.session import open_session, runtimes_of
+    plan = RunPlan(
+        offline=network.offline,
+        devices=device.device,
+        precision=device.precision,
+        batch_size=device.batch_size,
+    )
+    prepare_to_compute(device.threads)
+    if not _measure(asked, asked.dataset, plan, show):
+        raise typer.Exit(1)
+
+
+def _measure(asked: EvaluationOptions, dataset: Path, plan: RunPlan, show: Show) -> bool:
+    """Measures what has not been measured, and shows all; whether nothing failed."""
+    from stemsplit.engine.session import runtimes_of
     from stemsplit.evaluate.bootstrap import summarize
-    from stemsplit.evaluate.contamination import check_unheard
     from stemsplit.evaluate.find_tracks import find_dataset
     from stemsplit.evaluate.oracles import ORACLES
     from stemsplit.evaluate.results_file import RecordFile
     from stemsplit.evaluate.run import Evaluation
     from stemsplit.evaluate.scoring import METRICS, check_metrics
-    from stemsplit.hub.expression import model_references
 
-    metrics = _chosen("--metric", metric, METRICS)
-    oracles = [] if oracle is None else _chosen("--oracle", oracle, ORACLES)
+    metrics = _chosen("--metric", asked.metric, METRICS)
+    oracles = [] if asked.oracle is None else _chosen("--oracle", asked.oracle, ORACLES)
     check_metrics(metrics)
-    prepare_to_compute(threads)
     runtimes = runtimes_of(plan)
     if len(runtimes) > 1:
-        raise UsageError(f"--device {device}: evaluate runs on one device.")
-    found = find_dataset(
-        dataset,
-        layout=None if layout is None else layout.value,
-        subset=subset.value,
-        limit=limit,
-    )
+        raise UsageError(f"--device {plan.devices}: evaluate runs on one device.")
+    found = find_dataset(dataset, layout=asked.layout, subset=asked.subset, limit=asked.limit)
     for note in found.notes:
         show(Note(note))
-    store = RecordFile(output)
-    models = list(dict.fromkeys(model or []))
-    if not force:
-        for name in (name for each in models for name in model_references(each)):
-            check_unheard(name, found)
-    sessions = [
-        open_session(replace(plan, model=name), runtimes=runtimes, on_stage=preparing(show))
-        for name in models
-    ]
-    for note in _doubts(models, sessions, found):
-        show(Note(note))
-    systems = _systems(oracles, sessions)
-    evaluation = Evaluation(found, systems, metrics, store)
+    store = RecordFile(asked.output)
+    sessions = _opened(asked, found, plan, runtimes, show)
+    evaluation = Evaluation(found, _systems(oracles, sessions), metrics, store)
     num_failed = evaluation.run(show)
     show(Summarized(summarize(evaluation.records())))
     if len(found.tracks) == 1:
         show(Note("One track says nothing of others: no confidence intervals."))
-    show(Talk(f"All figures, track by track: {display_path(output.absolute())}"))
-    if num_failed:
-        raise typer.Exit(1)
+    show(Talk(f"All figures, track by track: {display_path(asked.output.absolute())}"))
+    return not num_failed
+
+
+def _opened(
+    asked: EvaluationOptions,
+    dataset: Dataset,
+    plan: RunPlan,
+    runtimes: Sequence[Runtime],
+    show: Show,
+) -> list[Session]:
+    """The models, and what is to be said about them and these songs."""
+    from stemsplit.engine.session import open_session
+    from stemsplit.evaluate.contamination import check_unheard
+    from stemsplit.hub.expression import model_references
+
+    models = list(dict.fromkeys(asked.models))
+    if not asked.force:
+        for name in (name for each in models for name in model_references(each)):
+            check_unheard(name, dataset)
+    sessions = [
+        open_session(replace(plan, model=name), runtimes=runtimes, on_stage=preparing(show))
+        for name in models
+    ]
+    for note in _doubts(models, sessions, dataset):
+        show(Note(note))
+    return sessions
 
 
 def _doubts(models: Sequence[str], sessions: Sequence[Session], dataset: Dataset) -> Iterable[str]:

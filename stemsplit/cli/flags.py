@@ -10,24 +10,33 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-FLAGS: Mapping[str, str] = {
-    **{
-        name: f"--{name.replace('_', '-')}"
-        for name in (
-            *("model", "quality", "licence", "then", "offline"),
-            *("stems", "two_stems", "complement", "residual", "sum_to_mix", "lfe"),
-            *("start", "end", "track", "template", "overwrite"),
-            *("format", "bit_depth", "bitrate", "codec", "dither", "clip", "sample_rate"),
-            *("device", "precision", "batch_size", "overlap", "segment", "shifts", "seed"),
-            *("debug", "force", "subset"),
-        )
-    },
-    "mixes": "--mix",
-    "folder": "--output",
-    "stem_file": "--format stem.mp4",
-}
+from stemsplit.cli.options.declare import options_of
+from stemsplit.cli.options.evaluation import EvaluationOptions
+from stemsplit.cli.options.files import FileOptions
+from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.wanted import ModelOptions
+from stemsplit.engine.excerpt import Excerpt
+from stemsplit.engine.options import SeparationOptions
+
+_GROUPS = (
+    *(ModelOptions, SeparationOptions, Excerpt, FileOptions, DeviceOptions),
+    *(NetworkOptions, MessageOptions, EvaluationOptions),
+)
+
+
+def _flags() -> Iterator[tuple[str, str]]:
+    for group in _GROUPS:
+        for name, option in options_of(group).items():
+            flag = option.flag(name)
+            if not (option.is_argument or option.settings.get("hidden")):
+                yield flag[2:].replace("-", "_"), flag
+                if group in (SeparationOptions, FileOptions):  # whose fields Python has, too
+                    yield name, flag
+
+
+FLAGS: Mapping[str, str] = {**dict(_flags()), "stem_file": "--format stem.mp4"}
 """The flag for each argument that a message may name."""
 
 # Not within a name such as `stems`.wav, which is a file's.

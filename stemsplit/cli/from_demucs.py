@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from stemsplit.cli.printer.command_events import Answer
-from stemsplit.cli.printer.sink import printing
+from stemsplit.audio.formats import ClipPolicy
+from stemsplit.cli.options.declare import option
 from stemsplit.errors import UnknownModelError, UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.quoting import listed, quoted
 
-if TYPE_CHECKING:
-    from stemsplit.audio.write.writer import ClipPolicy
+ClipMode = Literal["rescale", "clamp", "none", "tanh"]
+"""demucs' words."""
 
 _NETWORKS = (".th", ".safetensors")
 _BAG = ".yaml"
 
-_CLIP_POLICIES = {"rescale": "common", "clamp": "clamp", "none": "none", "tanh": "common"}
+_CLIP_POLICIES: Mapping[ClipMode, ClipPolicy] = {
+    "rescale": "common",
+    "clamp": "clamp",
+    "none": "none",
+    "tanh": "common",
+}
 
 
-def useless_options(
-    *, jobs: int | None, no_split: bool, mp3_preset: int | None, clip_mode: str | None
-) -> Iterator[str]:
-    """For each option that changes nothing here, what replaces it and why, in a sentence."""
-    if jobs is not None:
-        yield (
-            f"--jobs {jobs} changes nothing: each song uses all cores as it is. --threads sets how "
-            "many."
-        )
-    if no_split:
-        yield (
-            "--no-split changes nothing: chunks overlap and are faded into each other, and memory "
-            "stays small. --segment sets how long they are."
-        )
-    if mp3_preset is not None:
-        yield (
-            f"--mp3-preset {mp3_preset} changes nothing: the encoder runs at the quality that is "
-            "its own default. --bitrate sets how good an mp3 sounds."
-        )
-    if clip_mode == "tanh":
-        yield (
-            "--clip-mode tanh would bend every sample: one gain for all stems, --clip common, "
-            "takes its place."
-        )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UselessOptions:
+    """What demucs needs and nobody else."""
+
+    jobs: int | None = option(None, "-j", "--jobs", hidden=True)
+    no_split: bool = option(False, hidden=True)
+    mp3_preset: int | None = option(None, least=2, most=7, hidden=True)
+
+    def remarks(self, clip_mode: ClipMode | None) -> Iterator[str]:
+        """For each option that changes nothing here, what replaces it and why, in a sentence."""
+        if self.jobs is not None:
+            yield (
+                f"--jobs {self.jobs} changes nothing: each song uses all cores as it is. --threads "
+                "sets how many."
+            )
+        if self.no_split:
+            yield (
+                "--no-split changes nothing: chunks overlap and are faded into each other, and "
+                "memory stays small. --segment sets how long they are."
+            )
+        if self.mp3_preset is not None:
+            yield (
+                f"--mp3-preset {self.mp3_preset} changes nothing: the encoder runs at the quality "
+                "that is its own default. --bitrate sets how good an mp3 sounds."
+            )
+        if clip_mode == "tanh":
+            yield (
+                "--clip-mode tanh would bend every sample: one gain for all stems, --clip common, "
+                "takes its place."
+            )
 
 
 def template_of_ours(template: str) -> str:
@@ -52,19 +64,19 @@ def template_of_ours(template: str) -> str:
     return template.replace("{trackext}", "{original_ext}")
 
 
-def clip_policy(clip: str | None, clip_mode: str | None) -> ClipPolicy:
+def clip_policy(clip: ClipPolicy | None, clip_mode: ClipMode | None) -> ClipPolicy:
     """What --clip says, or else the policy of ours that comes closest to demucs' clip mode.
 
     Raises:
         UsageError: the two contradict each other.
     """
-    wanted = clip or (clip_mode and _CLIP_POLICIES[clip_mode]) or "common"
-    if clip and clip_mode and _CLIP_POLICIES[clip_mode] != clip:
+    like_demucs = None if clip_mode is None else _CLIP_POLICIES[clip_mode]
+    if clip and like_demucs and clip != like_demucs:
         raise UsageError(
             f"--clip {clip} and --clip-mode {clip_mode} contradict each other.",
             hint="Give one of them.",
         )
-    return wanted  # type: ignore[return-value]
+    return clip or like_demucs or "common"
 
 
 def models_in(folder: Path | None, names: Sequence[str] | None, signature: str | None) -> list[str]:
@@ -88,18 +100,6 @@ def models_in(folder: Path | None, names: Sequence[str] | None, signature: str |
         return list(names or ())
     wanted = [signature] if signature is not None else names or [DEFAULT_MODEL]
     return [str(_find(folder, name)) for name in wanted]
-
-
-def print_models(folder: Path | None) -> None:
-    """Lists the models in a folder of demucs, or else those of the catalogue."""
-    if folder is None:
-        from stemsplit.cli.models import list_models
-
-        list_models()
-        return
-    with printing() as show:
-        for name, file in models_of_repo(folder).items():
-            show(Answer(f"{name}\t{file.name}"))
 
 
 def models_of_repo(folder: Path) -> dict[str, Path]:

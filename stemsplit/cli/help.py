@@ -16,7 +16,7 @@ from typing import Any
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from stemsplit.cli.options import MESSAGES
+from stemsplit.cli.options.declare import MESSAGES
 from stemsplit.cli.printer.console import fold, rendered, stdout
 from stemsplit.cli.printer.tables import fitting_indent
 

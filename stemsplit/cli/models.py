@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import typer
 
-from stemsplit.cli import options as opt
 from stemsplit.cli.bench_results import best_of, read_measurements
 from stemsplit.cli.completion import complete_models
+from stemsplit.cli.from_demucs import models_of_repo
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
+from stemsplit.cli.options.declare import argument, like, takes
+from stemsplit.cli.options.running import MessageOptions, NetworkOptions
+from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import (
     Answer,
     ModelRow,
@@ -41,85 +46,92 @@ app = typer.Typer(
 
 _MODELS = "Models"
 
-NameArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="A name from `models list`.",
-        rich_help_panel=_MODELS,
-        autocompletion=complete_models,
-    ),
-]
-ReferenceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="A name, path or hf://OWNER/REPO[@REVISION].",
-        rich_help_panel=_MODELS,
-        autocompletion=complete_models,
-    ),
-]
-ReferencesArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="NAME...",
-        help="Names, paths or hf://OWNER/REPO[@REVISION].",
-        rich_help_panel=_MODELS,
-        autocompletion=complete_models,
-    ),
-]
-JsonOption = Annotated[
-    bool, opt.option("--json", group=opt.MESSAGES, help="Print JSON instead of a table.")
-]
+_NAME: dict[str, Any] = {"panel": _MODELS, "metavar": "NAME", "autocompletion": complete_models}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableOptions:
+    """How a table is shown."""
+
+    json: bool = like(MessageOptions, "json", False, help="Print JSON instead of a table.")
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_models()
+        _list()
 
 
 @app.command("list", cls=HelpfulCommand)
-def list_models(as_json: JsonOption = False, licence: opt.Licence = None) -> None:
+@takes(only={"json", "licence"})
+def list_models(table: TableOptions, model: ModelOptions) -> None:
     """List all models that have a name, and whether they are on this machine."""
+    _list(as_json=table.json, permissive=model.licence is not None)
+
+
+def _list(*, as_json: bool = False, permissive: bool = False) -> None:
     entries = [
-        entry for entry in load_catalog().values() if licence is None or entry.licence in PERMISSIVE
+        entry for entry in load_catalog().values() if not permissive or entry.licence in PERMISSIVE
     ]
     with printing(as_json=as_json) as show:
         show(ModelsListed(_rows(entries)))
 
 
+def list_models_of(repo: Path | None) -> None:
+    """Lists the models in a folder of demucs, or else those of the catalogue."""
+    if repo is None:
+        _list()
+        return
+    with printing() as show:
+        for name, file in models_of_repo(repo).items():
+            show(Answer(f"{name}\t{file.name}"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShowOptions:
+    """Which model."""
+
+    name: str = argument(help="A name from `models list`.", **_NAME)
+
+
 @app.command("show", cls=HelpfulCommand)
-def show_model(name: NameArgument, as_json: JsonOption = False) -> None:
+@takes()
+def show_model(asked: ShowOptions, table: TableOptions) -> None:
     """Show all that is known about a model."""
+    name = asked.name
     entry = find_entry(name, load_catalog())
     if entry is None:
         raise UnknownModelError(
             f"No model is called {name!r}.",
             hint=_did_you_mean(name) + "Try `stemsplit models list`.",
         )
-    with printing(as_json=as_json) as show:
+    with printing(as_json=table.json) as show:
         show(ModelShown(*_rows([entry])))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PullOptions:
+    """Which models, from where."""
+
+    references: tuple[str, ...] = argument(
+        **{**_NAME, "metavar": "NAME..."}, help="Names, paths or hf://OWNER/REPO[@REVISION]."
+    )
+    offline: bool = like(
+        NetworkOptions, "offline", False, help="Only check that everything is here already."
+    )
+    quiet: bool = like(MessageOptions, "quiet", False, help="No progress bars.")
+
+
 @app.command("pull", cls=HelpfulCommand)
-def pull(
-    references: ReferencesArgument,
-    offline: Annotated[
-        bool,
-        opt.option("--offline", group=opt.RUN, help="Only check that everything is here already."),
-    ] = False,
-    quiet: Annotated[
-        bool, opt.option("-q", "--quiet", group=opt.MESSAGES, help="No progress bars.")
-    ] = False,
-) -> None:
+@takes()
+def pull(asked: PullOptions) -> None:
     """Download models, or their newer versions, and verify every file."""
-    with printing(quiet=quiet) as show:
-        for reference in references:
+    with printing(quiet=asked.quiet) as show:
+        for reference in asked.references:
             ensemble = resolve_expression(
                 reference,
-                offline=offline,
-                refresh=not offline,
+                offline=asked.offline,
+                refresh=not asked.offline,
                 on_stage=preparing(show),
             )
             for file in (each for source in ensemble.models for each in source.files):
@@ -130,26 +142,27 @@ def pull(
                 show(Answer(f"{reference}\t{source.origin}\t{num_files} verified"))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyOptions:
+    """Which models."""
+
+    references: tuple[str, ...] = argument(
+        (),
+        **{**_NAME, "metavar": "[NAME...]"},
+        help="Names, paths or hf://OWNER/REPO[@REVISION].",
+        show_default="all models that were downloaded",
+    )
+
+
 @app.command("verify", cls=HelpfulCommand)
-def verify(
-    references: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME...]",
-            help="Names, paths or hf://OWNER/REPO[@REVISION].",
-            show_default="all models that were downloaded",
-            rich_help_panel=_MODELS,
-            autocompletion=complete_models,
-        ),
-    ] = None,
-) -> None:
+@takes()
+def verify(asked: VerifyOptions) -> None:
     """Read every downloaded file again and compare it with its checksum.
 
     Without names, the networks of a bag that were never needed are not counted as missing.
     """
-    wanted = references or [
-        name for name in load_catalog() if availability(name) in ("yes", "partly")
-    ]
+    named = asked.references
+    wanted = named or [name for name in load_catalog() if availability(name) in ("yes", "partly")]
     num_wrong = 0
     with printing() as show:
         if not wanted:
@@ -157,7 +170,7 @@ def verify(
         for reference in wanted:
             for file_name, state in _states(reference):
                 show(Answer(f"{state}\t{reference}\t{file_name}"))
-                num_wrong += state == "damaged" or (state == "missing" and references is not None)
+                num_wrong += state == "damaged" or (state == "missing" and bool(named))
     if num_wrong:
         raise CheckpointError(
             f"{counted(num_wrong, 'file is', 'files are')} damaged or missing.",
@@ -165,11 +178,19 @@ def verify(
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PathOptions:
+    """Which model."""
+
+    reference: str = argument(help="A name, path or hf://OWNER/REPO[@REVISION].", **_NAME)
+
+
 @app.command("path", cls=HelpfulCommand)
-def path(reference: ReferenceArgument) -> None:
+@takes()
+def path(asked: PathOptions) -> None:
     """Print where the files of a downloaded model are, one per line."""
     with printing() as show:
-        for source in resolve_expression(reference, offline=True).models:
+        for source in resolve_expression(asked.reference, offline=True).models:
             paths = [file.local_path() for file in source.files]
             for local in paths:
                 if local is not None:

@@ -8,11 +8,13 @@ import webbrowser
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from stemsplit.cli import options as opt
+from stemsplit.cli.options.declare import FILES, argument, takes
+from stemsplit.cli.options.files import PageOptions
+from stemsplit.cli.options.running import MessageOptions
 from stemsplit.cli.printer.command_events import PageWritten
 from stemsplit.cli.printer.sink import Show, printing
 from stemsplit.errors import ReportError
@@ -26,35 +28,30 @@ PREVIEW_FOLDER = "preview"
 """Where previews go, below the output folder: they are no finished tracks."""
 
 
-def report(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER",
-            help="Where stems are, with their stemsplit.json.",
-            rich_help_panel=opt.FILES,
-        ),
-    ],
-    embed: opt.Embed = False,
-    open_page: opt.OpenPage = None,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportOptions:
+    """About which stems."""
+
+    folder: Path = argument(
+        panel=FILES, metavar="FOLDER", help="Where stems are, with their stemsplit.json."
+    )
+
+
+@takes(without={"report", "verbose"})  # the error boundary looks for --debug itself
+def report(asked: ReportOptions, pages: PageOptions, messages: MessageOptions) -> None:
     """Write a page for each song that was separated, to listen to and to read."""
-    del debug  # the error boundary has looked for it already
-    if not folder.is_dir():
+    if not asked.folder.is_dir():
         raise ReportError(
-            f"{folder} is no folder.", hint="Name the one that stems were written to."
+            f"{asked.folder} is no folder.", hint="Name the one that stems were written to."
         )
-    with printing(as_json=json, quiet=quiet) as show:
-        written = write_pages(folder, show, embed=embed)
+    with printing(as_json=messages.json, quiet=messages.quiet) as show:
+        written = write_pages(asked.folder, show, embed=pages.embed)
     if written.first is None:
         raise ReportError(
-            f"There are no finished stems below {folder}.",
+            f"There are no finished stems below {asked.folder}.",
             hint="Name a folder that has stemsplit.json files below it, such as `separated`.",
         )
-    offer(written, open_page=bool(open_page))
+    offer(written, open_page=bool(pages.open_page))
     if written.num_failed:
         raise typer.Exit(1)
 

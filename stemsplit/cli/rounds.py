@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
 
 from stemsplit.batch.events import Event, Finished
-from stemsplit.cli.printer.command_events import RunBegan, RunEnded
+from stemsplit.batch.results import JobResult, PlannedTrack
+from stemsplit.cli.printer.command_events import DryRun, NothingToRun, RunBegan, RunEnded
 from stemsplit.cli.printer.sink import Show
 from stemsplit.engine.note import Note
 
 if TYPE_CHECKING:
     from stemsplit.batch.job import Job
     from stemsplit.batch.journal import ReadingJournal
-    from stemsplit.batch.results import JobResult
     from stemsplit.batch.song import Song
     from stemsplit.engine.session import Session
 
@@ -40,6 +43,25 @@ def run_rounds(
     finally:
         show(RunEnded(results))
     return results
+
+
+def end_without_songs(
+    songs: Sequence[Song], output: Path, show: Show, *, dry_run: bool
+) -> NoReturn:
+    """Ends a run in which none of the songs can be read."""
+    errors = {song.input: str(song.problem) for song in songs}
+    if dry_run:
+        planned = [
+            PlannedTrack(input=path, folder=output, action="fail", error=error)
+            for path, error in errors.items()
+        ]
+        show(DryRun(planned, 0.0))
+    else:
+        results = [
+            JobResult(input=path, status="failed", error=error) for path, error in errors.items()
+        ]
+        show(NothingToRun(results))
+    raise typer.Exit(1)
 
 
 def settle_names(jobs: Sequence[Job], session: Session, show: Show) -> list[Job]:

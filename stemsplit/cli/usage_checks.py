@@ -11,7 +11,6 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
 from stemsplit.cli.pipes import check_single
-from stemsplit.device.names import split_device_names
 from stemsplit.engine.options import SeparationOptions, choose_outputs
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import check_permissive
@@ -47,24 +46,6 @@ def check_models(models: Sequence[str], plan: RunPlan) -> None:
             check_permissive(model)
 
 
-def check_device(devices: str) -> None:
-    """Raises UsageError for what is no device."""
-    split_device_names(devices.lower())
-
-
-def parse_batch_size(text: str) -> int | None:
-    """The number in `text`; None for auto.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text.lower() == "auto":
-        return None
-    if not (text.isdecimal() and int(text)):
-        raise UsageError(f"--batch-size must be auto or a number, got {text!r}.")
-    return int(text)
-
-
 def check_there(path: Path) -> None:
     """Raises UsageError unless there is a file or folder."""
     if not os.path.lexists(path):
@@ -84,14 +65,28 @@ def check_one_output(
         check_single(outputs * len(set(inputs)))
 
 
-def check_preview(**excluded: bool) -> None:
-    """Raises UsageError if an option was given that --preview excludes."""
+def check_preview(*, preview: bool, models: Sequence[str], **excluded: bool) -> None:
+    """Raises UsageError if something was given that --preview excludes, or that needs it."""
+    if not preview and len(models) > 1:
+        raise UsageError(
+            f"--model was given {len(models)} times: {', '.join(models)}.",
+            hint="Give one, or add --preview to compare them.",
+        )
     for name, given in excluded.items():
-        if given:
+        if preview and given:
             raise UsageError(
                 f"--{name.replace('_', '-')} and --preview exclude each other.",
                 hint="--preview chooses the part itself, and separates nothing else.",
             )
+
+
+def check_pages(*, with_pages: bool, embed: bool, open_page: bool | None) -> None:
+    """Raises UsageError for options about a page where there will be none."""
+    if (embed or open_page) and not with_pages:
+        raise UsageError(
+            f"{'--embed' if embed else '--open'} is about a page, and none was asked for.",
+            hint="Add --report or --preview.",
+        )
 
 
 def check_output(output: Path, *, is_folder: bool = True) -> None:

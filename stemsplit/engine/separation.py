@@ -14,11 +14,12 @@ import torch
 
 from stemsplit.audio.encode.encoders import Codec, Container, Encoding, Subtype
 from stemsplit.audio.file_names import component
+from stemsplit.audio.formats import ClipPolicy
 from stemsplit.audio.tags.tag_reader import read_tags
 from stemsplit.audio.tags.tagger import Tagger
 from stemsplit.audio.write.choose_writer import new_writer
 from stemsplit.audio.write.stem_layout import MASTER, STEM_FILE, STEMS
-from stemsplit.audio.write.writer import ClipPolicy, WritePolicy
+from stemsplit.audio.write.writer import WritePolicy
 from stemsplit.engine.checks import Checks
 from stemsplit.engine.named_arrays import NamedArrays
 from stemsplit.errors import UsageError

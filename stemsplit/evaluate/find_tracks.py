@@ -9,7 +9,8 @@ from pathlib import Path
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.dataset import Track
-from stemsplit.evaluate.layouts import AUDIO_NAME, FINDERS, Candidate, Layout, Subset
+from stemsplit.evaluate.layout_names import Layout, Subset
+from stemsplit.evaluate.layouts import AUDIO_NAME, FINDERS, Candidate
 from stemsplit.quoting import counted
 
 _NUM_SHOWN = 3

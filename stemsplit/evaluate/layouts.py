@@ -20,17 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.write.stem_layout import MASTER, STEMS
 from stemsplit.checkpoints.plain_data import parse_json, parse_yaml
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track
+from stemsplit.evaluate.layout_names import Layout
 from stemsplit.files import read_regular
-
-Layout = Literal["musdb18", "musdb18-hq", "dsd100", "slakh2100", "moisesdb", "folder"]
-Subset = Literal["test", "train", "all"]
 
 MUSDB_FAMILY = ("musdb18", "musdb18-hq", "dsd100")
 """They share songs: DSD100's are 100 of the 150 of MUSDB18, divided in another way."""

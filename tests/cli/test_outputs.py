@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemsplit.cli.options import seconds
+from stemsplit.cli.options.wanted import seconds
 from stemsplit.errors import UsageError
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit

@@ -31,9 +31,10 @@ from torch import Tensor
 from stemsplit.audio.channels import default_channels
 from stemsplit.audio.containers.mp4_boxes import Box, read_moov, replace_moov
 from stemsplit.audio.encode.encoders import Encoding
+from stemsplit.audio.formats import ClipPolicy
 from stemsplit.audio.write.output_files import check_target, new_temporary, publish, writing
 from stemsplit.audio.write.stem_layout import MASTER, SAMPLE_RATES, STEM_FILE, STEMS
-from stemsplit.audio.write.writer import ClipPolicy, StemWriter, WritePolicy, WriteReport
+from stemsplit.audio.write.writer import StemWriter, WritePolicy, WriteReport
 from stemsplit.durable import sync_file, sync_folder
 from stemsplit.errors import AudioWriteError
 from stemsplit.quoting import counted

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import soundfile
 from torch import Tensor
 
 from stemsplit.audio.encode.encoders import Encoding, StreamFormat
+from stemsplit.audio.formats import ClipPolicy
 from stemsplit.audio.write.output_files import check_target, make_folders, remove_folders, writing
 from stemsplit.audio.write.stem_stream import StemStream
 from stemsplit.durable import sync_file, sync_folder
@@ -28,7 +29,7 @@ from stemsplit.quoting import counted
 _PATIENCE_SECONDS = 0.2
 _NUM_TRIES = 3
 
-ClipPolicy = Literal["common", "clamp", "none"]
+
 """What happens to samples beyond full scale (float output is never touched).
 
 Integers cannot hold them. Lossy formats could, but players turn them into integers and cut them

@@ -1,0 +1,1 @@
+"""Options of the command line: fields of dataclasses, each declared once."""

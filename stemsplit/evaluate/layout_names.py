@@ -1,0 +1,8 @@
+"""Which data sets are known, by their names: what needs no more of them imports no more."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Layout = Literal["musdb18", "musdb18-hq", "dsd100", "slakh2100", "moisesdb", "folder"]
+Subset = Literal["test", "train", "all"]
