@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,6 +12,7 @@ from stemsplit.batch.dry_run import estimate_seconds, plan_tracks
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import keep_journal
 from stemsplit.batch.song import Song
+from stemsplit.cli.options.asked import SeparateOptions
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver
 from stemsplit.cli.preview import run_preview
 from stemsplit.cli.printer.command_events import DryRun, Waiting
@@ -25,9 +25,6 @@ from stemsplit.device.runtime import Runtime
 from stemsplit.engine.choice import choose_model
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.session import Session, open_session, runtimes_of
-
-if TYPE_CHECKING:
-    from stemsplit.cli.separate import SeparateOptions
 
 
 def separate_songs(
