@@ -14,7 +14,7 @@ from stemsplit.cli.bench_measure import Request
 from stemsplit.cli.bench_process import SLACK_SECONDS, in_its_time, run_measurement
 from stemsplit.cli.bench_results import Measurement, store
 from stemsplit.cli.options.declare import like, option, takes
-from stemsplit.cli.options.evaluation import MEASURED
+from stemsplit.cli.options.measured import MEASURED
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import BenchEnded, Measuring, Talk

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from stemsplit.cli.options.declare import like, takes
-from stemsplit.cli.options.files import FileOptions
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.stem_files import FileOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import DemoScored, StemScore, Waiting
 from stemsplit.cli.printer.console import set_up_logging

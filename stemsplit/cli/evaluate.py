@@ -12,7 +12,7 @@ import typer
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.cli.options.declare import takes
-from stemsplit.cli.options.evaluation import EvaluationOptions
+from stemsplit.cli.options.measured import EvaluationOptions
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
 from stemsplit.cli.printer.command_events import Summarized, SystemsCompared, Talk
 from stemsplit.cli.printer.console import set_up_logging

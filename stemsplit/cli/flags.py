@@ -13,9 +13,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from stemsplit.cli.options.declare import options_of
-from stemsplit.cli.options.evaluation import EvaluationOptions
-from stemsplit.cli.options.files import FileOptions
+from stemsplit.cli.options.measured import EvaluationOptions
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.stem_files import FileOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.options import SeparationOptions

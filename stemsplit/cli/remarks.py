@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemsplit.audio.file_names import display_path
-from stemsplit.cli.options.files import FileOptions
+from stemsplit.cli.options.stem_files import FileOptions
 from stemsplit.cli.printer.command_events import Remark
 from stemsplit.cli.printer.sink import Show
 from stemsplit.engine.note import Note

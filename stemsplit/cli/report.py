@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from stemsplit.cli.options.declare import FILES, argument, takes
-from stemsplit.cli.options.files import PageOptions
 from stemsplit.cli.options.running import MessageOptions
+from stemsplit.cli.options.stem_files import PageOptions
 from stemsplit.cli.printer.command_events import PageWritten
 from stemsplit.cli.printer.sink import Show, printing
 from stemsplit.errors import ReportError

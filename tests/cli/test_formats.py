@@ -10,7 +10,7 @@ import soundfile
 
 from stemsplit.audio.formats import Container, Encoding
 from stemsplit.audio.source import probe, read_blocks
-from stemsplit.cli.formats import choose_sample_rate, parse_bitrate
+from stemsplit.cli.options.agreement import choose_sample_rate, parse_bitrate
 from stemsplit.errors import UsageError
 from tests.audio.songs import tone, write_sndfile
 from tests.cli.conftest import Stemsplit

@@ -9,8 +9,8 @@ from pathlib import Path
 from stemsplit.cli.completion import complete_inputs
 from stemsplit.cli.from_demucs import UselessOptions
 from stemsplit.cli.options.declare import RUN, WHAT, argument, option
-from stemsplit.cli.options.files import FileOptions, PageOptions
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
+from stemsplit.cli.options.stem_files import FileOptions, PageOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.pipes import STREAM
 from stemsplit.cli.report import PREVIEW_FOLDER

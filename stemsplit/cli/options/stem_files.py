@@ -8,8 +8,8 @@ from pathlib import Path
 from stemsplit.audio.formats import ClipPolicy, Codec, Container, Encoding, SampleRate, Subtype
 from stemsplit.batch.template import DEFAULT_TEMPLATE, check_template
 from stemsplit.cli.completion import complete_sample_rates
-from stemsplit.cli.formats import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.from_demucs import ClipMode, clip_policy, template_of_ours
+from stemsplit.cli.options.agreement import agreed, choose_sample_rate, parse_bitrate
 from stemsplit.cli.options.declare import FILES, SOUND, option
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemsplit.cli.options.declare import FILES, argument, like, option
-from stemsplit.cli.options.files import FileOptions
+from stemsplit.cli.options.stem_files import FileOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.evaluate.layout_names import Layout, Subset
 
