@@ -21,7 +21,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.models.cac_tdc.config import read_cac_tdc_config
 from stemsplit.models.cac_tdc.model import CacTdc
-from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.config import DemucsV2Config, read_demucs_v2_config
 from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.mdx23c.config import read_mdx23c_config
 from stemsplit.models.mdx23c.model import Mdx23c
@@ -316,7 +316,7 @@ def demucs_v2_valid_length(config: DemucsV2Config, num_samples: int) -> int:
 @pytest.mark.parametrize("case", ["demucs", "demucs_deep"])
 @pytest.mark.parametrize("num_samples", [1, 599, 601, 2000])
 def test_demucs_v2_runs_by_its_own_rule(case: str, num_samples: int) -> None:
-    network = DemucsV2(DemucsV2Config.from_arguments((), make_demucs_v2.DEMUCS[case]))
+    network = DemucsV2(read_demucs_v2_config(make_demucs_v2.DEMUCS[case]))
     fill_by_name(network)
     track = noise_by_name("track", 2, num_samples)
     mono = track.mean(dim=0)
@@ -333,7 +333,7 @@ def test_demucs_v2_runs_by_its_own_rule(case: str, num_samples: int) -> None:
 
 def test_demucs_v2_reads_as_much_as_it_needs() -> None:
     for case in make_demucs_v2.DEMUCS.values():
-        network = DemucsV2(DemucsV2Config.from_arguments((), case))
+        network = DemucsV2(read_demucs_v2_config(case))
         for num_samples in (*range(1, 40), 599, 600):
             expected = demucs_v2_valid_length(network.config, num_samples)
             assert network.spec.chunking.fitted_length(num_samples) == expected

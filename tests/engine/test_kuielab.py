@@ -13,7 +13,7 @@ from stemsplit import Separator
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.local_folder import declared_system
-from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.config import read_demucs_v2_config
 from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from tests.engine.inference_rules import Audio, demucs_v2_rule, trim_rule
@@ -73,9 +73,7 @@ class PlainNetwork(nn.Module):
 
 def small_demucs() -> DemucsV2:
     model = DemucsV2(
-        DemucsV2Config.from_arguments(
-            (), {"sources": ["drums", "bass", "other", "vocals"], "channels": 4}
-        )
+        read_demucs_v2_config({"sources": ["drums", "bass", "other", "vocals"], "channels": 4})
     )
     fill_by_name(model)
     return model.eval()

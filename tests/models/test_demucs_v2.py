@@ -10,9 +10,9 @@ import torch
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.errors import CheckpointError
-from stemsplit.models.conv_tasnet.config import ConvTasNetConfig
+from stemsplit.models.conv_tasnet.config import read_conv_tasnet_config
 from stemsplit.models.conv_tasnet.model import ConvTasNet
-from stemsplit.models.demucs.config import DemucsV2Config
+from stemsplit.models.demucs.config import read_demucs_v2_config
 from stemsplit.models.demucs.second_generation import DemucsV2
 from stemsplit.models.spec import InputScaling
 from tests.golden.make_demucs_v2 import DEMUCS, NUM_SAMPLES, TASNET, mixture
@@ -23,13 +23,13 @@ STEMS = ["drums", "bass", "other", "vocals"]
 
 
 def demucs(arguments: dict[str, Any]) -> DemucsV2:
-    network = DemucsV2(DemucsV2Config.from_arguments((), arguments))
+    network = DemucsV2(read_demucs_v2_config(arguments))
     fill_by_name(network)
     return network.requires_grad_(False)
 
 
 def tasnet(arguments: dict[str, Any]) -> ConvTasNet:
-    network = ConvTasNet(ConvTasNetConfig.from_arguments((), arguments))
+    network = ConvTasNet(read_conv_tasnet_config(arguments))
     fill_by_name(network)
     return network.requires_grad_(False)
 
@@ -58,7 +58,7 @@ def test_conv_tasnet_equals_the_reference(case: str) -> None:
 
 def test_the_published_demucs() -> None:
     with torch.device("meta"):
-        network = DemucsV2(DemucsV2Config.from_arguments((), {"sources": STEMS}))
+        network = DemucsV2(read_demucs_v2_config({"sources": STEMS}))
     assert sum(tensor.numel() for tensor in network.state_dict().values()) == 265_679_496
     policy = network.spec.chunking
     assert (policy.chunk_samples, policy.overlap_samples) == (1_764_000, 441_000)
@@ -71,7 +71,7 @@ def test_the_published_demucs() -> None:
 
 def test_the_published_conv_tasnet() -> None:
     with torch.device("meta"):
-        network = ConvTasNet(ConvTasNetConfig.from_arguments((), {"sources": STEMS, "X": 10}))
+        network = ConvTasNet(read_conv_tasnet_config({"sources": STEMS, "X": 10}))
     assert sum(tensor.numel() for tensor in network.state_dict().values()) == 10_977_872
     policy = network.spec.chunking
     assert (policy.chunk_samples, policy.overlap_samples) == (352_800, 88_200)
@@ -128,7 +128,7 @@ def test_arguments_that_make_no_sense_are_refused(
     arguments: dict[str, object], message: str
 ) -> None:
     with pytest.raises(CheckpointError, match=message):
-        ConvTasNetConfig.from_arguments((), {"sources": STEMS, **arguments})
+        read_conv_tasnet_config({"sources": STEMS, **arguments})
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models import registry
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, reader_of
 from stemsplit.models.family import Family
 from stemsplit.models.spec import InputScaling, ModelSpec
 
@@ -23,6 +22,9 @@ class ToyConfig:
     sample_rate: int = arg("sample_rate", 16000, low=1000, high=768_000)
     num_features: int = arg("hidden", 8, low=1, high=64)
     kernel_size: int = arg("kernel", 5, low=1, high=63)
+
+
+read_toy_config = reader_of(ToyConfig, "Toy")
 
 
 class ToyDenoiser(nn.Module):
@@ -55,10 +57,6 @@ class ToyDenoiser(nn.Module):
 def arguments_of(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:  # noqa: ARG001
     first = tensors.get("toy.0.weight")
     return None if first is None else {"hidden": first.shape[0], "kernel": first.shape[2]}
-
-
-def read_toy_config(settings: Mapping[str, object]) -> ToyConfig:
-    return read_declared(ToyConfig, Arguments("Toy", names_of(ToyConfig), (), settings))
 
 
 FAMILIES = (

@@ -7,8 +7,9 @@ is all that there is to say about an argument: its name, its default, its limits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import Field, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, field, fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from stemsplit.models.blocks.arguments import Arguments
@@ -76,6 +77,8 @@ def names_of(kind: Any) -> list[str]:
 def read_declared(kind: type[Config], arguments: Arguments, **given: object) -> Config:
     """The configuration, of what the checkpoint says and of the fields that are `given`.
 
+    Fields that are configurations themselves are read of the same arguments.
+
     Raises:
         CheckpointError: an argument is missing, or of the wrong type or size.
     """
@@ -83,6 +86,35 @@ def read_declared(kind: type[Config], arguments: Arguments, **given: object) -> 
     values: dict[str, Any] = dict(given)
     declared: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
     for each in declared:
-        if each.name not in values and _READ in each.metadata:
+        if each.name in values:
+            continue
+        if _READ in each.metadata:
             values[each.name] = each.metadata[_READ](arguments, types[each.name], values)
+        elif is_dataclass(types[each.name]):
+            values[each.name] = read_declared(types[each.name], arguments)
     return kind(**values)
+
+
+def reader_of(
+    kind: type[Config],
+    family: str,
+    *,
+    order: str = "",
+    fixed: Mapping[str, object] = MappingProxyType({}),
+    unread: Sequence[str] = (),
+) -> Callable[..., Config]:
+    """What makes the configuration of a checkpoint's `kwargs` and, by position, its `args`.
+
+    It raises CheckpointError for an argument that is missing, of the wrong type or size, or asks
+    for what is not implemented. `family` is for messages. `order` has the names of all arguments,
+    where checkpoints may give them by position; `fixed` those of which one value is implemented;
+    `unread` those that matter only to training.
+    """
+
+    def read(kwargs: Mapping[str, object], args: Sequence[object] = (), /) -> Config:
+        names = order.split() or [*names_of(kind), *fixed, *unread]
+        arguments = Arguments(family, names, args, kwargs)
+        arguments.require_all(fixed)
+        return read_declared(kind, arguments)
+
+    return read

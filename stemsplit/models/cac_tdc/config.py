@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stemsplit.errors import CheckpointError
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, reader_of
 
 _FIXED = {
     "spec_type": "complex",
@@ -68,12 +67,5 @@ class CacTdcConfig:
         return self.num_blocks // 2
 
 
-def read_cac_tdc_config(settings: Mapping[str, object]) -> CacTdcConfig:
-    """The network that `settings` describe: nothing of it is in the authors' checkpoints.
-
-    Raises:
-        CheckpointError: a setting is invalid, or asks for a variant that is not implemented.
-    """
-    arguments = Arguments("CaC-TDC", [*names_of(CacTdcConfig), *_FIXED], (), settings)
-    arguments.require_all(_FIXED)
-    return read_declared(CacTdcConfig, arguments)
+read_cac_tdc_config = reader_of(CacTdcConfig, "CaC-TDC", fixed=_FIXED)
+"""Of settings, nothing of which is in the authors' checkpoints."""

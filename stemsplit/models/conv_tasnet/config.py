@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, read_declared
+from stemsplit.models.blocks.declared import arg, reader_of
 from stemsplit.models.spec import MUSDB18_STEMS
 
 # In the order of the published class, since checkpoints may give arguments by position.
@@ -46,15 +45,5 @@ class ConvTasNetConfig:
     """Blocks in a repeat, each with twice the dilation of the one before."""
     num_repeats: int = arg("R", 4, low=1, high=64)
 
-    @classmethod
-    def from_arguments(
-        cls, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> ConvTasNetConfig:
-        """What the network needs of a checkpoint's `args` and `kwargs`.
 
-        Raises:
-            CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
-        """
-        arguments = Arguments("Conv-TasNet", _SIGNATURE.split(), args, kwargs)
-        arguments.require_all(_FIXED)
-        return read_declared(cls, arguments)
+read_conv_tasnet_config = reader_of(ConvTasNetConfig, "Conv-TasNet", order=_SIGNATURE, fixed=_FIXED)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, read_declared, segment_arg
+from stemsplit.models.blocks.declared import arg, reader_of, segment_arg
 from stemsplit.models.spec import MUSDB18_STEMS
 
 # In the order of the published classes, since checkpoints may give arguments by position.
@@ -75,15 +74,6 @@ class DemucsConfig(TimeUNetConfig):
     first_attention_layer: int = arg("dconv_attn", 4, low=0, high=1_000_000)
     first_lstm_layer: int = arg("dconv_lstm", 4, low=0, high=1_000_000)
 
-    @classmethod
-    def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> DemucsConfig:
-        """What the network needs of the arguments of `demucs.demucs.Demucs`.
-
-        Raises:
-            CheckpointError: an argument is invalid.
-        """
-        return read_declared(cls, Arguments("Demucs", _SIGNATURE.split(), args, kwargs))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemucsV2Config(TimeUNetConfig):
@@ -95,11 +85,8 @@ class DemucsV2Config(TimeUNetConfig):
     lstm_layers: int = arg("lstm_layers", 2, low=0, high=16)
     normalize: bool = arg("normalize", False)
 
-    @classmethod
-    def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> DemucsV2Config:
-        """What the network needs of the arguments of `demucs.model.Demucs`.
 
-        Raises:
-            CheckpointError: an argument is invalid.
-        """
-        return read_declared(cls, Arguments("Demucs v2", _V2_SIGNATURE.split(), args, kwargs))
+read_demucs_config = reader_of(DemucsConfig, "Demucs", order=_SIGNATURE)
+"""Of the arguments of `demucs.demucs.Demucs`."""
+read_demucs_v2_config = reader_of(DemucsV2Config, "Demucs v2", order=_V2_SIGNATURE)
+"""Of the arguments of `demucs.model.Demucs`."""

@@ -9,6 +9,6 @@ from stemsplit.models.hdemucs.model import HDemucs
 FAMILIES = (
     Family(
         name="demucs.hdemucs.HDemucs",
-        build=lambda given: HDemucs(read_hdemucs_config(given.args, given.kwargs)),
+        build=lambda given: HDemucs(read_hdemucs_config(given.kwargs, given.args)),
     ),
 )

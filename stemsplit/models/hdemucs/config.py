@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, read_declared, segment_arg
+from stemsplit.models.blocks.declared import arg, reader_of, segment_arg
 from stemsplit.models.blocks.hybrid_config import HYBRID_FIXED, UNetConfig
 
 # In the order of the published class, since checkpoints may give arguments by position.
@@ -32,12 +30,6 @@ class HDemucsConfig(UNetConfig):
     zero_padded: bool = arg("hybrid_old", False)
 
 
-def read_hdemucs_config(args: Sequence[object], kwargs: Mapping[str, object]) -> HDemucsConfig:
-    """What the network needs of a checkpoint's `args` and `kwargs`.
-
-    Raises:
-        CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
-    """
-    arguments = Arguments("HDemucs", _SIGNATURE.split(), args, kwargs)
-    arguments.require_all({"hybrid": True, **HYBRID_FIXED})
-    return read_declared(HDemucsConfig, arguments)
+read_hdemucs_config = reader_of(
+    HDemucsConfig, "HDemucs", order=_SIGNATURE, fixed={"hybrid": True, **HYBRID_FIXED}
+)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stemsplit.models.family import Family
-from stemsplit.models.htdemucs.config import HTDemucsConfig
+from stemsplit.models.htdemucs.config import read_htdemucs_config
 from stemsplit.models.htdemucs.model import HTDemucs
 
 FAMILIES = (
     Family(
         name="demucs.htdemucs.HTDemucs",
-        build=lambda given: HTDemucs(HTDemucsConfig.from_arguments(given.args, given.kwargs)),
+        build=lambda given: HTDemucs(read_htdemucs_config(given.kwargs, given.args)),
     ),
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, read_declared
+from stemsplit.models.blocks.declared import arg, reader_of
 from stemsplit.models.blocks.hybrid_config import HYBRID_FIXED, UNetConfig
 
 # In the order of the published class, since checkpoints may give arguments by position.
@@ -64,15 +62,5 @@ class HTDemucsConfig:
     use_train_segment: bool = arg("use_train_segment", True)
     """Always run on the length of the training segments."""
 
-    @classmethod
-    def from_arguments(cls, args: Sequence[object], kwargs: Mapping[str, object]) -> HTDemucsConfig:
-        """What the network needs of a checkpoint's `args` and `kwargs`.
 
-        Raises:
-            CheckpointError: an argument is invalid, or asks for a variant that is not implemented.
-        """
-        arguments = Arguments("HTDemucs", _SIGNATURE.split(), args, kwargs)
-        arguments.require_all(_FIXED)
-        unet = read_declared(UNetConfig, arguments)
-        transformer = read_declared(TransformerConfig, arguments)
-        return read_declared(cls, arguments, unet=unet, transformer=transformer)
+read_htdemucs_config = reader_of(HTDemucsConfig, "HTDemucs", order=_SIGNATURE, fixed=_FIXED)

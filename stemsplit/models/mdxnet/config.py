@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, reader_of
 
 _FIXED = {"dim_c": 4, "optimizer": "rmsprop"}
 """With another optimizer, the norms are group norms."""
@@ -55,14 +53,4 @@ class MdxNetConfig:
         return self.num_blocks // 2
 
 
-def read_mdxnet_config(settings: Mapping[str, object]) -> MdxNetConfig:
-    """The network that `settings` describe.
-
-    Raises:
-        CheckpointError: a setting is missing, invalid or absurdly large, or asks for a variant
-            that is not implemented.
-    """
-    known = [*names_of(MdxNetConfig), *_FIXED, *_OF_TRAINING]
-    arguments = Arguments("MDX-Net", known, (), settings)
-    arguments.require_all(_FIXED)
-    return read_declared(MdxNetConfig, arguments)
+read_mdxnet_config = reader_of(MdxNetConfig, "MDX-Net", fixed=_FIXED, unread=_OF_TRAINING)
