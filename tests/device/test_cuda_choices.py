@@ -195,9 +195,9 @@ class Probe(nn.Module):
 
 @torch.no_grad()
 def test_float16_is_for_networks_that_agree_in_it() -> None:
-    assert runtime_module._bears_fp16(Probe(1.0), CPU)
-    assert not runtime_module._bears_fp16(Probe(1000.0), CPU)
-    assert not runtime_module._bears_fp16(nn.Linear(4, 4), CPU)  # cannot be tried
+    assert runtime_module._allows_fp16(Probe(1.0), CPU)
+    assert not runtime_module._allows_fp16(Probe(1000.0), CPU)
+    assert not runtime_module._allows_fp16(nn.Linear(4, 4), CPU)  # cannot be tried
 
 
 @pytest.fixture
