@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 _MAX_CHUNKS = 4096
 """More than any program writes; a file may be made of nothing but empty chunks."""
@@ -17,20 +16,30 @@ _COMMON_NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkStyle:
-    """How a format writes its chunks. `header`: name and size, which may count the header too."""
+    """How a format writes its chunks. The size comes after the name, and may count both too."""
 
-    header: struct.Struct
+    order: Literal["little", "big"]
+    name_bytes: int = 4
+    size_bytes: int = 4
     alignment: int = 1
     counts_header: bool = False
+    is_signed: bool = False
+    """Whether a size may be below 0, which stands for what is not known."""
+
+    @property
+    def header_bytes(self) -> int:
+        return self.name_bytes + self.size_bytes
 
 
-RIFF = ChunkStyle(struct.Struct("<4sI"), alignment=2)
-RIFX = ChunkStyle(struct.Struct(">4sI"), alignment=2)
+RIFF = ChunkStyle(order="little", alignment=2)
+RIFX = ChunkStyle(order="big", alignment=2)
 AIFF = RIFX
-CAF = ChunkStyle(struct.Struct(">4sq"))
-W64 = ChunkStyle(struct.Struct("<16sq"), alignment=8, counts_header=True)
+CAF = ChunkStyle(order="big", size_bytes=8, is_signed=True)
+W64 = ChunkStyle(
+    order="little", name_bytes=16, size_bytes=8, alignment=8, counts_header=True, is_signed=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,41 @@ class FileChunk:
     name: bytes
     start: int
     num_bytes: int
+    style: ChunkStyle
 
-    def end(self, style: ChunkStyle) -> int:
-        """Where the next chunk starts, if the stated size is right."""
-        return self.start + self.num_bytes + -self.num_bytes % style.alignment
+    @property
+    def position(self) -> int:
+        """Where its header starts."""
+        return self.start - self.style.header_bytes
+
+    @property
+    def end(self) -> int:
+        """Where its content ends, if the stated size is right: maybe beyond the file."""
+        return self.start + self.num_bytes
+
+    @property
+    def next(self) -> int:
+        """Where the next one starts then."""
+        return self.end + -self.num_bytes % self.style.alignment
+
+
+def chunk_at(
+    read_at: Callable[[int, int], bytes], position: int, style: ChunkStyle
+) -> FileChunk | None:
+    """The chunk whose header is there; None where there are too few bytes for one.
+
+    `read_at(position, num_bytes)` gives the file's bytes from there, fewer at its end.
+    """
+    header = read_at(position, style.header_bytes)
+    if len(header) < style.header_bytes:
+        return None
+    name, size = header[: style.name_bytes], header[style.name_bytes :]
+    num_bytes = int.from_bytes(size, style.order, signed=style.is_signed)
+    if style.counts_header:
+        num_bytes -= style.header_bytes
+    if not style.is_signed:
+        num_bytes = max(num_bytes, 0)
+    return FileChunk(name, position + style.header_bytes, num_bytes, style)
 
 
 def walk_chunks(file: BinaryIO, style: ChunkStyle, start: int) -> Iterator[FileChunk]:
@@ -54,7 +94,7 @@ def walk_chunks(file: BinaryIO, style: ChunkStyle, start: int) -> Iterator[FileC
         if chunk is None:
             return
         yield chunk
-        start = chunk.end(style)
+        start = chunk.next
         if not chunk.start <= start < file_bytes:
             return
         if chunk.num_bytes % 2 and style.alignment == 2:
@@ -73,25 +113,22 @@ def chunks_to_the_end(file: BinaryIO, style: ChunkStyle, start: int) -> list[Fil
     chunks = []
     for chunk in walk_chunks(file, style, start):
         # Sound looks like a name once in fifty times, but hardly ever leads to the file's end.
-        is_cut = chunk.end(style) > file_bytes + style.alignment
+        is_cut = chunk.next > file_bytes + style.alignment
         if not _is_name(chunk.name) or chunk.num_bytes < 0:
             return None
         if is_cut and chunk.name[:4].lower() not in _COMMON_NAMES:
             return None
         chunks.append(chunk)
-    reached = chunks[-1].end(style) if chunks else start
-    return chunks if reached > file_bytes - style.header.size else None
+    reached = chunks[-1].next if chunks else start
+    return chunks if reached > file_bytes - style.header_bytes else None
 
 
 def _chunk_at(file: BinaryIO, style: ChunkStyle, start: int) -> FileChunk | None:
-    file.seek(start)
-    header = file.read(style.header.size)
-    if len(header) < style.header.size:
-        return None
-    name, num_bytes = style.header.unpack(header)
-    if style.counts_header:
-        num_bytes -= style.header.size
-    return FileChunk(name, start + style.header.size, num_bytes)
+    def read_at(position: int, num_bytes: int) -> bytes:
+        file.seek(position)
+        return file.read(num_bytes)
+
+    return chunk_at(read_at, start, style)
 
 
 def _without_missing_padding(file: BinaryIO, style: ChunkStyle, start: int) -> int:

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from stemsplit.audio.containers.chunks import CAF, RIFF, ChunkStyle, FileChunk, chunk_at
 from stemsplit.audio.decode.linear import is_placeholder
 from stemsplit.audio.screening.headers import HeaderClaimError, Headers
 from stemsplit.audio.screening.matroska import Element, elements
@@ -106,23 +106,13 @@ def _asf(headers: Headers) -> Claim:
     return Claim()
 
 
-class _Riff(NamedTuple):
-    name: bytes
-    start: int
-    num_bytes: int
-
-    @property
-    def next(self) -> int:
-        """Where the one behind it begins."""
-        return self.start + self.num_bytes + self.num_bytes % 2
-
-
-def _riff_chunks(headers: Headers, position: int, end: int) -> Iterator[_Riff]:
+def _chunks(
+    headers: Headers, position: int, style: ChunkStyle, end: int = _ANYWHERE
+) -> Iterator[FileChunk]:
     for _ in range(_MAX_STEPS):
-        head = headers.at(position, 8)
-        if position >= end or len(head) < 8:
+        chunk = chunk_at(headers.at, position, style)
+        if position >= end or chunk is None:
             return
-        chunk = _Riff(head[:4], position + 8, int.from_bytes(head[4:], "little"))
         yield chunk
         position = chunk.next
 
@@ -131,19 +121,18 @@ def _avi(headers: Headers) -> Claim:
     """AVI, and its continuations beyond 1 GiB (OpenDML)."""
     is_cut = False
     audio: list[float | None] = []
-    for number, riff in enumerate(_riff_chunks(headers, headers.start, _ANYWHERE)):
+    for number, riff in enumerate(_chunks(headers, headers.start, RIFF)):
         if riff.name != b"RIFF":
             break
-        end = riff.start + riff.num_bytes
-        is_cut = end > headers.size and not is_placeholder(riff.num_bytes)
+        is_cut = riff.end > headers.size and not is_placeholder(riff.num_bytes)
         if number == 0:
-            audio = list(_avi_streams(headers, riff.start + 4, end))
+            audio = list(_avi_streams(headers, riff.start + 4, riff.end))
     return Claim(audio_seconds=tuple(audio), is_cut=is_cut)
 
 
 def _avi_streams(headers: Headers, position: int, end: int) -> Iterator[float | None]:
     """The length of each audio stream; lists are gone into without going deeper."""
-    while chunk := next(_riff_chunks(headers, position, end), None):
+    while chunk := next(_chunks(headers, position, RIFF, end), None):
         kind = headers.at(chunk.start, 4) if chunk.name == b"LIST" else b""
         if kind == b"movi":
             return
@@ -194,26 +183,23 @@ def _mp4(headers: Headers) -> Claim:
 
 
 def _wav(headers: Headers) -> Claim:
-    for chunk in _riff_chunks(headers, headers.start + 12, _ANYWHERE):
+    for chunk in _chunks(headers, headers.start + 12, RIFF):
         if chunk.name == b"data":
-            beyond = chunk.start + chunk.num_bytes > headers.size
-            return Claim(is_cut=beyond and not is_placeholder(chunk.num_bytes))
+            return Claim(is_cut=chunk.end > headers.size and not is_placeholder(chunk.num_bytes))
     return Claim()
 
 
-# Apple Core Audio Format 1.0: chunks of a name and eight bytes for the size.
-_CAF_HEADER_BYTES, _CAF_CHUNK_BYTES = 8, 12
+# Apple Core Audio Format 1.0.
+_CAF_HEADER_BYTES = 8
 
 
 def _caf(headers: Headers) -> Claim:
-    position = headers.start + _CAF_HEADER_BYTES
-    for _ in range(_MAX_STEPS):
-        head = headers.at(position, _CAF_CHUNK_BYTES)
-        size = int.from_bytes(head[4:], "big", signed=True)
-        if len(head) < _CAF_CHUNK_BYTES or is_placeholder(size):
+    end = headers.start + _CAF_HEADER_BYTES
+    for chunk in _chunks(headers, end, CAF):
+        if is_placeholder(chunk.num_bytes):
             break
-        position += _CAF_CHUNK_BYTES + size
-    return Claim(is_cut=position > headers.size)
+        end = chunk.next
+    return Claim(is_cut=end > headers.size)
 
 
 _READERS: dict[str, Callable[[Headers], Claim]] = {

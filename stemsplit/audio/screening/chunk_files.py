@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import replace
 
+from stemsplit.audio.containers.chunks import (
+    AIFF,
+    CAF,
+    RIFF,
+    RIFX,
+    W64,
+    ChunkStyle,
+    FileChunk,
+    chunk_at,
+)
 from stemsplit.audio.screening.headers import (
     MAX_TEXT_BYTES,
     Allowance,
@@ -37,48 +46,17 @@ _W64_INFO = bytes.fromhex("bc945f925a52d21186dc00c04f8edb8a")
 _MAX_PACKET_LIST_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
-    """How ffmpeg walks from chunk to chunk, less forgiving than `audio.containers.chunks` is."""
-
-    order: Literal["little", "big"]
-    name_bytes: int = 4
-    size_bytes: int = 4
-    alignment: int = 2
-    counts_header: bool = False
-
-    @property
-    def header_bytes(self) -> int:
-        return self.name_bytes + self.size_bytes
-
-
-_RIFF = _Style("little")
-_RIFX = _IFF = _Style("big")
-_DSDIFF = _Style("big", size_bytes=8)
-_CAF = _Style("big", size_bytes=8, alignment=1)
-_W64_TEXT = _Style("little", alignment=1)
-_W64 = _Style("little", name_bytes=16, size_bytes=8, alignment=8, counts_header=True)
-
-
-class _Chunk(NamedTuple):
-    """`end`: where it claims to end, maybe beyond the file. `next`: where the next one begins."""
-
-    name: bytes
-    position: int
-    start: int
-    end: int
-    next: int
-
-    @property
-    def hidden(self) -> list[Patch]:
-        """What gives it a name that readers pass over."""
-        return [(self.position, _JUNK.ljust(len(self.name), b"\0"))]
+# As ffmpeg walks from chunk to chunk: no size is below 0.
+_DSDIFF = ChunkStyle(order="big", size_bytes=8, alignment=2)
+_CAF = replace(CAF, is_signed=False)
+_W64 = replace(W64, is_signed=False)
+_W64_TEXT = ChunkStyle(order="little")
 
 
 def check_wav(headers: Headers) -> None:
     """Checks LIST/INFO, ID3 and other texts of a WAV file (RIFF, RIFX, RF64, BW64)."""
     magic = headers.at(headers.start, 4)
-    style = _RIFX if magic == b"RIFX" else _RIFF
+    style = RIFX if magic == b"RIFX" else RIFF
     position, data_bytes = headers.start + 12, 0
     for _ in range(_MAX_CHUNKS):
         chunk = _chunk(headers, position, style)
@@ -93,7 +71,7 @@ def check_wav(headers: Headers) -> None:
         elif chunk.name == b"ds64":
             data_bytes = int.from_bytes(headers.at(chunk.start, 16)[8:], "little")
         elif chunk.name == b"data" and magic in (b"RF64", b"BW64"):
-            chunk = chunk._replace(next=chunk.start + data_bytes + data_bytes % 2)
+            chunk = replace(chunk, num_bytes=data_bytes)
         position = chunk.next
     _end_at(headers, position, style)
 
@@ -102,7 +80,7 @@ def check_avi(headers: Headers) -> None:
     """Checks LIST/INFO of an AVI file, as far as ffmpeg looks: lists in lists, up to the music."""
     position = headers.start
     for _ in range(_MAX_CHUNKS):
-        chunk = _chunk(headers, position, _RIFF)
+        chunk = _chunk(headers, position, RIFF)
         if chunk is None:
             break
         if chunk.name in _LISTS:
@@ -112,16 +90,16 @@ def check_avi(headers: Headers) -> None:
             if kind != b"INFO":
                 position = chunk.start + 4
                 continue
-            _check_entries(headers, chunk, chunk.start + 4, _RIFF)
+            _check_entries(headers, chunk, chunk.start + 4, RIFF)
         elif chunk.name in _RIFF_TEXTS:
             _check_size(headers, chunk, "A text")
         position = chunk.next
-    _end_at(headers, position, _RIFF)
+    _end_at(headers, position, RIFF)
 
 
 def check_aiff(headers: Headers) -> None:
     """Checks the texts and the ID3 chunk of AIFF, AIFC, 8SVX and other kinds of IFF."""
-    _check_iff(headers, headers.start + 12, headers.size, _IFF)
+    _check_iff(headers, headers.start + 12, headers.size, AIFF)
 
 
 def check_dsdiff(headers: Headers) -> None:
@@ -150,7 +128,7 @@ def check_w64(headers: Headers) -> None:
             _check_entries(headers, chunk, chunk.start + 4, _W64_TEXT)
 
 
-def _check_iff(headers: Headers, start: int, end: int, style: _Style) -> None:
+def _check_iff(headers: Headers, start: int, end: int, style: ChunkStyle) -> None:
     for chunk in _chunks(headers, start, end, style):
         if chunk.name in _ID3:
             check_id3(headers, chunk.start)
@@ -162,13 +140,13 @@ def _check_iff(headers: Headers, start: int, end: int, style: _Style) -> None:
             _check_size(headers, chunk, "A text")
 
 
-def _check_entries(headers: Headers, chunk: _Chunk, position: int, style: _Style) -> None:
+def _check_entries(headers: Headers, chunk: FileChunk, position: int, style: ChunkStyle) -> None:
     """Checks the texts in a list, each of which has a name and a size of its own."""
 
     def check(left: Allowance) -> None:
         place = position
         while place < min(chunk.end, headers.size):
-            entry = _chunk(headers, place, style, any_name=True)
+            entry = chunk_at(headers.at, place, style)
             if entry is None:
                 return
             if entry.end > headers.size:
@@ -176,19 +154,19 @@ def _check_entries(headers: Headers, chunk: _Chunk, position: int, style: _Style
             left.entry(entry.end - entry.start)
             place = entry.next
 
-    headers.tag("The list of texts", chunk.hidden, check)
+    headers.tag("The list of texts", _hidden(chunk), check)
 
 
-def _check_size(headers: Headers, chunk: _Chunk, name: str) -> None:
+def _check_size(headers: Headers, chunk: FileChunk, name: str) -> None:
     def check(left: Allowance) -> None:
         if chunk.end > headers.size:
             raise TagCostError(f"it claims {chunk.end - chunk.start} bytes")
         left.entry(chunk.end - chunk.start)
 
-    headers.tag(name, chunk.hidden, check)
+    headers.tag(name, _hidden(chunk), check)
 
 
-def _check_strings(headers: Headers, chunk: _Chunk) -> None:
+def _check_strings(headers: Headers, chunk: FileChunk) -> None:
     """Strings that end with a zero, a name and a value in turn, behind their number."""
     num_bytes = min(chunk.end, headers.size) - chunk.start
     content = headers.at(chunk.start, min(num_bytes, MAX_TEXT_BYTES))
@@ -199,10 +177,10 @@ def _check_strings(headers: Headers, chunk: _Chunk) -> None:
             raise TagCostError(f"it has more than {MAX_TEXT_BYTES >> 20} MiB")
         left.entries(num_entries, num_bytes)
 
-    headers.tag("The list of texts", chunk.hidden, check)
+    headers.tag("The list of texts", _hidden(chunk), check)
 
 
-def _chunks(headers: Headers, position: int, end: int, style: _Style) -> Iterator[_Chunk]:
+def _chunks(headers: Headers, position: int, end: int, style: ChunkStyle) -> Iterator[FileChunk]:
     """The chunks between two places; readers, too, will come to no others."""
     for _ in range(_MAX_CHUNKS):
         chunk = _chunk(headers, position, style) if position < end else None
@@ -214,25 +192,23 @@ def _chunks(headers: Headers, position: int, end: int, style: _Style) -> Iterato
         _end_at(headers, position, style)
 
 
-def _chunk(
-    headers: Headers, position: int, style: _Style, *, any_name: bool = False
-) -> _Chunk | None:
+def _chunk(headers: Headers, position: int, style: ChunkStyle) -> FileChunk | None:
     """The chunk there; None if it does not look like one."""
-    head = headers.at(position, style.header_bytes)
-    name, size = head[: style.name_bytes], head[style.name_bytes :]
-    # Four letters, or a GUID, which may be anything.
-    is_name = any(name) if len(name) > 4 else all(0x20 <= byte < 0x7F for byte in name)
-    if len(head) < style.header_bytes or not (is_name or any_name):
+    chunk = chunk_at(headers.at, position, style)
+    if chunk is None:
         return None
-    num_bytes = int.from_bytes(size, style.order)
-    if style.counts_header:
-        num_bytes = max(num_bytes - style.header_bytes, 0)
-    start = position + style.header_bytes
-    padding = -num_bytes % style.alignment
-    return _Chunk(name, position, start, start + num_bytes, start + num_bytes + padding)
+    # Four letters, or a GUID, which may be anything.
+    name = chunk.name
+    is_name = any(name) if len(name) > 4 else all(0x20 <= byte < 0x7F for byte in name)
+    return chunk if is_name else None
 
 
-def _end_at(headers: Headers, position: int, style: _Style) -> None:
+def _hidden(chunk: FileChunk) -> list[Patch]:
+    """What gives it a name that readers pass over."""
+    return [(chunk.position, _JUNK.ljust(len(chunk.name), b"\0"))]
+
+
+def _end_at(headers: Headers, position: int, style: ChunkStyle) -> None:
     """Has readers see one chunk that goes on to the end, however many there may be.
 
     Wherever it is that a size has led to, silence would be half a billion empty chunks of 4 GiB.
