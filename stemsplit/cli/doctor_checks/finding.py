@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 Status = Literal["ok", "note", "problem"]
 
@@ -21,7 +21,3 @@ class Finding:
     value: str
     status: Status = "ok"
     fix: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The finding as JSON values."""
-        return asdict(self)
