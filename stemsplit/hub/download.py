@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stemsplit import durable
-from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError
+from stemsplit.errors import CheckpointError, ModelError
 from stemsplit.files import open_to_continue
 from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import (
@@ -88,10 +88,7 @@ def fetch_file(
             )
         delete_cached(path)
     if connection.offline:
-        raise HubUnreachableError(
-            f"{file_name} of {repo} is not on this machine, and this run stays offline.",
-            hint=hub_errors.OFFLINE_HINT,
-        )
+        raise hub_errors.not_here(f"{file_name} of {repo}")
     return _download(repo, describe(repo, file_name, sha256=sha256), connection.on_stage)
 
 

@@ -24,6 +24,13 @@ _TOKEN_HINT = (
 )
 
 
+def not_here(what: object) -> HubUnreachableError:
+    """Something would have to be fetched, and must not be."""
+    return HubUnreachableError(
+        f"{what} is not on this machine, and this run stays offline.", hint=OFFLINE_HINT
+    )
+
+
 class BrokenOffError(HubUnreachableError):
     """The line went dead: another attempt may well go on from where this one ended."""
 

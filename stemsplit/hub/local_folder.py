@@ -70,9 +70,7 @@ def _source(folder: Path, model: FolderModel) -> ModelSource:
     stems_of_networks = [network.stems for network in model.networks]
     return ModelSource(
         name=safe_name(model.name or folder.name),
-        entry=None,
         origin=str(folder if model.name is None else members[0].weights[0].local_path()),
-        revision=None,
         stems=model.stems,
         members=members,
         weights=stem_weights(model.stems, stems_of_networks) if model.stems else None,

@@ -133,11 +133,11 @@ class ModelSource:
     """
 
     name: str
-    entry: CatalogEntry | None
     origin: str
-    revision: str | None
-    stems: tuple[str, ...] | None
-    members: tuple[Member, ...]
+    entry: CatalogEntry | None = None
+    revision: str | None = None
+    stems: tuple[str, ...] | None = None
+    members: tuple[Member, ...] = ()
     weights: tuple[tuple[float, ...], ...] | None = None
     segment_seconds: float | None = None
     overlap: float | None = None

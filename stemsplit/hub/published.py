@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from stemsplit.errors import HubUnreachableError
 from stemsplit.hub import distributions
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
 from stemsplit.hub.distributions import Distribution, fetch_installed
 from stemsplit.hub.download import Connection, fetch_file
-from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.hub_errors import not_here
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource, stem_weights
 from stemsplit.hub.remote import list_files
 
@@ -71,11 +70,8 @@ class _Repos:
         if self._entry.distribution is not None and published.repo_id is None:
             return _packaged(Distribution.parse(self._entry.distribution), published)
         repo, connection = self.of(published), self._connection
-        return ModelFile(
-            published.file,
-            get=lambda: fetch_file(repo, published.file, connection, sha256=published.sha256),
-            find=lambda: cached_file(repo, published.file),
-            part=published.part,
+        return hub_file(
+            repo, published.file, connection, sha256=published.sha256, part=published.part
         )
 
     def _at(self, repo_id: str, revision: str) -> HubRepo:
@@ -85,6 +81,23 @@ class _Repos:
             commit = _commit(repo, self._connection, refresh=self._refresh)
             self._found[key] = replace(repo, commit=commit)
         return self._found[key]
+
+
+def hub_file(
+    repo: HubRepo,
+    name: str,
+    connection: Connection,
+    *,
+    sha256: str | None = None,
+    part: str = "",
+) -> ModelFile:
+    """A file of a repository; `sha256` None: the Hub says what it must be."""
+    return ModelFile(
+        name,
+        get=lambda: fetch_file(repo, name, connection, sha256=sha256),
+        find=lambda: cached_file(repo, name),
+        part=part,
+    )
 
 
 def _packaged(package: Distribution, published: PublishedFile) -> ModelFile:
@@ -106,9 +119,7 @@ def _commit(repo: HubRepo, connection: Connection, *, refresh: bool) -> str:
     if snapshot is not None and (connection.offline or not refresh):
         return snapshot.name
     if connection.offline:
-        raise HubUnreachableError(
-            f"{repo} is not on this machine, and this run stays offline.", hint=OFFLINE_HINT
-        )
+        raise not_here(repo)
     return list_files(repo)[0]
 
 

@@ -18,7 +18,7 @@ from stemsplit.errors import (
     UsageError,
 )
 from stemsplit.files import open_regular
-from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot, offline_by_environment
+from stemsplit.hub.cache import HubRepo, cached_snapshot, offline_by_environment
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.folders import (
@@ -32,10 +32,10 @@ from stemsplit.hub.folders import (
     signature_of,
     weights_beside,
 )
-from stemsplit.hub.hub_errors import OFFLINE_HINT
+from stemsplit.hub.hub_errors import not_here
 from stemsplit.hub.local_folder import declared_system, safe_name
 from stemsplit.hub.model_files import Availability, Member, ModelFile, ModelSource
-from stemsplit.hub.published import published_source
+from stemsplit.hub.published import hub_file, published_source
 from stemsplit.hub.remote import list_files
 from stemsplit.quoting import counted, quoted
 from stemsplit.stages import StageCallback, unheard
@@ -68,14 +68,7 @@ def resolve(
     check_reference(reference)
     entry = find_entry(reference, load_catalog())
     if entry is not None and entry.is_built_in:
-        return ModelSource(
-            name=entry.name,
-            entry=entry,
-            origin="built in",
-            revision=None,
-            stems=entry.stems,
-            members=(),
-        )
+        return ModelSource(name=entry.name, entry=entry, origin=entry.origin, stems=entry.stems)
     if entry is None and not reference.startswith("hf://"):
         return _resolve_path(reference)
     connection = Connection(offline=offline or offline_by_environment(), on_stage=on_stage)
@@ -188,10 +181,7 @@ def _hub_files(
     if snapshot is not None and connection.offline:
         return snapshot.name, cached
     if connection.offline:
-        raise HubUnreachableError(
-            f"{repo} is not on this machine, and this run stays offline.",
-            hint=OFFLINE_HINT,
-        )
+        raise not_here(repo)
     # One network of a bag that another program left in the cache is not the whole model, so a
     # cached folder without a yaml counts only when the Hub cannot be asked.
     if snapshot is not None and not refresh and any(name.endswith(".yaml") for name in cached):
@@ -241,17 +231,10 @@ def _hub_member(
     connection: Connection,
     configuration: str | None = None,
 ) -> Member:
-    def hub_file(name: str) -> ModelFile:
-        return ModelFile(
-            name,
-            get=lambda: fetch_file(repo, name, connection),
-            find=lambda: cached_file(repo, name),
-        )
-
     return Member(
         signature=signature,
-        weights=(hub_file(file_name),),
-        configs=() if configuration is None else (hub_file(configuration),),
+        weights=(hub_file(repo, file_name, connection),),
+        configs=(() if configuration is None else (hub_file(repo, configuration, connection),)),
     )
 
 

@@ -89,8 +89,7 @@ def test_a_long_name_is_cut_so_that_it_can_be_a_folders() -> None:
 
 def models(*stems: tuple[str, ...]) -> tuple[ModelSource, ...]:
     return tuple(
-        ModelSource(name="ab"[index], entry=None, origin="", revision=None, stems=each, members=())
-        for index, each in enumerate(stems)
+        ModelSource(name="ab"[index], origin="", stems=each) for index, each in enumerate(stems)
     )
 
 
