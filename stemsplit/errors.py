@@ -92,6 +92,14 @@ def check_text(argument: str, value: object) -> None:
         raise UsageError(f"`{argument}` must be a text, got {quoted(value)}.")
 
 
+def check_texts(argument: str, values: Sequence[object], of_what: str) -> None:
+    """Raises UsageError unless each value is a text, and for one in the place of several."""
+    if isinstance(values, str):  # it would be its letters
+        raise UsageError(f"`{argument}` must be a list of {of_what}, got {values!r}.")
+    for value in values:
+        check_text(argument, value)
+
+
 class UnknownStemError(UsageError):
     """The model has no stem of that name."""
 

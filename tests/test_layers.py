@@ -141,7 +141,6 @@ OF_THE_INTERFACE = {
 
 TOO_LONG = {
     "batch.track._separate",
-    "engine.separator.Separator.__init__",
     "models.blocks.hybrid_config.read_unet_config",
 }
 """Functions still to be mended."""

@@ -8,7 +8,7 @@ import torch
 
 from stemsplit.device.hardware import memory_bytes
 from stemsplit.engine.plan import RunPlan
-from stemsplit.engine.preference import Preference
+from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.choose import ModelChoice, choose
@@ -22,10 +22,13 @@ def choose_model(plan: RunPlan, device: torch.device) -> RunPlan:
     if any of them will do; else that one is what may run instead. Nothing is downloaded.
 
     Raises:
-        UsageError: a model was named as well as a quality, or one whose licence is not permissive.
+        UsageError: a model was named as well as a quality, or one whose licence is not permissive;
+            or that of a step is not.
         UnknownStemError: no model has all of the stems that the options name.
         UnknownModelError: none of those that have them may or can be used.
     """
+    for _, step in plan.then if plan.preference.permissive else ():
+        check_permissive(step)
     if plan.names_model:
         plan.preference.check_named(str(plan.model))
         return plan

@@ -18,6 +18,7 @@ from stemsplit.errors import (
     check_choice,
     check_number,
     check_text,
+    check_texts,
 )
 from stemsplit.hub.catalog import DEFAULT_MODEL
 
@@ -84,13 +85,10 @@ class SeparationOptions:
         check_number("seed", self.seed, whole=True)
         if self.overlap is not None:
             check_number("overlap", self.overlap)
-        for argument, texts in (
-            ("stems", self.stems or ()),
-            ("mixes", self.mixes),
-            ("two_stems", () if self.two_stems is None else (self.two_stems,)),
-            ("lfe", () if self.lfe is None else (self.lfe,)),
-        ):
-            for text in texts:
+        check_texts("stems", self.stems or (), "names")
+        check_texts("mixes", self.mixes, "sums")
+        for argument, text in (("two_stems", self.two_stems), ("lfe", self.lfe)):
+            if text is not None:
                 check_text(argument, text)
 
     def _check_segment(self) -> None:

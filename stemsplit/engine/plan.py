@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from stemsplit.device.names import Precision
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
+from stemsplit.errors import check_number, check_text
 from stemsplit.json_data import JsonData
 
 
@@ -30,6 +31,13 @@ class RunPlan(JsonData):
     precision: Precision = "auto"
     batch_size: int | None = None
     """None: decided for each network."""
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            check_text("model", self.model)
+        check_text("device", self.devices)
+        if self.batch_size is not None:
+            check_number("batch_size", self.batch_size, whole=True)
 
     @property
     def names_model(self) -> bool:

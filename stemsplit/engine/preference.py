@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from stemsplit.audio.write.stem_layout import STEMS
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.outputs import parse_mix
-from stemsplit.errors import UsageError
+from stemsplit.errors import UsageError, check_choice
 from stemsplit.hub.catalog import find_entry, load_catalog
 from stemsplit.hub.choose import PERMISSIVE, Quality, Requirements
 from stemsplit.hub.expression import model_references
@@ -22,6 +23,19 @@ class Preference:
 
     quality: Quality | None = None
     permissive: bool = False
+
+    @classmethod
+    def of(cls, quality: Quality | None, licence: Literal["permissive"] | None) -> Preference:
+        """What the options of these names say.
+
+        Raises:
+            UsageError: one is none of its choices.
+        """
+        if quality is not None:
+            check_choice("quality", quality, get_args(Quality))
+        if licence is not None:
+            check_choice("licence", licence, ["permissive"])
+        return cls(quality=quality, permissive=licence is not None)
 
     def requirements(
         self, options: SeparationOptions, *, device: str, memory_bytes: int | None = None

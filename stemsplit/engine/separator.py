@@ -6,10 +6,10 @@ import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.options import Complement, SeparationOptions
 from stemsplit.engine.plan import RunPlan
-from stemsplit.engine.preference import Preference, check_permissive
+from stemsplit.engine.preference import Preference
 from stemsplit.engine.separate import ProgressCallback
 from stemsplit.engine.separation import Separation
-from stemsplit.engine.session import open_session
-from stemsplit.engine.steps import parse_step
-from stemsplit.errors import UsageError, check_choice, check_number, check_text
+from stemsplit.engine.session import Session, open_session
+from stemsplit.engine.steps import parse_steps
+from stemsplit.errors import UsageError, check_number
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.choose import Quality
 from stemsplit.quoting import quoted
@@ -82,57 +82,32 @@ class Separator:
         offline: bool = False,
         on_stage: StageCallback = unheard,
     ) -> None:
-        if model is not None and not isinstance(model, os.PathLike):
-            check_text("model", model)
-        if quality is not None:
-            check_choice("quality", quality, get_args(Quality))
-        if licence is not None:
-            check_choice("licence", licence, ["permissive"])
-        _check_list("stems", stems, "names")
-        _check_list("mixes", mixes, "sums")
-        _check_list("then", then, "steps")
-        self._options = SeparationOptions(
-            stems=None if stems is None else tuple(stems),
+        options = _plain(
+            stems=stems,
             two_stems=two_stems,
             complement=complement,
             residual=residual,
             sum_to_mix=sum_to_mix,
-            mixes=tuple(mixes),
+            mixes=mixes,
             lfe=lfe,
             stem_file=stem_file,
-            shifts=_plain(shifts),
-            seed=_plain(seed),
-            overlap=_plain(overlap),
-            segment_seconds=_plain(segment),
+            shifts=shifts,
+            seed=seed,
+            overlap=overlap,
+            segment_seconds=segment,
         )
-        self._excerpt = Excerpt(
-            start_seconds=_plain(start), end_seconds=_plain(end), audio_track=_plain(track)
-        )
-        if batch_size is not None:
-            check_number("batch_size", batch_size, whole=True)
-        device = str(device) if isinstance(device, torch.device) else device
-        check_text("device", device)
-        for text in then:
-            check_text("then", text)
-        steps = tuple(map(parse_step, then))
-        if licence is not None:
-            for _, step_model in steps:
-                check_permissive(step_model)
-        runtime = choose_runtime(device=device, precision=precision, batch_size=_plain(batch_size))
+        self._excerpt = Excerpt(**_plain(start_seconds=start, end_seconds=end, audio_track=track))
         plan = RunPlan(
-            model=None if model is None else os.fspath(model),
-            preference=Preference(quality=quality, permissive=licence is not None),
-            options=self._options,
-            then=steps,
+            model=os.fspath(model) if isinstance(model, os.PathLike) else model,
+            preference=Preference.of(quality, licence),
+            options=SeparationOptions(**options),
+            then=parse_steps(then),
             offline=offline,
-            devices=device,
+            devices=str(device) if isinstance(device, torch.device) else device,
             precision=precision,
-            batch_size=_plain(batch_size),
+            **_plain(batch_size=batch_size),
         )
-        # Who calls a library does not read notes: no other model takes the place of a chosen one.
-        named = choose_model(plan, runtime.device).model or DEFAULT_MODEL
-        plan = replace(plan, model=named, preference=Preference())
-        session = open_session(plan, runtimes=[runtime], on_stage=on_stage)
+        session = _opened(plan, on_stage)
         self._chain, self._runtime = session.chain, session.runtime
 
     @property
@@ -196,9 +171,10 @@ class Separator:
             yield from separation.blocks()
 
     def _excerpt_of(self, start: float | None, end: float | None, track: int | None) -> Excerpt:
-        given = {"start_seconds": start, "end_seconds": end, "audio_track": track}
-        changes = {name: _plain(value) for name, value in given.items() if value is not None}
-        return replace(self._excerpt, **changes)
+        given = _plain(start_seconds=start, end_seconds=end, audio_track=track)
+        return replace(
+            self._excerpt, **{name: value for name, value in given.items() if value is not None}
+        )
 
     @contextlib.contextmanager
     def _opened(
@@ -212,7 +188,7 @@ class Separator:
             if sample_rate is None:
                 raise UsageError("An array was given without `sample_rate`.")
             check_number("sample_rate", sample_rate, whole=True)
-            mixture = Mixture.from_array(audio, _plain(sample_rate), excerpt)
+            mixture = Mixture.from_array(audio, _plain_value(sample_rate), excerpt)
         elif isinstance(audio, (str, os.PathLike)):
             mixture = Mixture.from_file(Path(audio), excerpt=excerpt)
         else:
@@ -231,12 +207,23 @@ class Separator:
             )
 
 
-def _plain(value: Any) -> Any:
-    """Python's number for one of NumPy's, which not all that follows would take."""
-    return value.item() if isinstance(value, np.generic) else value
+def _opened(plan: RunPlan, on_stage: StageCallback) -> Session:
+    """Who calls a library does not read notes: no other model takes the place of a chosen one."""
+    runtime = choose_runtime(
+        device=plan.devices, precision=plan.precision, batch_size=plan.batch_size
+    )
+    named = choose_model(plan, runtime.device).model or DEFAULT_MODEL
+    plan = replace(plan, model=named, preference=Preference())
+    return open_session(plan, runtimes=[runtime], on_stage=on_stage)
 
 
-def _check_list(argument: str, value: object, of_what: str) -> None:
-    """Raises UsageError for one text in the place of several, whose letters it would be."""
-    if isinstance(value, str):
-        raise UsageError(f"`{argument}` must be a list of {of_what}, got {value!r}.")
+def _plain(**values: Any) -> dict[str, Any]:
+    """Python's numbers for NumPy's, and tuples for lists: what the dataclasses hold."""
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    is_list = isinstance(value, Iterable) and not isinstance(value, str)
+    return tuple(value) if is_list else value

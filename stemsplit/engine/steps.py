@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stemsplit.errors import UsageError
+from stemsplit.errors import UsageError, check_texts
 
 
 def parse_step(text: str) -> tuple[str, str]:
@@ -20,6 +20,16 @@ def parse_step(text: str) -> tuple[str, str]:
             hint="Example: `then=['vocals: karaoke']`",
         )
     return parent, model
+
+
+def parse_steps(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The parent and the model of each step.
+
+    Raises:
+        UsageError: one is not of the form "parent: model".
+    """
+    check_texts("then", texts, "steps")
+    return tuple(map(parse_step, texts))
 
 
 def first_parents(parents: Sequence[str]) -> tuple[str, ...]:

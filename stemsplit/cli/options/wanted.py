@@ -83,7 +83,7 @@ class ModelOptions:
 
     @property
     def preference(self) -> Preference:
-        return Preference(quality=self.quality, permissive=self.licence is not None)
+        return Preference.of(self.quality, self.licence)
 
     def named(self) -> list[str]:
         """The models that were named.
