@@ -203,8 +203,8 @@ def _is_list(kind: Any) -> bool:
 def _parser(flag: str, declaration: Option, kind: Any) -> Callable[[str], Any] | None:
     if declaration.commas:
         return _names
-    if declaration.reads is not None:
-        return functools.partial(declaration.reads, flag)
+    if (reads := declaration.reads) is not None:
+        return lambda text: reads(flag, text)  # Typer 0.19 wants a function, with a name
     least = declaration.least
     if kind is int:
         return whole(flag, None if least is None else int(least), declaration.most)
