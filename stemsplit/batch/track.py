@@ -47,7 +47,7 @@ from stemsplit.engine.record import (
     WrittenFile,
     origin_of,
 )
-from stemsplit.engine.scan import SeparationPlan
+from stemsplit.engine.separation_plan import SeparationPlan
 from stemsplit.engine.session import Session
 from stemsplit.stages import Stage, unheard
 

@@ -24,8 +24,9 @@ from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.options import SeparationOptions, choose_outputs
-from stemsplit.engine.scan import SeparationPlan, scan
+from stemsplit.engine.scan import scan
 from stemsplit.engine.separate import Progress, ProgressCallback, separate_blocks
+from stemsplit.engine.separation_plan import SeparationPlan
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
 from stemsplit.stages import StageCallback, unheard

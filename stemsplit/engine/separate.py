@@ -14,7 +14,7 @@ from stemsplit.engine.estimate import estimate
 from stemsplit.engine.meters import TrackMeters
 from stemsplit.engine.mix import OutputMix
 from stemsplit.engine.passes import check_memory
-from stemsplit.engine.scan import SeparationPlan
+from stemsplit.engine.separation_plan import SeparationPlan
 
 
 @dataclass(frozen=True, slots=True)
