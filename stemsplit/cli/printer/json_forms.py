@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -50,8 +50,16 @@ def _song(event: run.Event) -> Path:
     return event.job.song.input
 
 
-def _values(record: JobResult | PlannedTrack) -> Sequence[Any]:
-    return list(record.as_json().values())
+def _picked(names: str, values: Mapping[str, Any]) -> Sequence[Any]:
+    return [values[name] for name in names.split()]
+
+
+def _planned(track: PlannedTrack) -> Sequence[Any]:
+    return _picked(_PLANNED, track.as_json())
+
+
+def _result(result: JobResult) -> Sequence[Any]:
+    return _picked(_RESULT, result.as_json())
 
 
 def _rounded(share: float | None) -> float | None:
@@ -62,9 +70,9 @@ def _stage(stage: Stage, song: Path | None = None) -> Lines:
     yield stage.kind, stage.name, _rounded(stage.share), song
 
 
-def _result(status: str, event: run.Finished) -> Lines:
+def _finished(status: str, event: run.Finished) -> Lines:
     if event.result.status == status:
-        yield _values(event.result)
+        yield _result(event.result)
 
 
 def _progress(event: run.Progressed) -> Lines:
@@ -125,13 +133,13 @@ FORMS: Sequence[Form] = (
     Form(run.Progressed, "progress", "input share", _progress, steps=100),
     Form(run.Busy, "busy", "input", lambda e: [[_song(e)]]),
     *(
-        Form(run.Finished, status, _RESULT, partial(_result, status))
+        Form(run.Finished, status, _RESULT, partial(_finished, status))
         for status in ("done", "skipped", "failed")
     ),
-    Form(events.NothingToRun, "failed", _RESULT, lambda e: map(_values, e.results)),
+    Form(events.NothingToRun, "failed", _RESULT, lambda e: map(_result, e.results)),
     Form(events.NothingToRun, "summary", _TOTALS, _totals),
     Form(events.RunEnded, "summary", _TOTALS, _totals),
-    Form(events.DryRun, "planned", _PLANNED, lambda e: map(_values, e.tracks)),
+    Form(events.DryRun, "planned", _PLANNED, lambda e: map(_planned, e.tracks)),
     Form(events.DryRun, "plan", _PLAN, _plan),
     Form(events.PageWritten, "page", "page error", lambda e: [[e.path, e.error]]),
     # evaluate

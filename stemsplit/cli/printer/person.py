@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
+from stemsplit.audio.file_names import display_path
 from stemsplit.batch import events as run
 from stemsplit.cli.bench_results import MeasurementFailed
 from stemsplit.cli.doctor_checks.finding import Finding
@@ -21,7 +22,6 @@ from stemsplit.cli.printer.progress import choose_progress
 from stemsplit.cli.printer.songs import (
     print_demo,
     print_dry_run,
-    print_page,
     print_results,
     print_warnings,
 )
@@ -135,7 +135,7 @@ class PersonPrinter:
             say(f"{FAILED} {shown(page.path)}: {plain(page.error)}")
         elif not self._quiet:
             self._has_listed = True
-            print_page(page.path)
+            typer.echo(display_path(page.path.absolute()))
 
 
 def _as_note(note: Note) -> Text:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.text import Text
 
 from stemsplit.audio.addresses import with_scheme
@@ -194,11 +193,6 @@ def print_demo(scored: DemoScored) -> None:
 
 def _decibels(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} dB"
-
-
-def print_page(path: Path) -> None:
-    """Where a page is, on stdout."""
-    typer.echo(display_path(path.absolute()))
 
 
 def planned_seconds(planned: Sequence[PlannedTrack]) -> float:
