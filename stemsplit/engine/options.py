@@ -27,33 +27,33 @@ Complement = Literal["subtract", "sum", "none"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeparationOptions:
-    """What is wanted of a model: which outputs, and how it runs; the same for every track.
-
-    `stems`: only these (None: all). `two_stems`: this stem and its complement, which is the mixture
-    minus the stem (`subtract`), the sum of the other stems (`sum`) or left out (`none`).
-    `residual`: also the mixture minus the sum of all stems. `sum_to_mix`: the stem `other` is the
-    mixture minus all other stems, so that nothing is left over. `mixes`: named sums of stems, in
-    the language of `stemsplit.engine.outputs`; with them, stems are written only if they are named.
-    `lfe`: the stem that channels for low-frequency effects go to (None: `bass`).
-    `stem_file`: what a .stem.mp4 holds, the mixture and four stems.
-
-    `shifts`: the number of seeded random time shifts to average over; 0 is one pass without a
-    shift. `overlap`: share of a chunk in [0, 1), None for the model's own. `segment_seconds`: chunk
-    length, None for the model's own.
-    """
+    """What is wanted of a model: which outputs, and how it runs; the same for every track."""
 
     stems: tuple[str, ...] | None = None
+    """Only these; None: all."""
     two_stems: str | None = None
+    """This stem and its complement."""
     complement: Complement = "subtract"
+    """The mixture minus the stem, or the sum of the other stems, or left out."""
     residual: bool = False
+    """Also the mixture minus the sum of all stems."""
     sum_to_mix: bool = False
+    """The stem `other` is the mixture minus all other stems, so that nothing is left over."""
     mixes: tuple[str, ...] = ()
+    """Named sums of stems, in the language of `stemsplit.engine.outputs`; with them, stems are
+    written only if they are named."""
     lfe: str | None = None
+    """The stem that channels for low-frequency effects go to; None: `bass`."""
     stem_file: bool = False
+    """What a .stem.mp4 holds, the mixture and four stems: which outputs there are, whatever file
+    they go to, so that a model is chosen and loaded for them."""
     shifts: int = 0
+    """Seeded random time shifts to average over; 0 is one pass without a shift."""
     seed: int = 0
     overlap: float | None = None
+    """Share of a chunk in [0, 1); None: the model's own."""
     segment_seconds: float | None = None
+    """Length of a chunk; None: the model's own."""
 
     def __post_init__(self) -> None:
         self._check_types()

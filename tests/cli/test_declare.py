@@ -12,6 +12,10 @@ from typer.testing import CliRunner
 
 from stemsplit.cli.app import app
 from stemsplit.cli.options.declare import DECLARED, WHAT, argument, declared, like, option, takes
+from stemsplit.cli.options.running import MessageOptions, NetworkOptions
+from stemsplit.cli.options.stem_files import FileOptions
+from stemsplit.cli.options.wanted import ModelOptions
+from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import UsageError
 
 
@@ -99,6 +103,33 @@ def test_options_stand_in_their_order(chosen: dict[str, set[str]], flags: list[s
     params = typer.main.get_command(app).params
     found = [each.opts[-1] for each in params if each.param_type_name == "option"]
     assert [flag for flag in found if "completion" not in flag] == flags
+
+
+def test_another_command_takes_the_same_groups() -> None:
+    got: list[object] = []
+
+    @takes(only={"models", "then", "folder", "format", "residual", "offline", "json"})
+    def denoise(
+        model: ModelOptions,
+        files: FileOptions,
+        wanted: SeparationOptions,
+        network: NetworkOptions,
+        messages: MessageOptions,
+    ) -> None:
+        got.extend([model.models, files.folder, files.encoding().container, wanted, network])
+        got.append(messages.json)
+
+    app = typer.Typer()
+    app.command()(denoise)
+    given = ["-m", "dns64", "-o", "out", "--format", "FLAC", "--residual", "--offline"]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    assert got == [
+        *(("dns64",), Path("out"), "flac"),
+        SeparationOptions(residual=True),
+        NetworkOptions(offline=True),
+        False,
+    ]
+    assert CliRunner().invoke(app, ["--two-stems", "vocals"]).exit_code == 2
 
 
 def test_a_like_option_differs_only_in_what_is_said() -> None:

@@ -161,8 +161,8 @@ def _in_order(options: Iterable[tuple[inspect.Parameter, str | None]]) -> list[i
     ordered = [each for each, after in options if after is None]
     for each, after in options:
         if after is not None:
-            place = [other.name for other in ordered].index(after)
-            ordered.insert(place + 1, each)
+            names = [other.name for other in ordered]
+            ordered.insert(names.index(after) + 1 if after in names else len(names), each)
     return ordered
 
 
