@@ -72,6 +72,11 @@ class Arguments:
         self._family = family
         self._values = {**positional, **kwargs}
 
+    @classmethod
+    def chosen(cls, family: str, names: Sequence[str], section: Mapping[str, object]) -> Arguments:
+        """Those of a file's section that have these names: the rest is about other things."""
+        return cls(family, names, (), {name: section[name] for name in names if name in section})
+
     def flag(self, name: str, default: object) -> bool:
         """The bool called `name`."""
         value = self._values.get(name, default)

@@ -69,9 +69,11 @@ def segment_arg(default_seconds: int) -> Any:
     )
 
 
-def names_of(kind: Any) -> list[str]:
-    """The arguments that the fields of a configuration are."""
-    return [each.metadata[_NAME] for each in fields(kind) if _NAME in each.metadata]
+def names_of(kind: Any, *, besides: Any = None) -> list[str]:
+    """The arguments that the fields of a configuration are, but for those of its base `besides`."""
+    num_others = 0 if besides is None else len(fields(besides))
+    own = fields(kind)[num_others:]
+    return [each.metadata[_NAME] for each in own if _NAME in each.metadata]
 
 
 def read_declared(kind: type[Config], arguments: Arguments, **given: object) -> Config:

@@ -58,8 +58,11 @@ def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
             is not implemented.
     """
     run = read_run_settings(_FAMILY, settings)
-    own_names = names_of(Mdx23cConfig)[len(names_of(AudioSection)) :]
+    own_names = names_of(Mdx23cConfig, besides=AudioSection)
     model = model_arguments(_FAMILY, settings, [*own_names, "act", "norm"])
+    audio = settings["audio"]
+    assert isinstance(audio, Mapping)  # read_run_settings has seen to that
+    audio_arguments = Arguments.chosen(_FAMILY, names_of(AudioSection), audio)
     norm, groups = _matched(settings, "norm", _NORM)
     activation, alpha = _matched(settings, "act", _ACTIVATION)
     if (norm == "GroupNorm") != bool(groups) or (activation == "elu") != bool(alpha):
@@ -67,20 +70,13 @@ def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
     return read_declared(
         Mdx23cConfig,
         model,
-        **asdict(read_declared(AudioSection, _audio_arguments(settings))),
+        **asdict(read_declared(AudioSection, audio_arguments)),
         run=run,
         norm=norm,
         num_norm_groups=int(groups or 1),
         activation=activation,
         elu_alpha=float(alpha or 1),
     )
-
-
-def _audio_arguments(settings: Mapping[str, object]) -> Arguments:
-    audio = settings["audio"]
-    assert isinstance(audio, Mapping)  # read_run_settings has seen to that
-    known = names_of(AudioSection)
-    return Arguments(_FAMILY, known, (), {name: audio[name] for name in known if name in audio})
 
 
 def _matched(

@@ -8,7 +8,7 @@ numbers by heart; they are to be given in the same form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stemsplit.errors import CheckpointError
@@ -83,8 +83,8 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
     Raises:
         CheckpointError: a value is missing, invalid or absurdly large.
     """
-    separator = _choose(_section(settings, "separator"), names_of(SpectrogramConfig))
-    spectrogram = read_declared(SpectrogramConfig, separator)
+    separator, names = _section(settings, "separator"), names_of(SpectrogramConfig)
+    spectrogram = read_declared(SpectrogramConfig, Arguments.chosen(_FAMILY, names, separator))
     targets = _section(settings, "targets")
     stems = Arguments(_FAMILY, ["sources"], (), {"sources": list(targets)}).stems()
     return OpenUnmixConfig(
@@ -97,9 +97,8 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
 
 
 def _read_network(target: Mapping[str, object], spectrogram: SpectrogramConfig) -> NetworkConfig:
-    arguments = _choose(
-        _section(target, "args"), [*names_of(_NetworkArguments), "nfft", "nb_channels"]
-    )
+    names = [*names_of(_NetworkArguments), "nfft", "nb_channels"]
+    arguments = Arguments.chosen(_FAMILY, names, _section(target, "args"))
     arguments.require("nfft", spectrogram.n_fft, spectrogram.n_fft)
     arguments.require("nb_channels", spectrogram.num_channels, spectrogram.num_channels)
     given = read_declared(_NetworkArguments, arguments)
@@ -115,11 +114,6 @@ def _read_network(target: Mapping[str, object], spectrogram: SpectrogramConfig) 
         hidden_size=given.hidden_size,
         bidirectional=not given.is_unidirectional,
     )
-
-
-def _choose(values: Mapping[str, object], names: Sequence[str]) -> Arguments:
-    """Of a file, what is wanted of it: the rest is about training."""
-    return Arguments(_FAMILY, names, (), {name: values[name] for name in names if name in values})
 
 
 def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:

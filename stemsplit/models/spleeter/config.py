@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from stemsplit.models.blocks.declared import arg, names_of, read_declared
 
 Activation = Literal["ReLU", "LeakyReLU", "ELU"]
 
+_FAMILY = "Spleeter"
 _SHARED, _ALONE = "unet.softmax_unet", "unet.unet"
 _WIDTHS = (16, 32, 64, 128, 256, 512)
 _MAX_BLOCK_SAMPLES = 1 << 24
@@ -53,23 +54,20 @@ def read_spleeter_config(settings: Mapping[str, object]) -> SpleeterConfig:
         ValueError: the values do not go together.
     """
     model = _section(settings, "model")
-    layers = _choose(_section(model, "params"), names_of(LayersConfig))
-    own_names = names_of(SpleeterConfig)[len(names_of(LayersConfig)) :]
-    arguments = _choose(settings, [*own_names, "separation_exponent"])
+    params = _section(model, "params")
+    layers = Arguments.chosen(_FAMILY, names_of(LayersConfig), params)
+    kind = Arguments.chosen(_FAMILY, ["type"], model)
+    own_names = names_of(SpleeterConfig, besides=LayersConfig)
+    arguments = Arguments.chosen(_FAMILY, [*own_names, "separation_exponent"], settings)
     arguments.require("separation_exponent", 2, 2)
     config = read_declared(
         SpleeterConfig,
         arguments,
         **asdict(read_declared(LayersConfig, layers)),
-        softmax=_choose(model, ["type"]).choice("type", _ALONE, (_ALONE, _SHARED)) == _SHARED,
+        softmax=kind.choice("type", _ALONE, (_ALONE, _SHARED)) == _SHARED,
     )
     _check(config)
     return config
-
-
-def _choose(values: Mapping[str, object], names: Sequence[str]) -> Arguments:
-    chosen = {name: values[name] for name in names if name in values}
-    return Arguments("Spleeter", names, (), chosen)
 
 
 def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:
