@@ -116,6 +116,13 @@ FAMILY_MODULES = {"adapter", "config", "folder", "model", "network"}
 SHARED_NAMES = {"run", "separate"}
 
 
+def test_models_are_opened_by_one_function() -> None:
+    users = {
+        name for name, imported in imported_modules().items() if "stemsplit.engine.load" in imported
+    }
+    assert users == {"stemsplit.engine.session"}
+
+
 def test_no_two_modules_or_public_classes_have_one_name() -> None:
     modules, classes = defaultdict(list), defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -140,7 +147,6 @@ OF_THE_INTERFACE = {
 """Parameters of these are options of users, each with a name of its own."""
 
 TOO_LONG = {
-    "batch.track._separate",
     "models.blocks.hybrid_config.read_unet_config",
 }
 """Functions still to be mended."""

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -24,29 +21,20 @@ from stemsplit.audio.tags.tagger import Tagger
 from stemsplit.audio.write.choose_writer import new_writer
 from stemsplit.audio.write.output_files import check_target, new_temporary, remove_temporaries
 from stemsplit.audio.write.stem_mp4 import StemFileWriter
-from stemsplit.audio.write.writer import StemWriter, WritePolicy
+from stemsplit.audio.write.writer import StemWriter, WritePolicy, WriteReport
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
 from stemsplit.batch.events import Progressed, Show, Staged, Started
-from stemsplit.batch.fingerprint import set_of
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
-from stemsplit.batch.originals import recorded_track
+from stemsplit.batch.new_record import new_record, with_files
 from stemsplit.batch.record_file import read_record, write_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
-from stemsplit.batch.written_files import describe
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.named_arrays import SeparatedBlock
-from stemsplit.engine.record import (
-    Measured,
-    RecordedInput,
-    RecordedStep,
-    TrackRecord,
-    WrittenFile,
-    origin_of,
-)
+from stemsplit.engine.record import TrackRecord
 from stemsplit.engine.separation_plan import SeparationPlan
 from stemsplit.engine.session import Session
 from stemsplit.stages import Stage, unheard
@@ -132,40 +120,37 @@ def _separate(
         on_stage(Stage(kind="writing", name=track.mixture.name))
         report = writer.finish(tagger, check)
         plan.check_input()
-        checks = separation.checks
-        result = JobResult(
-            input=plan.job.song.input,
-            status="done",
-            outputs=plan.outputs,
-            duration_seconds=track.num_samples / track.sample_rate,
+        result = replace(
+            _result(plan, separation, report, tagger),
             seconds=time.monotonic() - started,
             redone=previous is not None,
-            gain_db=report.gain_db,
-            residual_db=checks.residual_db,
-            warnings=(
-                *separation.warnings,
-                *checks.notes,
-                *report.warnings,
-                *(tagger.warnings if tagger else ()),
-            ),
-            checks=checks.for_record(),
         )
-        outputs = _describe(writer.temporaries, plan)
-        record = replace(
-            _record(plan, result, track, session),
-            outputs=outputs,
-            earlier=earlier_outputs(previous, plan.folder, outputs, set_of(plan.wanted)),
-            measured=Measured(
-                seconds=round(result.seconds, 3),
-                modified_ns={
-                    output.file: temporary.stat().st_mtime_ns
-                    for output, temporary in zip(outputs, writer.temporaries.values(), strict=True)
-                },
-            ),
-        )
-        _publish(writer, plan.record_file, record)
+        record = new_record(plan, result, track, session)
+        _publish(writer, plan, with_files(record, plan, writer.temporaries, previous))
         settled = settle(plan.record_file)
     return replace(result, warnings=(*redo.words(settled), *result.warnings))
+
+
+def _result(
+    plan: TrackPlan, separation: ChainSeparation, report: WriteReport, tagger: Tagger | None
+) -> JobResult:
+    """What became of the track, but for how long it took."""
+    track, checks = separation.song, separation.checks
+    return JobResult(
+        input=plan.job.song.input,
+        status="done",
+        outputs=plan.outputs,
+        duration_seconds=track.num_samples / track.sample_rate,
+        gain_db=report.gain_db,
+        residual_db=checks.residual_db,
+        warnings=(
+            *separation.warnings,
+            *checks.notes,
+            *report.warnings,
+            *(tagger.warnings if tagger else ()),
+        ),
+        checks=checks.for_record(),
+    )
 
 
 def _new_writer(
@@ -199,23 +184,16 @@ def _write_block(block: SeparatedBlock, writer: StemWriter | StemFileWriter) -> 
         writer.write(name, torch.from_numpy(array))
 
 
-def _publish(writer: StemWriter | StemFileWriter, record_file: Path, record: TrackRecord) -> None:
+def _publish(writer: StemWriter | StemFileWriter, plan: TrackPlan, record: TrackRecord) -> None:
     """Writes the record, then renames the outputs."""
-    write_record(record_file, record.to_json())
+    write_record(plan.record_file, record.to_json())
     try:
         writer.publish()
     except BaseException:
         # The new record knows the old outputs too; without any of ours there is nothing to know.
-        if not earlier_outputs(record, record_file.parent, [], own_set=""):
-            record_file.unlink(missing_ok=True)
+        if not earlier_outputs(record, plan.folder, [], own_set=""):
+            plan.record_file.unlink(missing_ok=True)
         raise
-
-
-def _describe(temporaries: Mapping[str, Path], plan: TrackPlan) -> tuple[WrittenFile, ...]:
-    return tuple(
-        describe(temporary, stem=name, file=os.path.relpath(plan.outputs[name], plan.folder))
-        for name, temporary in temporaries.items()
-    )
 
 
 def _tagger(plan: TrackPlan) -> Tagger:
@@ -224,33 +202,3 @@ def _tagger(plan: TrackPlan) -> Tagger:
     if song.track is not None:
         tags = tags.of_track(song.track.tags, is_whole=song.track.stretch == Stretch(start=0))
     return Tagger(tags, song.name, plan.job.encoding)
-
-
-def _record(
-    plan: TrackPlan, result: JobResult, track: SeparationPlan, session: Session
-) -> TrackRecord:
-    """The record of what was done, but for the files."""
-    chain, mixture = session.chain, track.mixture
-    return TrackRecord(
-        model=origin_of(chain.model),
-        then=tuple(
-            RecordedStep(parent=step.parent, children=step.children, model=origin_of(step.model))
-            for step in chain.steps
-        ),
-        device=str(session.runtime.device),
-        precision=chain.precision,
-        input=RecordedInput(
-            path=plan.job.song.path.absolute(),
-            track=recorded_track(plan.job.song, mixture.sample_rate),
-            sample_rate=mixture.sample_rate,
-            num_channels=mixture.num_channels,
-            num_samples=track.source_samples,
-        ),
-        sample_rate=track.sample_rate,
-        num_samples=track.num_samples,
-        gain_db=result.gain_db,
-        residual_db=result.residual_db,
-        checks=result.checks,
-        warnings=(*map(str, session.notes), *result.warnings),
-        fingerprint=plan.wanted,
-    )
