@@ -15,6 +15,9 @@ SHARED_AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 
 Samples = NDArray[np.float32]
 
+FILM_RATES = (44_100, 48_000)
+"""Of the tracks of `write_film`."""
+
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1", 8: "7.1", 16: "hexadecagonal"}
 
 
@@ -99,4 +102,33 @@ def write_video(path: Path) -> Path:
         image = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
         for frame in (image, None):
             file.mux(stream.encode(frame))
+    return path
+
+
+def write_film(
+    path: Path, container: str, *, num_tracks: int = 1, late_seconds: float = 0.0
+) -> Path:
+    """A second of video, and tracks of a second each: stereo at 44.1 kHz, mono at 48 kHz."""
+    with av.open(path, "w", format=container) as file:
+        video = file.add_stream("mpeg4", rate=10)
+        video.width = video.height = 32
+        video.pix_fmt = "yuv420p"
+        layouts = ("stereo", "mono")[:num_tracks]
+        streams = [
+            file.add_stream("ac3", rate=rate, layout=layout)
+            for rate, layout in zip(FILM_RATES, layouts, strict=False)
+        ]
+        for stream, language in zip(streams, ("eng", "ger"), strict=False):
+            stream.metadata["language"] = language
+        for _ in range(10):
+            image = np.zeros((32, 32, 3), np.uint8)
+            file.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for stream, layout in zip(streams, layouts, strict=True):
+            rate = stream.rate
+            samples = tone(rate, num_channels=2 if layout == "stereo" else 1, sample_rate=rate)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate, round(late_seconds * rate)
+            for part in (frame, None):
+                file.mux(stream.encode(part))
+        file.mux(video.encode(None))
     return path

@@ -13,12 +13,12 @@ from stemsplit.batch.fingerprint import changes
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.separator import Separator
 from stemsplit.errors import UsageError
-from tests.audio.test_stream_notes import write_video
+from tests.audio.songs import write_film
 from tests.cli.conftest import Stemsplit
 
 
 def test_the_track_that_is_named_is_separated(stemsplit: Stemsplit, workplace: Path) -> None:
-    film = write_video(workplace / "film.mkv", "matroska", num_tracks=2)
+    film = write_film(workplace / "film.mkv", "matroska", num_tracks=2)
     arguments = [film, "-m", "spectral", "--stems", "bass"]
 
     def record() -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_the_track_that_is_named_is_separated(stemsplit: Stemsplit, workplace: P
 
 
 def test_python_takes_a_track_too(tmp_path: Path) -> None:
-    film = write_video(tmp_path / "film.mkv", "matroska", num_tracks=2)
+    film = write_film(tmp_path / "film.mkv", "matroska", num_tracks=2)
     stems = Separator("spectral", stems=["bass"], track=2, device="cpu").separate(film)
     assert (stems.sample_rate, stems["bass"].shape[0]) == (48_000, 1)
     with pytest.raises(UsageError, match="`track` counts from 1, got 0"):

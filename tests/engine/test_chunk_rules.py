@@ -42,7 +42,7 @@ from tests.engine.inference_rules import (
     hann_rule,
     trim_rule,
 )
-from tests.engine.toy_models import STEMS, EdgeModel, GainModel, model_of
+from tests.engine.toy_models import STEMS, EdgeModel, GainModel, community_policy, model_of
 from tests.engine.tracks import Track, noise, run
 from tests.golden import make_cac_tdc, make_demucs_v2, make_mdx23c, make_mdxnet, make_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
@@ -51,17 +51,6 @@ pytestmark = pytest.mark.slow
 
 # Both sides compute in float32, but sum weighted chunks in another order: 120 dB and more are seen.
 REQUIRED_DB = 100.0
-
-
-def community_policy(chunk: int, num_overlaps: int) -> ChunkPolicy:
-    return ChunkPolicy(
-        chunk_samples=chunk,
-        overlap_samples=chunk - chunk // num_overlaps,
-        window="fade",
-        border="reflect",
-        tail="reflect",
-        fixed_length=True,
-    )
 
 
 @given(

@@ -19,8 +19,7 @@ from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import DeviceMemoryError
 from tests.engine.inference_rules import community_rule
-from tests.engine.test_chunk_rules import community_policy
-from tests.engine.toy_models import POLICY, STEMS, EdgeModel, model_of
+from tests.engine.toy_models import POLICY, STEMS, EdgeModel, community_policy, model_of
 from tests.engine.tracks import Track, noise, run
 
 RATE = 1000  # one second is one chunk of POLICY

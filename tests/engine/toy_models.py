@@ -16,6 +16,18 @@ STEMS = ("drums", "bass", "other", "vocals")
 POLICY = ChunkPolicy(chunk_samples=1000, overlap_samples=250)
 
 
+def community_policy(chunk: int, num_overlaps: int) -> ChunkPolicy:
+    """As MSST cuts songs: chunks of one length, faded, with reflections at both ends."""
+    return ChunkPolicy(
+        chunk_samples=chunk,
+        overlap_samples=chunk - chunk // num_overlaps,
+        window="fade",
+        border="reflect",
+        tail="reflect",
+        fixed_length=True,
+    )
+
+
 class GainModel:
     """Every stem is the mixture times a gain; with gains that sum to one it takes nothing away."""
 
