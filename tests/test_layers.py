@@ -219,7 +219,7 @@ FAMILY_NAMES = (FAMILY_FOLDERS | {*FAMILIES, *BUILT_IN} | {"kuielab", "unmix", "
 SPELLS_A_FAMILY = re.compile(
     rf"(?<![a-z0-9])({'|'.join(map(re.escape, FAMILY_NAMES))})(?![a-z0-9])", re.IGNORECASE
 )
-NAMED_MODELS = {"DEFAULT_MODEL", "FALLBACK_MODEL"}
+NAMED_MODELS = {"DEFAULT_MODEL", "OFFLINE_MODEL", "FALLBACK_MODEL"}
 """Names of models, rows of the catalogue: no code asks which family they are of."""
 
 

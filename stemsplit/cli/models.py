@@ -32,9 +32,8 @@ from stemsplit.errors import (
 )
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
 from stemsplit.hub.choose import PERMISSIVE
-from stemsplit.hub.expression import resolve_expression
+from stemsplit.hub.expression import availability, resolve_expression
 from stemsplit.hub.model_files import ModelSource
-from stemsplit.hub.resolve import availability
 from stemsplit.quoting import counted
 
 app = typer.Typer(

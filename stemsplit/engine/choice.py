@@ -12,7 +12,7 @@ from stemsplit.engine.preference import Preference, check_permissive
 from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.choose import ModelChoice, choose
-from stemsplit.hub.resolve import availability
+from stemsplit.hub.expression import availability
 
 
 def choose_model(plan: RunPlan, device: torch.device) -> RunPlan:

@@ -24,10 +24,15 @@ def coarsest(precisions: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnsemblePart:
-    """A bag, and its share of each stem that it has a say in."""
+    """A bag, and its share of each stem that it has a say in.
+
+    `hears`: the stem of the ensemble's first bag that it takes apart, as a song of its own; None:
+    the mixture.
+    """
 
     bag: Bag
     weights: Mapping[str, float]
+    hears: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +46,11 @@ class Ensemble:
     name: str
     stems: tuple[str, ...]
     parts: tuple[EnsemblePart, ...]
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part.hears is not None:
+                _check_hearing(part.bag, self.parts[0].bag, part.hears)
 
     @classmethod
     def of(cls, bag: Bag) -> Ensemble:
@@ -78,3 +88,15 @@ class Ensemble:
     def notes(self, options: SeparationOptions) -> list[str]:
         """What the user should know about how `options` were understood."""
         return [note for bag in self.bags for note in bag.notes(options)]
+
+
+def _check_hearing(bag: Bag, heard: Bag, stem: str) -> None:
+    """Raises ValueError for a bag that cannot hear a stem of another in place of a mixture.
+
+    What it hears is not known before the other has run, so it can have no statistics.
+    """
+    same = (bag.sample_rate, bag.num_channels) == (heard.sample_rate, heard.num_channels)
+    if not same or bag.scaling is not None or stem not in heard.network_stems:
+        raise ValueError(f"{bag.name} cannot hear {stem} of {heard.name}")
+    if bag.mixer is not None or bag.stems != bag.network_stems:
+        raise ValueError(f"{bag.name} needs the mixture itself, not {stem} of {heard.name}")

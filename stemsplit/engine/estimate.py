@@ -17,24 +17,23 @@ from stemsplit.engine.passes import PassRun, WeightedSum
 
 def estimate(
     model_input: ModelInput,
-    blocks: Iterator[Tensor],
-    first_second: int,
+    heard: Iterator[Tensor],
+    start: int,
     runtime: Runtime,
     on_chunk: Callable[[], None],
 ) -> Iterator[Tensor]:
     """Estimates [S*C, T] of the networks' stems, without gaps, at the model's rate.
 
-    `blocks`: the song [C, T] from `first_second` on. The pass that is furthest behind always goes
+    `heard`: what the model hears [C, T], from its sample `start` on. The pass furthest behind goes
     next, so that all of them stay within a chunk of each other and the past can be forgotten. A few
     batches are on their way ahead of the one that is added up, so that the device works meanwhile.
     `on_chunk` is called for each chunk that was done.
     """
-    heard = model_input.heard(blocks)
     mixture = None
     if model_input.bag.mixer is not None:
         heard, again = fan_out(heard, 2)
-        mixture = model_input.window(again, first_second)
-    window = model_input.window(map(model_input.scaling.apply, heard), first_second)
+        mixture = model_input.window(again, start)
+    window = model_input.window(map(model_input.scaling.apply, heard), start)
     runs = [PassRun(pass_, runtime) for pass_ in model_input.passes]
     total = WeightedSum(model_input.passes)
     turn = runtime.queue.next_turn()

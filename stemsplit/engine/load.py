@@ -44,12 +44,22 @@ def load_ensemble(
     weights = source.weights([loader.stems for loader in loaders])
     stems = tuple(weights)
     needed = needed_stems(stems, choose_outputs(stems, options, parents))
-    parts = []
-    for index, loader in enumerate(loaders):
-        own_weights = {stem: share[index] for stem, share in weights.items() if index in share}
-        wanted = [stem for stem in needed if stem in own_weights]
-        if wanted:
-            parts.append(EnsemblePart(bag=loader.load(wanted, runtime), weights=own_weights))
+    own = [
+        {stem: share[index] for stem, share in weights.items() if index in share}
+        for index in range(len(loaders))
+    ]
+    wanted = [[stem for stem in needed if stem in stem_weights] for stem_weights in own]
+    heard = [stem for index, stem in source.hears.items() if wanted[index]]
+    wanted[0] += [stem for stem in dict.fromkeys(heard) if stem not in wanted[0]]
+    parts = [
+        EnsemblePart(
+            bag=loader.load(wanted[index], runtime),
+            weights=own[index],
+            hears=source.hears.get(index),
+        )
+        for index, loader in enumerate(loaders)
+        if wanted[index]
+    ]
     return Ensemble(name=source.name, stems=stems, parts=tuple(parts))
 
 

@@ -66,17 +66,36 @@ class ModelInput:
         """The second of the song from which it must be heard."""
         return self.ranges.first_second(first_sample_read(self.passes))
 
+    @property
+    def span(self) -> range:
+        """The samples, at the model's rate, that are estimated."""
+        return self.passes[0].plan.span
+
+    @property
+    def reach(self) -> range:
+        """The samples, at the model's rate, that are heard for that."""
+        plans = (pass_.plan for pass_ in self.passes)
+        stops = (plan[len(plan) - 1].read_stop for plan in plans if len(plan))
+        first = max(0, first_sample_read(self.passes))
+        return range(first, min(max(stops, default=first), self.ranges.num_model_samples))
+
     def heard(self, source: Iterator[Tensor]) -> Iterator[Tensor]:
         """Blocks of the song [C, T] with the channels and at the rate of the model."""
         return to_model_input(source, self.channels, self.ranges.source_rate, self.bag)
 
-    def window(self, heard: Iterator[Tensor], first_second: int) -> SlidingWindow:
-        """Random access to what the model hears from `first_second` on."""
+    def heard_stem(self, estimates: Iterator[Tensor], index: int) -> Iterator[Tensor]:
+        """Blocks of the stem at `index` of another model's estimates [S*C, T], at the same rate."""
+        num_channels = len(self.channels)
+        rows = slice(index * num_channels, (index + 1) * num_channels)
+        return (to_model_channels(block[rows], self.bag.num_channels) for block in estimates)
+
+    def window(self, heard: Iterator[Tensor], start: int) -> SlidingWindow:
+        """Random access to what the model hears from its sample `start` on."""
         return SlidingWindow(
             heard,
             num_channels=self.bag.num_channels,
             num_samples=self.ranges.num_model_samples,
-            start=first_second * self.bag.sample_rate,
+            start=start,
         )
 
     def restored(self, block: StemBlock, mixture: SlidingWindow | None) -> Tensor:
@@ -95,7 +114,7 @@ class ModelInput:
         model_rate, output_rate = self.ranges.model_rate, self.ranges.output_rate
         wanted = self.ranges.output_range
         # Exact: either the rates are equal, or the range begins where both have a sample.
-        start = self.ranges.model_range.start * output_rate // model_rate
+        start = self.span.start * output_rate // model_rate
         for block in resample_blocks(estimates, from_rate=model_rate, to_rate=output_rate):
             # There and back, a resampled track may come out a few samples long: never short.
             kept = block[:, max(0, wanted.start - start) : max(0, wanted.stop - start)]

@@ -51,6 +51,8 @@ def scan(
     lfe_stem = choose_lfe_stem(model.stems, options)
     output_rate = _output_rate(mixture, model, options, sample_rate)
     parts = [part for part in model.parts if any(map(part.weights.get, stems))]
+    if any(part.hears for part in parts) and parts[0] is not model.parts[0]:
+        parts.insert(0, model.parts[0])
     groupings = [group_channels(mixture.channels, part.bag.num_channels) for part in parts]
     num_samples, scalings = _measure(mixture, parts, groupings, on_stage)
     ranges = TrackRanges(
@@ -68,10 +70,7 @@ def scan(
         lfe_stem=lfe_stem,
         sample_rate=output_rate,
         source_samples=num_samples,
-        bags=tuple(
-            _plan_bag(part, grouping, scaled, ranges, stems, options)
-            for part, grouping, scaled in zip(parts, groupings, scalings, strict=True)
-        ),
+        bags=_plan_bags(list(zip(parts, groupings, scalings, strict=True)), ranges, stems, options),
         warnings=(
             *model.notes(options),
             *mixture.warnings,
@@ -141,24 +140,55 @@ class _CountedSource:
             yield block
 
 
-def _plan_bag(
-    part: EnsemblePart,
-    grouping: ChannelGrouping,
-    scalings: Sequence[Scaling],
+_MeasuredPart = tuple[EnsemblePart, ChannelGrouping, Sequence[Scaling]]
+
+
+def _plan_bags(
+    parts: Sequence[_MeasuredPart],
     ranges: TrackRanges,
     stems: Sequence[str],
     options: SeparationOptions,
+) -> tuple[PlannedBag, ...]:
+    """What each bag does. The first comes last: what others hear of it is known by then."""
+    planned: list[PlannedBag] = []
+    for index, part in reversed(list(enumerate(parts))):
+        hearing = [bag for bag in planned if bag.hears is not None and index == 0]
+        planned.insert(0, _plan_bag(part, ranges, stems, options, hearing))
+    return tuple(planned)
+
+
+def _plan_bag(
+    measured: _MeasuredPart,
+    ranges: TrackRanges,
+    stems: Sequence[str],
+    options: SeparationOptions,
+    hearing: Sequence[PlannedBag],
 ) -> PlannedBag:
+    """`hearing`: the bags that hear stems of this one."""
+    part, grouping, scalings = measured
     bag, weights = part.bag, {stem: part.weights.get(stem, 0.0) for stem in stems}
     weights = {stem: weight for stem, weight in weights.items() if weight}
     ranges = replace(ranges, model_rate=bag.sample_rate)
-    run = bag.stems_to_run(tuple(weights))
-    passes = plan_passes(bag, run, ranges.num_model_samples, options, ranges.model_range)
+    heard = [each.hears for each in hearing if each.hears is not None]
+    run = bag.stems_to_run(tuple(dict.fromkeys((*weights, *heard))))
+    wanted = ranges.model_range
+    for each in (model_input for other in hearing for model_input in other.inputs):
+        # Whole seconds: there every rate has a sample.
+        start = min(wanted.start, each.reach.start) // bag.sample_rate * bag.sample_rate
+        wanted = range(start, max(wanted.stop, each.reach.stop))
+    passes = plan_passes(bag, run, ranges.num_model_samples, options, wanted)
     inputs = (
         ModelInput(bag=bag, channels=channels, scaling=scaling, ranges=ranges, passes=passes)
         for channels, scaling in zip(grouping.groups, scalings, strict=True)
     )
-    return PlannedBag(bag=bag, weights=weights, inputs=tuple(inputs), low=grouping.low)
+    return PlannedBag(
+        bag=bag,
+        weights=weights,
+        run=run,
+        hears=part.hears,
+        inputs=tuple(inputs),
+        low=grouping.low,
+    )
 
 
 def _output_rate(

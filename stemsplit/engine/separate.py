@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out, skip
 from stemsplit.audio.resample import resample_blocks
@@ -50,12 +52,10 @@ def separate_blocks(
         check_memory(each.passes, runtime)
     first_second, rate = plan.first_second, plan.mixture.sample_rate
     source = skip(plan.mixture.open_blocks(), first_second * rate)
-    song, *branches = fan_out(source, 1 + len(plan.inputs))
+    num_branches = sum(len(bag.inputs) for bag in plan.bags if bag.hears is None)
+    song, *branches = fan_out(source, 1 + num_branches)
     on_chunk = _chunk_counter(plan.num_chunks, on_progress)
-    streams = [
-        each.at_output_rate(estimate(each, branch, first_second, runtime, on_chunk))
-        for each, branch in zip(plan.inputs, branches, strict=True)
-    ]
+    streams = _streams(plan, branches, runtime, on_chunk)
     window = SlidingWindow(
         resample_blocks(song, from_rate=rate, to_rate=plan.sample_rate),
         num_channels=len(plan.channels),
@@ -72,6 +72,37 @@ def separate_blocks(
         if meters is not None:
             meters.add(mixture, stems, outputs)
         yield StemBlock(start - plan.ranges.output_range.start, outputs)
+
+
+def _streams(
+    plan: SeparationPlan,
+    branches: Sequence[Iterator[Tensor]],
+    runtime: Runtime,
+    on_chunk: Callable[[], None],
+) -> list[Iterator[StemBlock]]:
+    """What each of the plan's inputs is estimated to be, at the rate of the outputs.
+
+    `branches`: the song, once for each that hears it. Bags that hear a stem of the first one get
+    it from there.
+    """
+    num_hearing = sum(bag.hears is not None for bag in plan.bags)
+    first = plan.bags[0]
+    copies: list[list[Iterator[Tensor]]] = []  # of the first bag's estimates, by channel group
+    streams = []
+    song = iter(branches)
+    for bag in plan.bags:
+        for group, each in enumerate(bag.inputs):
+            if bag.hears is None:
+                heard, start = each.heard(next(song)), plan.first_second * each.bag.sample_rate
+            else:
+                row, start = first.run.index(bag.hears), first.inputs[group].span.start
+                heard = each.heard_stem(copies[group].pop(), row)
+            estimates = estimate(each, heard, start, runtime, on_chunk)
+            if bag is first:
+                estimates, *others = fan_out(estimates, 1 + num_hearing)
+                copies.append(others)
+            streams.append(each.at_output_rate(estimates))
+    return streams
 
 
 def _chunk_counter(num_chunks: int, callback: ProgressCallback | None) -> Callable[[], None]:

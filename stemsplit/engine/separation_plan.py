@@ -21,12 +21,15 @@ from stemsplit.engine.ranges import TrackRanges
 class PlannedBag:
     """What one bag of an ensemble does for a song.
 
-    `weights`: its share of each wanted stem that it has a say in. `inputs`: one for each channel
-    group; the `low` channels are in none of them.
+    `weights`: its share of each wanted stem that it has a say in. `run`: the stems that its
+    networks estimate for that. `hears`: which of the first bag's it takes apart, None for the song.
+    `inputs`: one for each channel group; the `low` channels are in none of them.
     """
 
     bag: Bag
     weights: Mapping[str, float]
+    run: tuple[str, ...]
+    hears: str | None
     inputs: tuple[ModelInput, ...]
     low: tuple[int, ...]
 
@@ -36,9 +39,8 @@ class PlannedBag:
         `groups`: the networks' stems [S, C, T] of each channel group, beside the mixture [C, T].
         """
         joined = self._joined(groups, len(mixture))
-        run = self.bag.stems_to_run(tuple(self.weights))
-        found = dict(zip(run, joined, strict=True))
-        for residual in set(self.weights) - set(run):  # one at most
+        found = dict(zip(self.run, joined, strict=True))
+        for residual in set(self.weights) - set(self.run):  # one at most
             heard = mixture.clone()
             heard[list(self.low)] = 0
             found[residual] = heard - joined.sum(dim=0)

@@ -16,7 +16,7 @@ from stemsplit.engine.note import Note
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import HubUnreachableError, ModelError, UnknownStemError
-from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, OFFLINE_MODEL
 from stemsplit.hub.hub_errors import OtherAnswerError
 from stemsplit.stages import StageCallback, unheard
 
@@ -88,7 +88,7 @@ def open_session(
         session = _load(replace(plan, model=wanted), runtimes, on_stage)
         return replace(session, notes=(Note(reason),) if reason else ())
     except ModelError as error:
-        for name in dict.fromkeys((plan.instead or FALLBACK_MODEL, FALLBACK_MODEL)):
+        for name in dict.fromkeys((plan.instead or OFFLINE_MODEL, FALLBACK_MODEL)):
             note = _replaced(wanted, name, reason, error)
             with suppress(ModelError, UnknownStemError):
                 session = _load(replace(plan, model=name), runtimes, on_stage)
@@ -119,7 +119,7 @@ def _described(loaded: Sequence[tuple[Chain, Runtime]]) -> Iterator[str]:
 
 def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
     """What runs in place of what was wanted, what to do about it, and how it came to that."""
-    how = ", far less cleanly" if name == FALLBACK_MODEL else ""
+    how = {OFFLINE_MODEL: ", less cleanly", FALLBACK_MODEL: ", far less cleanly"}.get(name, "")
     what_to_do = error.hint
     if isinstance(error, OtherAnswerError):
         what_to_do = "Open a page in a browser, log in to the network, and run it again."

@@ -18,6 +18,9 @@ else:
 
 DEFAULT_MODEL = "htdemucs"
 """The one that runs for who names none."""
+OFFLINE_MODEL = "spleeter_spectral"
+"""The one that runs in its place where the Hub cannot be reached, if its weights are installed."""
+
 FALLBACK_MODEL = "spectral"
 """The one that can always be had."""
 
@@ -73,12 +76,25 @@ class PublishedNetwork:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedPart:
+    """Another entry that has a say in some stems of a model.
+
+    `hears`: the stem of the first part that it takes apart; None: the mixture.
+    """
+
+    model: str
+    stems: tuple[str, ...]
+    hears: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CatalogEntry:
     """What is known about a model before any of its files is on the disk.
 
-    `distribution`: the Python package that its files come with, as `NAME==VERSION`. Without it and
-    without a `repo_id`, a model is built in and has no files. `networks` empty: a bag in the
-    repository names them. `size_bytes`: approximate, None when not known. `giga_operations`:
+    `distribution`: the Python package that its files come with, as `NAME==VERSION`. Without it,
+    without a `repo_id` and without `parts`, a model is built in and has no files. `parts`: the
+    other entries that it is made of, where it has no files of its own. `networks` empty: a bag in
+    the repository names them. `size_bytes`: approximate, None when not known. `giga_operations`:
     multiplications and additions for a second of music, in 10^9, None when not known.
     `trained_on_test_set` (of MUSDB18) None: nobody has said. `unverified`: that the files are where
     it says is the word of one source. `one_network_per_stem`: each stem has a network of its own,
@@ -94,6 +110,7 @@ class CatalogEntry:
     repo_id: str | None = None
     distribution: str | None = None
     revision: str = "main"
+    parts: tuple[PublishedPart, ...] = ()
     stems: tuple[str, ...]
     size_bytes: int | None = None
     giga_operations: float | None = None
@@ -111,7 +128,7 @@ class CatalogEntry:
     @property
     def is_built_in(self) -> bool:
         """Whether there are no files to it."""
-        return self.repo_id is None and self.distribution is None
+        return not (self.repo_id or self.distribution or self.parts)
 
     @property
     def origin(self) -> str:
@@ -120,7 +137,7 @@ class CatalogEntry:
             return f"{self.repo_id}@{self.revision}"
         if self.distribution is not None:
             return f"the Python package {self.distribution}"
-        return "built in"
+        return " and ".join(part.model for part in self.parts) or "built in"
 
 
 @functools.cache
@@ -178,6 +195,7 @@ def _parse_entry(
 ) -> CatalogEntry:
     licence = licences[table.pop("licence")]
     networks, scores = table.pop("networks", []), table.pop("scores", {})
+    parts = [{**part, "stems": tuple(part["stems"])} for part in table.pop("parts", [])]
     rest: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
@@ -185,6 +203,7 @@ def _parse_entry(
         name=name,
         licence=licence["label"],
         licence_note=licence["note"],
+        parts=tuple(PublishedPart(**part) for part in parts),
         networks=tuple(_parse_network(name, network, settings) for network in networks),
         scores=tuple(
             _parse_score(protocol, protocols[protocol], stem, value)

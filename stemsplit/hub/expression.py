@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from stemsplit.errors import UsageError
-from stemsplit.hub.catalog import find_entry, load_catalog
+from stemsplit.errors import ModelError, UsageError
+from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog
 from stemsplit.hub.local_folder import declared_system
-from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.model_files import Availability, ModelSource
 from stemsplit.hub.recipe import REST, EnsembleSource, Weights, recipe_weights
 from stemsplit.hub.resolve import check_reference, resolve
 from stemsplit.quoting import quoted
@@ -49,6 +49,9 @@ def resolve_expression(
     def find(model: str) -> ModelSource:
         return resolve(model, offline=offline, refresh=refresh, on_stage=on_stage)
 
+    entry = find_entry(reference, load_catalog())
+    if entry is not None and entry.parts:
+        return _of_parts(entry, find)
     if not is_expression(reference):
         folder = Path(reference).expanduser()
         system = declared_system(folder) if os.path.isdir(folder) else None  # noqa: PTH112
@@ -56,6 +59,24 @@ def resolve_expression(
     models = tuple(map(find, model_references(reference)))
     recipe = _recipe(reference)
     return EnsembleSource(name=_name(recipe, models), models=models, recipe=recipe)
+
+
+def availability(name: str) -> Availability:
+    """How much of a model is on this machine; "no" as well where it cannot be found out."""
+    try:
+        return resolve_expression(name, offline=True).availability
+    except ModelError:
+        return "no"
+
+
+def _of_parts(entry: CatalogEntry, find: Callable[[str], ModelSource]) -> EnsembleSource:
+    by_stem = {stem: index for index, part in enumerate(entry.parts) for stem in part.stems}
+    return EnsembleSource(
+        name=entry.name,
+        models=tuple(find(part.model) for part in entry.parts),
+        recipe={stem: {by_stem[stem]: 1.0} for stem in entry.stems},
+        hears={i: part.hears for i, part in enumerate(entry.parts) if part.hears is not None},
+    )
 
 
 def catalogue_stems(reference: str) -> tuple[str, ...] | None:

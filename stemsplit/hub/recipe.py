@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stemsplit.errors import UnknownStemError, UsageError
-from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.model_files import Availability, ModelSource
 from stemsplit.quoting import listed, quoted
 
 REST = "*"
@@ -21,12 +21,14 @@ class EnsembleSource:
     """Where the models of an expression come from. No weights have been fetched for them yet.
 
     `recipe`: by stem, or `*` for the rest, what each of the models counts. `name` is safe as the
-    name of a folder.
+    name of a folder. `hears`: by a model's position, the stem of the first one that it takes apart
+    in place of the mixture.
     """
 
     name: str
     models: tuple[ModelSource, ...]
     recipe: Mapping[str, Weights]
+    hears: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: ModelSource) -> EnsembleSource:
@@ -38,6 +40,14 @@ class EnsembleSource:
         """What its stems are called when it runs over a stem of another model."""
         entry = self.models[0].entry if len(self.models) == 1 else None
         return {} if entry is None else entry.child_names
+
+    @property
+    def availability(self) -> Availability:
+        """How much of it is on this machine; what is built in is always there."""
+        found = {model.availability for model in self.models} - {"built in"}
+        if not found:
+            return "built in"
+        return found.pop() if len(found) == 1 else "partly"
 
     def weights(self, stems: Sequence[Sequence[str]]) -> dict[str, dict[int, float]]:
         """What each model counts for each stem, in sum one, given the `stems` that each model has.

@@ -13,7 +13,6 @@ from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import (
     CheckpointError,
     HubUnreachableError,
-    ModelError,
     UnknownModelError,
     UsageError,
 )
@@ -34,7 +33,7 @@ from stemsplit.hub.folders import (
 )
 from stemsplit.hub.hub_errors import not_here
 from stemsplit.hub.local_folder import declared_system, safe_name
-from stemsplit.hub.model_files import Availability, Member, ModelFile, ModelSource
+from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.hub.published import hub_file, published_source
 from stemsplit.hub.remote import list_files
 from stemsplit.quoting import counted, quoted
@@ -69,6 +68,11 @@ def resolve(
     entry = find_entry(reference, load_catalog())
     if entry is not None and entry.is_built_in:
         return ModelSource(name=entry.name, entry=entry, origin=entry.origin, stems=entry.stems)
+    if entry is not None and entry.parts:
+        raise UsageError(
+            f"{entry.name} is made of several models itself, and cannot be a part of another.",
+            hint=f"Its parts can: {' and '.join(part.model for part in entry.parts)}.",
+        )
     if entry is None and not reference.startswith("hf://"):
         return _resolve_path(reference)
     connection = Connection(offline=offline or offline_by_environment(), on_stage=on_stage)
@@ -80,14 +84,6 @@ def resolve(
             repo, f"{entry.name}.yaml", entry=entry, connection=connection, refresh=refresh
         )
     return _resolve_hub(reference, connection, refresh=refresh)
-
-
-def availability(name: str) -> Availability:
-    """How much of a model is on this machine; "no" as well where it cannot be found out."""
-    try:
-        return resolve(name, offline=True).availability
-    except ModelError:
-        return "no"
 
 
 def check_reference(reference: str) -> None:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.contract.commands import STORIES
 from tests.contract.outcome import Runner
@@ -44,7 +45,7 @@ def _may_fetch(line: tuple[str, ...]) -> bool:
 
 @contextlib.contextmanager
 def _inside(folder: Path, *, cache: Path) -> Iterator[None]:
-    """Works in the folder, with an empty Hub cache and nobody to talk to."""
+    """Works in the folder, with an empty Hub cache, no package of weights, nobody to talk to."""
     from huggingface_hub import constants
 
     before = Path.cwd()
@@ -55,7 +56,8 @@ def _inside(folder: Path, *, cache: Path) -> Iterator[None]:
         os.environ.update(names)
         constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE = True, str(cache)
         os.chdir(folder)
-        yield
+        with mock.patch("stemsplit.hub.distributions.installed_file", return_value=None):
+            yield
     finally:
         os.chdir(before)
         constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE = offline, cached

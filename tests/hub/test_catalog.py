@@ -18,6 +18,8 @@ from stemsplit.hub.catalog import (
     suggest_names,
 )
 
+SPLEETER = ("spleeter", "spleeter_fullband", "spleeter_spectral")
+
 HEAD = """
 [[protocols]]
 id = "p"
@@ -53,7 +55,14 @@ def test_weights_with_a_disputed_licence_are_not_called_permissive() -> None:
             assert entry.licence == "restricted"
             assert "scientific purposes" in entry.licence_note
     permissive = {n for n, entry in catalog.items() if "permissive" in entry.licence}
-    assert permissive == {"scnet", "scnet_large_mit", "umxhq", "spleeter", "spectral"}
+    assert permissive == {
+        "scnet",
+        "scnet_large_mit",
+        "umxhq",
+        *SPLEETER,
+        "spectral_backing",
+        "spectral",
+    }
 
 
 def test_what_was_seen_of_a_file_is_pinned() -> None:

@@ -12,7 +12,8 @@ from stemsplit.cli.models import app
 from stemsplit.errors import CheckpointError, NotInstalledError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.distributions import Distribution, fetch_installed, installed_file
-from stemsplit.hub.resolve import availability, resolve
+from stemsplit.hub.expression import availability
+from stemsplit.hub.resolve import resolve
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -12,9 +12,9 @@ from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.errors import ModelError
 from stemsplit.hub.cache import HubRepo, offline_by_environment
 from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, load_catalog
+from stemsplit.hub.expression import availability
 from stemsplit.hub.model_files import Availability
 from stemsplit.hub.remote import list_files
-from stemsplit.hub.resolve import availability
 from stemsplit.quoting import reason
 
 CACHE, HUB, MODEL = "cache", "Hub", "model"

@@ -12,6 +12,7 @@ from stemsplit.hub.catalog import CatalogEntry
 
 _USUAL_STEMS = {"drums", "bass", "other", "vocals"}
 _MOST_USED = "S"
+_STEM_COLUMNS = 16
 
 
 def print_models(listed: ModelsListed) -> None:
@@ -101,15 +102,16 @@ def _size(entry: CatalogEntry) -> str:
 
 
 def _stems(entry: CatalogEntry) -> str:
-    """The stems, in 16 columns; the usual four, which most models have, as a number."""
+    """The stems, in few columns; the usual four, which most models have, as a number."""
     if set(entry.stems) == _USUAL_STEMS:
         return "usual 4"
     if set(entry.stems) > _USUAL_STEMS:
         return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
-    if len(entry.stems) > 3:
-        return f"{', '.join(entry.stems[:2])}, +{len(entry.stems) - 2}"
     stems = ", ".join(entry.stems)
-    return stems.replace("instrumental", "instrum.").replace("accompaniment", "accomp.")
+    stems = stems.replace("instrumental", "instrum.").replace("accompaniment", "accomp.")
+    if len(stems) > _STEM_COLUMNS and len(entry.stems) > 2:
+        return f"{', '.join(entry.stems[:2])}, +{len(entry.stems) - 2}"
+    return stems
 
 
 def _protocols(entries: Collection[CatalogEntry]) -> dict[str, str]:

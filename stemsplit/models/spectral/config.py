@@ -22,6 +22,9 @@ class SpectralConfig:
     moved the mean SDR of the one real song at hand by at most 0.4 dB.
     """
 
+    has_voice: bool = True
+    """Whether there may be a voice. Else what looks like one is left in the rest."""
+
     sample_rate: int = 44100
 
     n_fft: int = 4096

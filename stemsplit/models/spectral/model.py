@@ -49,15 +49,20 @@ class SpectralSeparator(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         spectrogram = self._stft(mixture)  # [B, C, F, N]
-        drums, bass, vocals = (
+        stems = [
             self._istft(spectrogram * mask[:, None], num_samples=mixture.shape[-1])
             for mask in self.masks(spectrogram).unbind(1)
-        )
-        other = mixture - drums - bass - vocals
-        return torch.stack([drums, bass, other, vocals], dim=1)  # [B, S, C, T]
+        ]
+        other = mixture
+        for stem in stems:
+            other = other - stem
+        stems.insert(2, other)
+        return torch.stack(stems, dim=1)  # [B, S, C, T]
 
     def masks(self, spectrogram: Tensor) -> Tensor:
         """Shares [B, 3, F, N] of each bin's energy for drums, bass and vocals, from 0 to 1.
+
+        Where there is no voice, [B, 2, F, N] for drums and bass.
 
         They never sum to more than 1. `spectrogram` is [B, C, F, N], complex.
         """
@@ -72,6 +77,8 @@ class SpectralSeparator(nn.Module):
 
         drums = self._suddenness(power, frequency)
         bass = (1 - drums) * deep
+        if not self.config.has_voice:
+            return torch.stack([drums, bass], dim=1)
         vocals = (1 - drums) * (1 - deep) * high * centred * _excess(power, self.config.standing)
         return torch.stack([drums, bass, vocals], dim=1)
 
@@ -114,7 +121,7 @@ def _spec(config: SpectralConfig) -> ModelSpec:
     second = hops_per_second * config.hop_length
     return ModelSpec(
         family="spectral",
-        stems=_STEMS,
+        stems=_STEMS if config.has_voice else _STEMS[:3],
         sample_rate=config.sample_rate,
         num_channels=2,
         chunking=ChunkPolicy(
