@@ -18,7 +18,9 @@ from stemsplit.audio import screening
 from stemsplit.audio.screening import MaskedFile, screen
 from stemsplit.audio.source import probe, read_blocks
 from stemsplit.audio.tags.tag_reader import read_tags
+from stemsplit.audio.tags.tag_writer import write_tags
 from tests.audio.hostile import FILES, Hostile, make_songs
+from tests.audio.tagged import SONG, container_of, make_file
 
 # A library that believes such a file takes 750 MiB and more.
 LIMIT_BYTES = 400 << 20
@@ -111,8 +113,6 @@ def test_a_hostile_file_costs_little(
 
 @pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "ogg", "opus", "m4a", "wma", "wv"])
 def test_what_people_have_is_read_as_it_is(tmp_path: Path, kind: str) -> None:
-    from tests.audio.test_tags import SONG, container_of, make_file, write_tags
-
     path = make_file(tmp_path, kind)
     if kind not in ("wma", "wv"):
         write_tags(path, container_of(kind), SONG)
