@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 # Commands that run in this process freeze all objects (`stemsplit.cli.process`), among which
 # Hypothesis then does not find its own with the garbage collector. It comes first, therefore.
 import hypothesis
 import pytest
+
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.distributions import Distribution
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # How long an example takes says something about the machine, nothing about the code.
 hypothesis.settings.register_profile("stemsplit", deadline=None)
@@ -21,11 +29,33 @@ _HANDLERS = {
 }
 
 
+@pytest.fixture(scope="session")
+def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty package in the place of each that holds weights."""
+    folder = tmp_path_factory.mktemp("packages")
+    for entry in load_catalog().values():
+        if entry.distribution is not None:
+            name = Distribution.parse(entry.distribution).name
+            info = folder / f"{name}-0.dist-info"
+            info.mkdir(exist_ok=True)
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
+            (info / "RECORD").touch()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def no_weight_packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No package with weights is installed, whatever the machine has: see `weight_packages`."""
-    if "weight_packages" not in request.fixturenames:
-        monkeypatch.setattr("stemsplit.hub.distributions.installed_file", lambda *_: None)
+def no_weight_packages(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, empty_packages: Path
+) -> None:
+    """No package with weights is installed, here and in processes started here.
+
+    That is so whatever the machine has; `weight_packages` lets them be.
+    """
+    if "weight_packages" in request.fixturenames:
+        return
+    paths = [str(empty_packages), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setattr(sys, "path", [str(empty_packages), *sys.path])
 
 
 @pytest.fixture

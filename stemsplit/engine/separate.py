@@ -98,7 +98,7 @@ def _streams(
                 row, start = first.run.index(bag.hears), first.inputs[group].span.start
                 heard = each.heard_stem(copies[group].pop(), row)
             estimates = estimate(each, heard, start, runtime, on_chunk)
-            if bag is first:
+            if bag is first and num_hearing:
                 estimates, *others = fan_out(estimates, 1 + num_hearing)
                 copies.append(others)
             streams.append(each.at_output_rate(estimates))

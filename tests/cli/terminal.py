@@ -76,7 +76,7 @@ def run_in_terminal(
         stdout=child,
         stderr=child,
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        env={**inherited, **environment},
     )
     os.close(child)
     received = b""

@@ -44,7 +44,6 @@ Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def shell(song: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Runs a line of `sh` beside song.wav, in which `stemsplit` is this program."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     program = song.with_name("bin") / "stemsplit"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stemsplit "$@"\n')

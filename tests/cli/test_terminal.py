@@ -16,7 +16,7 @@ from stemsplit.cli.printer.command_events import RunBegan, RunEnded
 from stemsplit.cli.printer.person import PersonPrinter
 from stemsplit.engine.note import Note
 from tests.audio.songs import tone, write_sndfile
-from tests.cli.terminal import ROOT, run_in_terminal
+from tests.cli.terminal import run_in_terminal
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="there are no such terminals"),
@@ -94,7 +94,7 @@ def test_a_pipe_gets_whole_lines_and_absolute_paths(folder: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "stemsplit", "song.wav"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "COLUMNS": "40"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "40"},
         capture_output=True,
         text=True,
         check=True,

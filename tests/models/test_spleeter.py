@@ -210,6 +210,7 @@ def packaged_file(name: str) -> Path:
 
 @pytest.mark.slow
 @needs_falcon
+@pytest.mark.usefixtures("weight_packages")
 def test_the_published_network_separates_a_real_song_as_deezers_code_does() -> None:
     tensors = {}
     for number, stem in enumerate(("vocals", "accompaniment")):
