@@ -21,7 +21,7 @@ from stemsplit.cli.printer.command_events import BenchEnded, Measuring, Talk
 from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.engine.note import Note
 from stemsplit.errors import ModelError
-from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL
 from stemsplit.hub.expression import resolve_expression
 
 DEFAULT_BUDGET_SECONDS = 90.0
@@ -127,9 +127,7 @@ def _models(references: Sequence[str], show: Show, *, offline: bool) -> Iterator
     if references:
         yield from [_fetched(reference, show, offline=offline) for reference in references]
         return
-    catalog = load_catalog()
-    default = next(iter(catalog))
-    for name in (default, *(name for name, entry in catalog.items() if entry.is_built_in)):
+    for name in (DEFAULT_MODEL, FALLBACK_MODEL):
         try:
             yield _fetched(name, show, offline=True)
         except ModelError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import CheckpointError, NotInstalledError
 from stemsplit.hub.digest import VerifiedFile, sha256_of
+from stemsplit.quoting import quoted
 
 EXTRA = "offline"
 """The extra of stemsplit that brings all of these packages."""
@@ -34,7 +35,7 @@ class Distribution:
         """
         name, pinned, version = text.partition("==")
         if not (name and pinned and version):
-            raise ValueError(f"{text!r} is no NAME==VERSION")
+            raise ValueError(f"{quoted(text)} is no NAME==VERSION")
         return cls(name, version)
 
     def __str__(self) -> str:
