@@ -15,7 +15,7 @@ from stemsplit.engine.load import load_chain
 from stemsplit.engine.note import Note
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
-from stemsplit.errors import HubUnreachableError, ModelError, UnknownStemError
+from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, UnknownStemError
 from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, OFFLINE_MODEL
 from stemsplit.hub.hub_errors import OtherAnswerError
 from stemsplit.stages import StageCallback, unheard
@@ -88,11 +88,15 @@ def open_session(
         session = _load(replace(plan, model=wanted), runtimes, on_stage)
         return replace(session, notes=(Note(reason),) if reason else ())
     except ModelError as error:
+        notes: list[Note] = []
         for name in dict.fromkeys((plan.instead or OFFLINE_MODEL, FALLBACK_MODEL)):
-            note = _replaced(wanted, name, reason, error)
             with suppress(ModelError, UnknownStemError):
-                session = _load(replace(plan, model=name), runtimes, on_stage)
-                return replace(session, notes=(note,))
+                try:
+                    session = _load(replace(plan, model=name), runtimes, on_stage)
+                except CheckpointError as damage:  # it is here, and nobody must miss that
+                    notes.append(Note(str(damage)))
+                    raise
+                return replace(session, notes=(_replaced(wanted, name, reason, error), *notes))
         raise type(error)(
             f"{reason} It could not be had: {error.message}" if reason else error.message,
             hint=f"{error.hint} Or name another one with `model`.".strip(),

