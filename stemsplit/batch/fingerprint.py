@@ -262,7 +262,9 @@ def _identity(model: Ensemble) -> dict[str, Any]:
         return {**parts[0], "name": model.name}
     # Records of 0.4 call them so, and what differs from a record is done again.
     shares = [dict(part.weights) for part in model.parts]
-    return {"name": model.name, "parts": parts, "shares": shares}
+    hears = [part.hears for part in model.parts]
+    heard = {"hears": hears} if any(hears) else {}
+    return {"name": model.name, "parts": parts, "shares": shares, **heard}
 
 
 def _revision(number: int) -> str:

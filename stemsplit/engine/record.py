@@ -29,6 +29,8 @@ class ModelOrigin(JsonData):
     licence: str | None = None
     shares: Mapping[str, float] = field(default_factory=dict, metadata=LEFT_OUT)
     """In an ensemble, what the model counts for each stem."""
+    hears: str | None = field(default=None, metadata=LEFT_OUT)
+    """The stem of the ensemble's first model that it takes apart in place of the song."""
 
     @property
     def parts(self) -> tuple[ModelOrigin, ...]:
@@ -55,6 +57,7 @@ def origin_of(model: Ensemble) -> Origin:
             revision=part.bag.revision,
             licence=part.bag.licence,
             shares=part.weights,
+            hears=part.hears,
         )
         for part in model.parts
     )
