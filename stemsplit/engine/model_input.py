@@ -32,9 +32,7 @@ class Scaling:
     returning_scale: float = 1.0
 
     @classmethod
-    def of(cls, stats: TrackStats, wanted: InputScaling | None) -> Scaling:
-        if wanted is None:
-            return cls()
+    def of(cls, stats: TrackStats, wanted: InputScaling) -> Scaling:
         return cls(
             offset=stats.mean if wanted.centred else 0.0,
             scale=stats.std + wanted.floor,

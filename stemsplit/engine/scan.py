@@ -90,30 +90,33 @@ def _measure(
     """The song's true length in samples, and for each bag the scaling of each channel group.
 
     The statistics are those of a channel group as the model hears it, after resampling, because the
-    reference implementation measures there.
+    reference implementation measures there. What is not scaled needs none.
     """
     source = _CountedSource(mixture, on_stage)
     wanted = [
-        (part.bag, channels)
+        (part.bag, part.bag.scaling, channels)
         for part, grouping in zip(parts, groupings, strict=True)
         for channels in grouping.groups
+        if part.bag.scaling is not None
     ]
-    branches = fan_out(source.blocks(), len(wanted))
+    song, *branches = fan_out(source.blocks(), 1 + len(wanted))
     heard = [
         to_model_input(branch, channels, mixture.sample_rate, bag)
-        for (bag, channels), branch in zip(wanted, branches, strict=True)
+        for (bag, _, channels), branch in zip(wanted, branches, strict=True)
     ]
     statistics = [StatsAccumulator() for _ in wanted]
-    for blocks in itertools.zip_longest(*heard):  # a resampler may come out with one more block
-        for (bag, _), measured, block in zip(wanted, statistics, blocks, strict=True):
+    # A resampler may come out with one more block.
+    for _, *blocks in itertools.zip_longest(song, *heard):
+        for (_, scaling, _), measured, block in zip(wanted, statistics, blocks, strict=True):
             if block is not None:
-                measured.add(bag.scaling.measured(block) if bag.scaling else block)
+                measured.add(scaling.measured(block))
     scalings = iter(
-        Scaling.of(measured.result(), bag.scaling)
-        for (bag, _), measured in zip(wanted, statistics, strict=True)
+        Scaling.of(measured.result(), scaling)
+        for (_, scaling, _), measured in zip(wanted, statistics, strict=True)
     )
     return source.num_samples, [
-        list(itertools.islice(scalings, len(grouping.groups))) for grouping in groupings
+        [Scaling() if part.bag.scaling is None else next(scalings) for _ in grouping.groups]
+        for part, grouping in zip(parts, groupings, strict=True)
     ]
 
 
