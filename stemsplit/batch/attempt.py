@@ -6,7 +6,7 @@ import logging
 
 from stemsplit import quoting
 from stemsplit.audio.reading import being_read
-from stemsplit.batch.events import Show
+from stemsplit.batch.events import RunListener
 from stemsplit.batch.job import Job
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.lock import TrackBusyError
@@ -28,7 +28,7 @@ def is_suspect(journal: ReadingJournal, job: Job) -> bool:
 def attempt(
     job: Job,
     session: Session,
-    show: Show = unheard,
+    show: RunListener = unheard,
     journal: ReadingJournal | None = None,
     check: Check = never,
 ) -> JobResult | None:

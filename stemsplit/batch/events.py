@@ -53,4 +53,4 @@ class Finished:
 
 Event = Started | Staged | Progressed | Busy | Finished
 
-Show = Callable[[Event], None]
+RunListener = Callable[[Event], None]

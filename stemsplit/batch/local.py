@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stemsplit.audio.write.output_files import remove_folders
 from stemsplit.batch.attempt import attempt, is_suspect
-from stemsplit.batch.events import Busy, Finished, Show
+from stemsplit.batch.events import Busy, Finished, RunListener
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import ReadingJournal
 from stemsplit.batch.results import JobResult
@@ -33,7 +33,7 @@ _MANY = 1000  # chunks, of a song that is longer than any batch
 def run_jobs(
     jobs: Sequence[Job],
     session: Session,
-    show: Show = unheard,
+    show: RunListener = unheard,
     journal: ReadingJournal | None = None,
 ) -> list[JobResult]:
     """The result of each job, once all are done. One that fails does not stop the others.
@@ -117,7 +117,7 @@ def _track_bytes(session: Session) -> int:
 def _attempt_all(
     jobs: Sequence[Job],
     session: Session,
-    show: Show,
+    show: RunListener,
     journal: ReadingJournal | None,
 ) -> Generator[tuple[Job, JobResult | None], None, None]:
     """What became of the jobs, in their order; None if another process is at work on a track."""

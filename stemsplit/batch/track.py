@@ -24,7 +24,7 @@ from stemsplit.audio.write.stem_mp4 import StemFileWriter
 from stemsplit.audio.write.writer import StemWriter, WritePolicy, WriteReport
 from stemsplit.batch.background import BackgroundCalls
 from stemsplit.batch.earlier import earlier_outputs, is_settled, settle
-from stemsplit.batch.events import Progressed, Show, Staged, Started
+from stemsplit.batch.events import Progressed, RunListener, Staged, Started
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.lock import has_lock_file, track_lock
 from stemsplit.batch.new_record import new_record, with_files
@@ -48,7 +48,7 @@ def run_job(
     job: Job,
     session: Session,
     *,
-    show: Show = unheard,
+    show: RunListener = unheard,
     check: Check = never,
 ) -> JobResult:
     """Separates one track and writes its stems and its record.
@@ -95,7 +95,7 @@ def _separate(
     plan: TrackPlan,
     session: Session,
     previous: TrackRecord | None,
-    show: Show,
+    show: RunListener,
     check: Check,
 ) -> JobResult:
     started = time.monotonic()

@@ -80,9 +80,9 @@ class OverlapAdd:
         self._weight[:num_samples] += weight
         last = self._num_added == len(self._plan)
         num_finished = num_samples if last else self._plan.policy.hop_samples
-        block = self._sum[..., :num_finished].clone()
-        if self._plan.policy.window != "sum":
-            block /= self._weight[:num_finished]
+        total = self._sum[..., :num_finished]
+        adds_up = self._plan.policy.window == "sum"
+        block = total.clone() if adds_up else total / self._weight[:num_finished]
         self._advance(num_finished)
         return StemBlock(chunk.start, block)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-# Boxes that hold nothing but boxes.
 # The deepest that there is has six, and 4 bytes a frame make 15 MB for a day of AAC.
 _MAX_DEPTH = 16
 _MAX_MOOV_BYTES = 64 << 20
+# Boxes that hold nothing but boxes.
 _PARENTS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"udta")
 
 _HEADER = struct.Struct(">I4s")

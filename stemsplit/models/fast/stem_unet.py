@@ -77,12 +77,9 @@ def _doubling_kernel(layer: nn.ConvTranspose2d, dtype: torch.dtype) -> _Kernel:
     axes. So all four outputs of a position are features of it, with kernels of 3.
     """
     assert layer.bias is not None
-    taps = F.pad(layer.weight.detach(), (1, 0, 1, 0)).flip(
-        2, 3
-    )  # [I, O, 6, 6], the last input's tap first
-    taps = torch.unflatten(torch.unflatten(taps, 3, (3, 2)), 2, (3, 2)).flip(
-        3, 5
-    )  # [I, O, 3, 2, 3, 2]
+    taps = F.pad(layer.weight.detach(), (1, 0, 1, 0)).flip(2, 3)  # [I, O, 6, 6], latest tap first
+    taps = torch.unflatten(torch.unflatten(taps, 3, (3, 2)), 2, (3, 2))
+    taps = taps.flip(3, 5)  # [I, O, 3, 2, 3, 2]: inputs m - 1 to m + 1, outputs 2m and 2m + 1
     merged = taps.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # [4 O, I, 3, 3]
     return _kernel(merged, layer.bias.detach().repeat(STRIDE * STRIDE), dtype)
 

@@ -24,7 +24,6 @@ _PARTS = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-_COUNTER = "num_batches_tracked"
 
 
 def adapt_spleeter(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
