@@ -14,12 +14,8 @@ from stemsplit.checkpoints.config_file import parse_configuration, read_configur
 from stemsplit.checkpoints.plain_data import MAX_VALUES, check_extent, parse_json, parse_yaml
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.resolve import resolve
+from tests.checkpoints.hostile_texts import LAUGHS
 
-# The billion laughs in 426 bytes: nine levels of nine aliases each.
-_LEVELS = "\n".join(
-    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefg", "bcdefgh", strict=True)
-)
-LAUGHS = f"a: &a [lol]\n{_LEVELS}\nmodels: *h\n"
 MERGES = "a0: &a0 {x: 1}\n" + "".join(
     f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 9)}]}}\n" for n in range(12)
 )

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,10 @@ from tests.audio.songs import (
     write_video,
 )
 from tests.cli.conftest import Stemsplit
+from tests.cli.processes import nothing_left, run_process
 from tests.hub.loopback import Hub
 
 pytestmark = pytest.mark.slow
-
-
-def nothing_left(folder: Path = Path("separated")) -> bool:
-    return not folder.exists() or not any(path.is_file() for path in folder.rglob("*"))
 
 
 def nan_song(path: Path) -> None:
@@ -227,19 +224,6 @@ def test_a_defect_of_ours_is_one_line_and_takes_no_other_song_with_it(
     assert result.exit_code == 1
     assert "unexpected RuntimeError: boom" in result.stderr
     assert nothing_left()
-
-
-def run_process(
-    *arguments: str, program: Sequence[str] = ("-m", "stemsplit"), **options: object
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *program, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ},
-        **options,  # type: ignore[call-overload]
-    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such shell")

@@ -13,7 +13,7 @@ import pytest
 
 from stemsplit.cli.process import Stopped, stoppable
 from tests.audio.songs import tone, write_long, write_sndfile
-from tests.cli.test_errors import nothing_left, run_process
+from tests.cli.processes import nothing_left, run_process
 
 pytestmark = [
     pytest.mark.slow,

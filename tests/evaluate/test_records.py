@@ -7,28 +7,8 @@ from pathlib import Path
 import pytest
 
 from stemsplit.errors import AudioWriteError, UsageError
-from stemsplit.evaluate.results_file import Record, RecordFile, read_records
-
-
-def record(track: str = "song", *, value: float | None = 1.0, **changes: str) -> Record:
-    fields = {
-        "dataset": "folder",
-        "subset": None,
-        "track": track,
-        "track_bytes": 100,
-        "stem": "bass",
-        "estimate": "bass",
-        "metric": "sdr",
-        "value": value,
-        "reason": "",
-        "model": "m",
-        "revision": "r",
-        "precision": "fp32",
-        "tool_version": "0",
-        "protocol": "p",
-        **changes,
-    }
-    return Record(**fields)  # type: ignore[arg-type]
+from stemsplit.evaluate.results_file import RecordFile, read_records
+from tests.evaluate.result_records import record
 
 
 def test_records_are_appended_and_found_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from stemsplit.errors import UsageError
 from stemsplit.evaluate.bootstrap import estimate_mean, estimate_median, summarize
 from stemsplit.evaluate.compare import compare, pick_system
 from stemsplit.evaluate.results_file import Record
-from tests.evaluate.test_records import record
+from tests.evaluate.result_records import record
 
 
 def records(values: Sequence[float | None], model: str = "m", **changes: str) -> list[Record]:

@@ -28,6 +28,17 @@ READ_SAMPLES = HOP_LENGTH * (NUM_FRAMES - 1) + N_FFT
 CHUNK_SAMPLES = READ_SAMPLES - 2 * TRIM
 NUM_SAMPLES = 3 * CHUNK_SAMPLES
 
+SMALL = {
+    "n_fft": N_FFT,
+    "hop_length": HOP_LENGTH,
+    "num_frame": NUM_FRAMES,
+    "trim": TRIM,
+    "n_blocks": NUM_BLOCKS,
+    "internal_channels": NUM_CHANNELS,
+    "n_internal_layers": NUM_LAYERS,
+}
+"""The network as a checkpoint's settings describe it."""
+
 
 def mixture() -> Tensor:
     """Noise [C, T], the same on both sides."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, N
 from stemsplit.hub.resolve import resolve
 from stemsplit.stages import Stage
 from tests.hub.loopback import Hub
+from tests.hub.resolving import resolve_in_subprocess
 
 BAG = b"models: [one, two]\nweights: [[1, 0, 0, 0], [0, 1, 1, 1]]\nsegment: 44\n"
 FILES = {"htdemucs.yaml": BAG, "one.safetensors": bytes(range(256)) * 64, "two.safetensors": b"2"}
@@ -201,25 +201,6 @@ def test_a_closed_port_is_an_unreachable_hub(hub: Hub) -> None:
 def test_a_hub_that_never_answers_is_noticed(hub: Hub) -> None:
     hub.hang.set()
     assert "Cannot fetch htdemucs.yaml" in resolve_in_subprocess(hub.env())
-
-
-def resolve_in_subprocess(env: dict[str, str]) -> str:
-    """What the HubUnreachableError says; the timeout only guards against a hang."""
-    code = (
-        "from stemsplit.errors import HubUnreachableError\n"
-        "from stemsplit.hub.resolve import resolve\n"
-        "try: resolve('htdemucs')\n"
-        "except HubUnreachableError as error: print(error)\n"
-    )
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**env, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    ).stdout
 
 
 def test_resolving_imports_neither_torch_nor_huggingface_hub() -> None:

@@ -38,9 +38,9 @@ from stemsplit.hub.cache import HubRepo
 from stemsplit.hub.download import Connection, fetch_file
 from stemsplit.hub.remote import list_files
 from stemsplit.hub.resolve import resolve
-from tests.checkpoints.test_plain_data import LAUGHS
+from tests.checkpoints.hostile_texts import LAUGHS
 from tests.hub.loopback import Hub, Reply, Request
-from tests.hub.test_download import resolve_in_subprocess
+from tests.hub.resolving import resolve_in_subprocess
 
 REPO = "someone/model"
 CONTENT = bytes(range(256)) * 64

@@ -26,20 +26,10 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 CHECKPOINT = SHARED / "weights" / "cac_tdc_17_vocals_top3.pt"
 FALCON = SHARED / "audio" / "falcon69.stem.mp4"
 
-SMALL = {
-    "n_fft": golden_case.N_FFT,
-    "hop_length": golden_case.HOP_LENGTH,
-    "num_frame": golden_case.NUM_FRAMES,
-    "trim": golden_case.TRIM,
-    "n_blocks": golden_case.NUM_BLOCKS,
-    "internal_channels": golden_case.NUM_CHANNELS,
-    "n_internal_layers": golden_case.NUM_LAYERS,
-}
-
 
 def small_network() -> CacTdc:
     """A network whose weights are those of the golden vectors."""
-    config = read_cac_tdc_config(SMALL)
+    config = read_cac_tdc_config(golden_case.SMALL)
     return loaded(lambda: CacTdc(config), published_tensors(CacTdc(config)), adapt_cac_tdc)
 
 
@@ -145,7 +135,7 @@ def test_settings_that_fit_no_network_are_refused(
 
 
 def test_tensors_that_do_not_fit_are_left_for_the_strict_loading_to_name() -> None:
-    network = CacTdc(read_cac_tdc_config(SMALL))
+    network = CacTdc(read_cac_tdc_config(golden_case.SMALL))
     tensors = published_tensors(network)
     tensors["mid_block.H.0.1.running_var"] = torch.ones(7)
     del tensors["downsampling.0.bn.bias"]

@@ -18,12 +18,12 @@ from stemsplit.models import registry
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
+from tests.golden import make_cac_tdc
 from tests.hub.published_layouts import small_settings
 from tests.models.deterministic_weights import values_by_name
 from tests.models.loading import separate
 from tests.models.parity import noise
 from tests.models.random_models import STEMS
-from tests.models.test_cac_tdc import SMALL as SMALL_CAC_TDC
 from tests.models.toy_family import registered
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "scnet": small_settings("scnet", STEMS),
     "mdx23c": small_settings("mdx23c", STEMS),
     "mdxnet": {**_MDXNET, **_MDXNET_SIZES},
-    "cac_tdc": SMALL_CAC_TDC,
+    "cac_tdc": make_cac_tdc.SMALL,
     "openunmix": _OPENUNMIX,
     "spleeter": {
         "instrument_list": list(STEMS),
