@@ -209,6 +209,19 @@ def _fields(kind: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(kind) if not field.metadata.get("is_cache")]
 
 
+def prepare(*kinds: Any) -> None:
+    """Learns the types of the fields of dataclasses, and of those that are in them.
+
+    Python evaluates them from text. A module whose dataclasses are read from files of strangers has
+    it done when it is imported, and not while such a file is read.
+    """
+    for kind in kinds:
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            prepare(*_types(kind).values())
+        else:
+            prepare(*get_args(kind))
+
+
 @cache
 def _types(kind: type) -> dict[str, Any]:
     """The types of the fields that travel; those of others may not even be imported."""

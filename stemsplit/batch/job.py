@@ -29,7 +29,7 @@ from stemsplit.engine.record import TrackRecord
 from stemsplit.engine.session import Session
 from stemsplit.errors import OutputExistsError
 from stemsplit.files import FileState
-from stemsplit.json_data import JsonData
+from stemsplit.json_data import JsonData, prepare
 
 Action = Literal["new", "redo", "skip"]
 
@@ -69,6 +69,9 @@ class Job(JsonData):
             "stem": stem,
             "ext": self.encoding.extension,
         }
+
+
+prepare(Job)
 
 
 def plan_outputs(job: Job, session: Session) -> dict[str, Path]:

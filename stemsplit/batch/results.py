@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from stemsplit.audio.addresses import absolute_name
 from stemsplit.engine.checks import Checks
-from stemsplit.json_data import JsonData
+from stemsplit.json_data import JsonData, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +50,9 @@ class JobResult(JsonData):
             "outputs": {name: str(path.absolute()) for name, path in self.outputs.items()},
             "realtime_factor": round(self.realtime_factor, 3),
         }
+
+
+prepare(JobResult)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from stemsplit.device.names import Precision
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
 from stemsplit.errors import check_number, check_text
-from stemsplit.json_data import JsonData
+from stemsplit.json_data import JsonData, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +43,6 @@ class RunPlan(JsonData):
     def names_model(self) -> bool:
         """Whether the model was named: then it is that model, or an error."""
         return self.model is not None and not self.reason
+
+
+prepare(RunPlan)

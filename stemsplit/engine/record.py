@@ -16,7 +16,7 @@ from stemsplit.engine.checks import Checks
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.excerpt import WHOLE, Excerpt
 from stemsplit.errors import UsageError
-from stemsplit.json_data import CACHE, LEFT_OUT, Count, JsonData, UnfitError, from_json
+from stemsplit.json_data import CACHE, LEFT_OUT, Count, JsonData, UnfitError, from_json, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,3 +195,6 @@ class TrackRecord(JsonData):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asked:
     mixes: tuple[str, ...] = ()
+
+
+prepare(TrackRecord, Excerpt, _Asked)

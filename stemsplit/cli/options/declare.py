@@ -140,6 +140,12 @@ def takes(
     return decorate
 
 
+@functools.cache
+def _types(group: type) -> dict[str, Any]:
+    """The types of a group's fields: evaluated when a command is declared, and not when it runs."""
+    return get_type_hints(group)
+
+
 def is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
 
@@ -147,7 +153,7 @@ def is_group(annotation: Any) -> bool:
 def _parameters(group: type) -> Iterator[tuple[inspect.Parameter, str | None]]:
     """What Typer is shown of the options, and behind which other one each stands."""
     fields = {each.name: each for each in dataclasses.fields(group)}
-    annotations, options = get_type_hints(group), options_of(group)
+    annotations, options = _types(group), options_of(group)
     for name in options if group in DECLARED else fields:
         if is_group(annotations[name]):
             yield from _parameters(annotations[name])
@@ -218,7 +224,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _build(group: type, values: Mapping[str, Any]) -> Any:
     """The dataclass from what was given on the command line."""
-    annotations, options, built = get_type_hints(group), options_of(group), {}
+    annotations, options, built = _types(group), options_of(group), {}
     for name, annotation in annotations.items():
         if is_group(annotation):
             built[name] = _build(annotation, values)

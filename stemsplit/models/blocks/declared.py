@@ -76,25 +76,34 @@ def names_of(kind: Any, *, besides: Any = None) -> list[str]:
     return [each.metadata[_NAME] for each in own if _NAME in each.metadata]
 
 
-def read_declared(kind: type[Config], arguments: Arguments, **given: object) -> Config:
-    """The configuration, of what the checkpoint says and of the fields that are `given`.
+def declared_reader(kind: type[Config]) -> Callable[..., Config]:
+    """What makes the configuration of `Arguments` and of the fields that are given by name.
 
-    Fields that are configurations themselves are read of the same arguments.
+    Fields that are configurations themselves are read of the same arguments. It raises
+    CheckpointError for an argument that is missing, or of the wrong type or size.
 
-    Raises:
-        CheckpointError: an argument is missing, or of the wrong type or size.
+    The types of the fields are evaluated here, once, and not while a file of a stranger is read.
     """
     types = get_type_hints(kind)
-    values: dict[str, Any] = dict(given)
     declared: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
-    for each in declared:
-        if each.name in values:
-            continue
-        if _READ in each.metadata:
-            values[each.name] = each.metadata[_READ](arguments, types[each.name], values)
-        elif is_dataclass(types[each.name]):
-            values[each.name] = read_declared(types[each.name], arguments)
-    return kind(**values)
+    inner = {
+        name: declared_reader(annotation)
+        for name, annotation in types.items()
+        if is_dataclass(annotation) and isinstance(annotation, type)
+    }
+
+    def read(arguments: Arguments, **given: object) -> Config:
+        values: dict[str, Any] = dict(given)
+        for each in declared:
+            if each.name in values:
+                continue
+            if _READ in each.metadata:
+                values[each.name] = each.metadata[_READ](arguments, types[each.name], values)
+            elif each.name in inner:
+                values[each.name] = inner[each.name](arguments)
+        return kind(**values)
+
+    return read
 
 
 def reader_of(
@@ -113,10 +122,12 @@ def reader_of(
     `unread` those that matter only to training.
     """
 
+    read_fields = declared_reader(kind)
+
     def read(kwargs: Mapping[str, object], args: Sequence[object] = (), /) -> Config:
         names = order.split() or [*names_of(kind), *fixed, *unread]
         arguments = Arguments(family, names, args, kwargs)
         arguments.require_all(fixed)
-        return read_declared(kind, arguments)
+        return read_fields(arguments)
 
     return read

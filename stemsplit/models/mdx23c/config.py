@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, declared_reader, names_of
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
 from stemsplit.quoting import quoted
 
@@ -50,6 +50,10 @@ class Mdx23cConfig(AudioSection):
     elu_alpha: float
 
 
+_read_audio = declared_reader(AudioSection)
+_read_fields = declared_reader(Mdx23cConfig)
+
+
 def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
     """What the network needs of a configuration file.
 
@@ -67,10 +71,9 @@ def read_mdx23c_config(settings: Mapping[str, object]) -> Mdx23cConfig:
     activation, alpha = _matched(settings, "act", _ACTIVATION)
     if (norm == "GroupNorm") != bool(groups) or (activation == "elu") != bool(alpha):
         raise _unsupported(f"norm {norm}{groups} and activation {activation}{alpha}")
-    return read_declared(
-        Mdx23cConfig,
+    return _read_fields(
         model,
-        **asdict(read_declared(AudioSection, audio_arguments)),
+        **asdict(_read_audio(audio_arguments)),
         run=run,
         norm=norm,
         num_norm_groups=int(groups or 1),

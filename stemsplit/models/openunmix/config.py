@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, declared_reader, names_of
 from stemsplit.quoting import quoted
 
 _FAMILY = "Open-Unmix"
@@ -74,6 +74,10 @@ class OpenUnmixConfig:
     """How many frames the filter sees at a time."""
 
 
+_read_fields = declared_reader(SpectrogramConfig)
+_read_arguments = declared_reader(_NetworkArguments)
+
+
 def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
     """All networks, from `{"separator": separator.json, "targets": {stem: stem.json, ...}}`.
 
@@ -84,7 +88,7 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
         CheckpointError: a value is missing, invalid or absurdly large.
     """
     separator, names = _section(settings, "separator"), names_of(SpectrogramConfig)
-    spectrogram = read_declared(SpectrogramConfig, Arguments.chosen(_FAMILY, names, separator))
+    spectrogram = _read_fields(Arguments.chosen(_FAMILY, names, separator))
     targets = _section(settings, "targets")
     stems = Arguments(_FAMILY, ["sources"], (), {"sources": list(targets)}).stems()
     return OpenUnmixConfig(
@@ -101,7 +105,7 @@ def _read_network(target: Mapping[str, object], spectrogram: SpectrogramConfig) 
     arguments = Arguments.chosen(_FAMILY, names, _section(target, "args"))
     arguments.require("nfft", spectrogram.n_fft, spectrogram.n_fft)
     arguments.require("nb_channels", spectrogram.num_channels, spectrogram.num_channels)
-    given = read_declared(_NetworkArguments, arguments)
+    given = _read_arguments(arguments)
     if not given.is_unidirectional and given.hidden_size % 2:
         raise CheckpointError(
             f"The Open-Unmix checkpoint has hidden_size={given.hidden_size}, which its two "

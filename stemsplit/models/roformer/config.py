@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, declared_reader, names_of
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
 from stemsplit.models.roformer.bands import Bands, adjacent_bands, mel_bands
 from stemsplit.quoting import listed, reason
@@ -92,6 +92,11 @@ class _MelBands:
     n_fft: int = arg("stft_n_fft", 2048, low=16, high=_MAX_N_FFT)
 
 
+_read_adjacent = declared_reader(_AdjacentBands)
+_read_mel = declared_reader(_MelBands)
+_read_fields = declared_reader(RoFormerConfig)
+
+
 def read_bs_roformer_config(settings: Mapping[str, object]) -> RoFormerConfig:
     """What a Band-Split RoFormer needs of a configuration file.
 
@@ -102,7 +107,7 @@ def read_bs_roformer_config(settings: Mapping[str, object]) -> RoFormerConfig:
     family = "BS-RoFormer"
     run = read_run_settings(family, settings)
     arguments = _arguments(family, settings, _AdjacentBands)
-    own = read_declared(_AdjacentBands, arguments)
+    own = _read_adjacent(arguments)
     with _contradictions_of(family):
         bands = adjacent_bands(own.widths)
         return _config(
@@ -124,7 +129,7 @@ def read_melband_roformer_config(settings: Mapping[str, object]) -> RoFormerConf
     family = "Mel-Band RoFormer"
     run = read_run_settings(family, settings)
     arguments = _arguments(family, settings, _MelBands)
-    own = read_declared(_MelBands, arguments)
+    own = _read_mel(arguments)
     with _contradictions_of(family):
         bands = mel_bands(own.num_bands, n_fft=own.n_fft, sample_rate=own.sample_rate)
         return _config(
@@ -139,7 +144,7 @@ def _arguments(family: str, settings: Mapping[str, object], own: type) -> Argume
 
 def _config(arguments: Arguments, **given: object) -> RoFormerConfig:
     arguments.require_all(_FIXED)
-    config = read_declared(RoFormerConfig, arguments, **given)
+    config = _read_fields(arguments, **given)
     arguments.require("stft_win_length", 2048, config.n_fft)
     _check(config)
     return config

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, declared_reader, names_of
 from stemsplit.models.blocks.run_settings import RunSettings, model_arguments, read_run_settings
 from stemsplit.models.spec import MUSDB18_STEMS, InputScaling
 
@@ -72,6 +72,9 @@ class SCNetConfig:
         )
 
 
+_read_fields = declared_reader(SCNetConfig)
+
+
 def read_scnet_config(settings: Mapping[str, object], *, masked: bool = False) -> SCNetConfig:
     """What the network needs of a configuration file.
 
@@ -89,9 +92,7 @@ def read_scnet_config(settings: Mapping[str, object], *, masked: bool = False) -
     run = _authors_run(settings, sources) if authors else read_run_settings(_FAMILY, settings)
     if len(run.stems) != len(sources):
         raise _unbuildable(f"{len(sources)} sources and {len(run.stems)} names for them")
-    config = read_declared(
-        SCNetConfig, arguments, run=run, masked=masked, standardize_spectrogram=authors
-    )
+    config = _read_fields(arguments, run=run, masked=masked, standardize_spectrogram=authors)
     arguments.require("win_size", 4096, config.n_fft)
     _check(config)
     return config

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
-from stemsplit.models.blocks.declared import arg, names_of, read_declared
+from stemsplit.models.blocks.declared import arg, declared_reader, names_of
 
 Activation = Literal["ReLU", "LeakyReLU", "ELU"]
 
@@ -46,6 +46,10 @@ class SpleeterConfig(LayersConfig):
     """Whether the networks share each bin out among them; else each says how much is its own."""
 
 
+_read_layers = declared_reader(LayersConfig)
+_read_fields = declared_reader(SpleeterConfig)
+
+
 def read_spleeter_config(settings: Mapping[str, object]) -> SpleeterConfig:
     """The networks that a configuration describes; what is about training is not looked at.
 
@@ -60,10 +64,9 @@ def read_spleeter_config(settings: Mapping[str, object]) -> SpleeterConfig:
     own_names = names_of(SpleeterConfig, besides=LayersConfig)
     arguments = Arguments.chosen(_FAMILY, [*own_names, "separation_exponent"], settings)
     arguments.require("separation_exponent", 2, 2)
-    config = read_declared(
-        SpleeterConfig,
+    config = _read_fields(
         arguments,
-        **asdict(read_declared(LayersConfig, layers)),
+        **asdict(_read_layers(layers)),
         softmax=kind.choice("type", _ALONE, (_ALONE, _SHARED)) == _SHARED,
     )
     _check(config)
