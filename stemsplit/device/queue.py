@@ -135,7 +135,8 @@ class DeviceQueue:
                     estimates = self._limit.call(call, mixture, self._transfers.load)
                     batch.wait_for_estimates = self._transfers.fetch(estimates)
                 except DeviceMemoryError:
-                    if self.device.type == "cpu":
+                    # What a network remembers of a track is on the device.
+                    if self.device.type == "cpu" or call.network.spec.chunking.sequential:
                         raise
                 if batch.wait_for_estimates is None:
                     computed = self._fallback(call, mixture[: len(chunks)])  # not the silence

@@ -111,6 +111,8 @@ class Runtime:
 
     def _batch_size_for(self, model: Model, dtype: torch.dtype) -> int:
         """What was asked for, or as many chunks as fit."""
+        if model.spec.chunking.sequential:
+            return 1
         if self.batch_size is not None:
             return self.batch_size
         if self.device.type != "cuda":

@@ -64,6 +64,10 @@ class ChunkPolicy:
     `margin_samples` of silence at each end are cut into chunks together with the track, and behind
     it as many more as bring the track to the next multiple of a chunk without two margins.
 
+    `sequential`: the network continues from one chunk to the next, with a memory of all that was
+    before. So it gets every chunk from the track's first one on, whatever is wanted, one at a time.
+    Such chunks meet without an overlap, and `context_samples` are what it needs to look ahead.
+
     `max_chunk_samples` bounds what a user may ask for with `--segment` (None: no bound).
     `own_chunk_samples`: what a chunk had before it was `resized` (None: what it has).
     """
@@ -76,6 +80,7 @@ class ChunkPolicy:
     border: Border = "silence"
     tail: Tail = "centre"
     fixed_length: bool = False
+    sequential: bool = False
     min_length_samples: int = 0
     length_step_samples: int = 1
     max_chunk_samples: int | None = None
@@ -97,6 +102,10 @@ class ChunkPolicy:
             raise ValueError("a Hann window leaves nothing of a track's ends that have no margin")
         if self.tail == "reflect" and not self.fixed_length:
             raise ValueError("a tail can only be filled up by reflection to a fixed length")
+        if self.sequential and (
+            self.window != "sum" or self.tail != "left" or self.overlap_samples
+        ):
+            raise ValueError("sequential chunks meet: window 'sum', tail 'left' and no overlap")
 
     @property
     def is_resizable(self) -> bool:
@@ -253,7 +262,9 @@ class ChunkPlan:
 
     @property
     def _num_skipped(self) -> int:
-        """How many chunks of the grid end before the first wanted sample."""
+        """How many chunks of the grid end before the first wanted sample, and are of no use."""
+        if self.policy.sequential:
+            return 0
         before = self.span.start - self.grid.start - self.policy.chunk_samples
         return max(0, before // self.policy.hop_samples + 1)
 

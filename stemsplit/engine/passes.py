@@ -11,7 +11,8 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from stemsplit.dsp.chunking import Chunk, ChunkPlan, ChunkPolicy
 from stemsplit.dsp.overlap_add import OverlapAdd, StemBlock
 from stemsplit.engine.bag import Bag
 from stemsplit.engine.options import SeparationOptions
-from stemsplit.models.spec import Model
+from stemsplit.models.spec import Model, StreamingModel
 
 MAX_SHIFT_SECONDS = 0.5  # as in the reference implementation
 
@@ -97,6 +98,15 @@ def calls(pass_: Pass, runtime: Runtime) -> dict[int, Call]:
     }
 
 
+def _calls_of_track(pass_: Pass, runtime: Runtime) -> dict[int, Call]:
+    """The calls of a single run of the pass, which has a memory where its model has one."""
+    found = calls(pass_, runtime)
+    if not pass_.plan.policy.sequential:
+        return found
+    stream = cast(StreamingModel, pass_.model).stream()
+    return {length: replace(call, network=stream, batch_size=1) for length, call in found.items()}
+
+
 def first_sample_read(passes: Sequence[Pass]) -> int:
     """The first sample of the mixture that any of the passes reads; it may lie before the track."""
     return min((pass_.plan.needs_from(0) for pass_ in passes if len(pass_.plan)), default=0)
@@ -122,7 +132,7 @@ class PassRun:
     def __init__(self, pass_: Pass, runtime: Runtime) -> None:
         self._plan = pass_.plan
         self._chunks = list(pass_.plan)
-        self._calls = calls(pass_, runtime)
+        self._calls = _calls_of_track(pass_, runtime)
         self._num_sent = 0
         self._num_done = 0
         self._weights = torch.tensor(pass_.weights)[:, None, None]  # [P, 1, 1]

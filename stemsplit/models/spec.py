@@ -77,3 +77,14 @@ class Model(Protocol):
     def spec(self) -> ModelSpec: ...
 
     def __call__(self, mixture: Tensor) -> Tensor: ...
+
+
+class StreamingModel(Model, Protocol):
+    """A model with a memory, whose `spec.chunking` is sequential.
+
+    Called itself, it hears a track's only chunk.
+    """
+
+    def stream(self) -> Model:
+        """The same for one track: called with its chunks in order, it remembers what was before."""
+        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,6 +136,20 @@ def test_the_silence_that_fills_a_batch_up_is_not_computed_on_the_cpu(
     twin = gpu_queue._fallback._copies[network]
     assert isinstance(twin, NoRoom)
     assert twin.num_calls == 3
+
+
+def test_what_a_network_remembers_on_the_device_is_not_made_up_on_the_cpu(
+    gpu_queue: DeviceQueue,
+) -> None:
+    network = NoRoom()
+    chunking = replace(
+        network.spec.chunking, overlap_samples=0, window="sum", tail="left", sequential=True
+    )
+    network.spec = replace(network.spec, chunking=chunking)
+    call = Call(network=network, stem_indices=(0,), batch_size=1)
+    (result,) = gpu_queue.submit(call, [torch.ones(2, 3)], turn=0)
+    with pytest.raises(DeviceMemoryError, match="too small for a single chunk"):
+        result.result(60)
 
 
 def test_a_chunk_too_large_for_the_device_is_computed_on_the_cpu(

@@ -1,0 +1,60 @@
+"""Networks with a memory, on their way through a track."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from stemsplit.models.spec import ModelSpec
+
+State = TypeVar("State")
+
+
+class StreamingNetwork(Protocol[State]):
+    """A network that says of each piece of a track what it can say by then.
+
+    Its `spec.chunking` is sequential, with a look-ahead of `context_samples`.
+    """
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def start(self, mixture: Tensor) -> State:
+        """The memory before the first sample of a track like `mixture` [B, C, T]."""
+        ...
+
+    def advance(self, mixture: Tensor, state: State) -> tuple[Tensor, State]:
+        """Estimates [B, S, C, T'] and the memory after the next samples [B, C, T] of a track.
+
+        The estimates begin where those of the call before ended, and end `context_samples` before
+        the end of what was heard: T' is T, but for the first call, which hears as many more. The
+        state that came in stays as it is.
+        """
+        ...
+
+
+class Stream(Generic[State]):
+    """A network on its way through one track: a `Model`, called with the track's chunks in order.
+
+    A chunk comes with `context_samples` on both sides, so most of what is read was heard before.
+    """
+
+    def __init__(self, network: StreamingNetwork[State]) -> None:
+        self.spec = network.spec
+        self._network = network
+        self._state: State | None = None
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        """The estimates [B, S, C, T] of the chunk in the middle of the mixture [B, C, T].
+
+        Around it they are zeros, which nobody reads.
+        """
+        context = self.spec.chunking.context_samples
+        if self._state is None:  # what comes before a track's first sample is not heard
+            fresh, state = mixture[..., context:], self._network.start(mixture)
+        else:
+            fresh, state = mixture[..., 2 * context :], self._state
+        estimates, self._state = self._network.advance(fresh, state)
+        return F.pad(estimates, (context, context))
