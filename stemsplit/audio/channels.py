@@ -108,6 +108,8 @@ def layout_is_known(channels: Sequence[str]) -> bool:
 def to_model_channels(block: Tensor, num_channels: int) -> Tensor:
     """The block [C, T] with the model's number of channels: mono is repeated, equal is kept.
 
+    A model of one channel hears the mean of several.
+
     Raises:
         AudioReadError: any other combination, a pair for a model of four channels, for example.
     """
@@ -115,6 +117,8 @@ def to_model_channels(block: Tensor, num_channels: int) -> Tensor:
         return block
     if block.shape[0] == 1:
         return block.expand(num_channels, -1)  # [C, T]
+    if num_channels == 1:
+        return block.mean(dim=0, keepdim=True)  # [1, T]
     raise AudioReadError(
         f"The audio has {block.shape[0]} channels and the model takes {num_channels}.",
         hint=f"Give it mono or {counted(num_channels, 'channel')}.",
@@ -124,6 +128,8 @@ def to_model_channels(block: Tensor, num_channels: int) -> Tensor:
 def from_model_channels(stems: Tensor, num_channels: int) -> Tensor:
     """The stems [S, C, T] with the file's number of channels: their mean for a mono file.
 
+    Those of a model of one channel are repeated.
+
     Raises:
         ValueError: a number of channels that `to_model_channels` would not have accepted.
     """
@@ -131,4 +137,6 @@ def from_model_channels(stems: Tensor, num_channels: int) -> Tensor:
         return stems
     if num_channels == 1:
         return stems.mean(dim=1, keepdim=True)  # [S, 1, T]
+    if stems.shape[1] == 1:
+        return stems.expand(-1, num_channels, -1)  # [S, C, T]
     raise ValueError(f"cannot turn {stems.shape[1]} channels into {num_channels}")

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from stemsplit.audio.channels import group_channels
 from stemsplit.audio.write.output_files import check_target
 from stemsplit.batch.job import Job, TrackPlan
 from stemsplit.batch.record_file import read_record
@@ -53,10 +52,7 @@ def _planned(plan: TrackPlan, session: Session) -> PlannedTrack:
         folder=plan.folder,
         action=action,
         duration_seconds=None if num_samples is None else num_samples / mixture.sample_rate,
-        passes=max(
-            len(group_channels(mixture.channels, bag.num_channels).groups)
-            for bag in session.model.bags
-        ),
+        passes=max(len(bag.grouping(mixture.channels).groups) for bag in session.model.bags),
         reason=Redo.of(plan, record).reason if action == "redo" else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,10 +59,18 @@ class OverlapAdd:
     Memory is one chunk, whatever the length of the track. Chunks come in the plan's order. What
     is handed out is right within `plan.span`; around it, chunks that were not wanted are missing,
     and samples of which they alone have a weight are not numbers.
+
+    Estimates that are not `ordered` have their stems in any order. Each chunk's are put into that
+    of the chunks before: the one by which they are nearest to them where both overlap. Where there
+    is nothing to be heard, they stay as the chunk before was put.
     """
 
-    def __init__(self, plan: ChunkPlan, *, num_stems: int, num_channels: int) -> None:
+    def __init__(
+        self, plan: ChunkPlan, *, num_stems: int, num_channels: int, ordered: bool = True
+    ) -> None:
         self._plan = plan
+        self._ordered = ordered
+        self._order = tuple(range(num_stems))
         self._sum = torch.zeros(num_stems, num_channels, plan.longest_chunk)  # [S, C, T]
         self._weight = torch.zeros(plan.longest_chunk)  # [T]
         self._num_added = 0
@@ -76,6 +85,11 @@ class OverlapAdd:
         self._num_added += 1
         num_samples = chunk.num_samples
         weight = self._plan.weights(chunk)
+        if not self._ordered:
+            overlap = min(num_samples, self._plan.policy.overlap_samples)
+            before, after = self._sum[..., :overlap], estimate[..., :overlap]
+            self._order = _nearest_order(before, after, self._order)
+            estimate = estimate[list(self._order)]
         self._sum[..., :num_samples] += weight * estimate
         self._weight[:num_samples] += weight
         last = self._num_added == len(self._plan)
@@ -91,3 +105,19 @@ class OverlapAdd:
             rest = total[..., num_samples:].clone()
             total[..., : rest.shape[-1]] = rest
             total[..., rest.shape[-1] :] = 0
+
+
+def _nearest_order(before: Tensor, after: Tensor, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The order in which the stems of `after` are nearest to those of `before`, [S, C, T] both.
+
+    If `order` is as near as any, it is that one. What `before` is multiplied by, such as the
+    window, is how much a sample counts. All orders have the same energy, so the sum of squared
+    differences is least where that of the products is greatest.
+    """
+    products: list[list[float]] = torch.einsum("ict,jct->ij", before, after).tolist()  # [S, S]
+
+    def nearness(each: tuple[int, ...]) -> float:
+        return sum(products[row][column] for row, column in enumerate(each))
+
+    best = max(itertools.permutations(range(len(products))), key=nearness)
+    return best if nearness(best) > nearness(order) else order

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from stemsplit.audio.channels import ChannelGrouping, group_channels
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.models.spec import InputScaling, Model
@@ -75,9 +77,10 @@ class Bag:
     def stems_to_run(self, wanted: Sequence[str]) -> tuple[str, ...]:
         """The networks' stems that `wanted` ones are made of.
 
-        These are all of them for the residual one, and where a mixer needs all.
+        These are all of them for the residual one, where a mixer needs all, and where nobody knows
+        which is which.
         """
-        if self.mixer is not None or not set(wanted) <= set(self.network_stems):
+        if self.mixer is not None or not self.ordered or not set(wanted) <= set(self.network_stems):
             return self.network_stems
         return tuple(wanted)
 
@@ -88,6 +91,22 @@ class Bag:
     @property
     def num_channels(self) -> int:
         return self.members[0].model.spec.num_channels
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its networks' outputs keep their order (`ModelSpec.ordered`)."""
+        return self.members[0].model.spec.ordered
+
+    def grouping(self, channels: Sequence[str]) -> ChannelGrouping:
+        """Which channels of a song go through the networks together.
+
+        Those without an order would have one for each group, so they hear all channels at once.
+        """
+        grouping = group_channels(channels, self.num_channels)
+        if self.ordered:
+            return grouping
+        everything = tuple(sorted(itertools.chain.from_iterable(grouping.groups)))
+        return ChannelGrouping(groups=(everything,), low=grouping.low)
 
     @property
     def scaling(self) -> InputScaling | None:
@@ -134,7 +153,7 @@ def differing_property(models: Sequence[Model], *, joined: bool = False) -> str 
     `joined`: each has stems of its own.
     """
     properties = [*([] if joined else ["stems", "residual_stem"])]
-    properties += ["sample_rate", "num_channels", "scaling"]
+    properties += ["sample_rate", "num_channels", "scaling", "ordered"]
     first = models[0].spec
     for other in (model.spec for model in models[1:]):
         for name in properties:

@@ -13,7 +13,7 @@ from stemsplit.engine.network_files import build_network
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.steps import first_parents
-from stemsplit.errors import CheckpointError
+from stemsplit.errors import CheckpointError, UsageError
 from stemsplit.hub.catalog import DEFAULT_MODEL
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.model_files import ModelSource
@@ -60,6 +60,7 @@ def load_ensemble(
         for index, loader in enumerate(loaders)
         if wanted[index]
     ]
+    _check_order([part.bag for part in parts], options)
     return Ensemble(name=source.name, stems=stems, parts=tuple(parts))
 
 
@@ -192,12 +193,32 @@ def _load_member(source: ModelSource, index: int) -> BagMember:
     )
 
 
+def _check_order(bags: Sequence[Bag], options: SeparationOptions) -> None:
+    """Raises a UsageError where stems without an order would be added to stems of another order."""
+    for bag in bags:
+        if bag.ordered:
+            continue
+        reason = f"{bag.name} tells speakers apart, and not who is who"
+        if len(bags) > 1:
+            raise UsageError(f"{reason}, so it goes with no other model.", hint="Run it alone.")
+        if options.shifts:
+            raise UsageError(
+                f"{reason}, so there is nothing to average.", hint="Leave `shifts` out."
+            )
+        if options.overlap == 0:
+            raise UsageError(
+                f"{reason}: that is seen where chunks overlap.", hint="Leave `overlap` out."
+            )
+
+
 def _check_bag(source: ModelSource, stems: Sequence[str], members: Sequence[BagMember]) -> None:
     models = [member.model for member in members]
     joined = _joined_stems(source) is not None
     difference = differing_property(models, joined=joined)
     if difference is not None:
         raise CheckpointError(f"{source.origin}: the bag's networks differ in {difference}.")
+    if len(models) > 1 and not models[0].spec.ordered:
+        raise CheckpointError(f"{source.origin}: outputs without an order cannot be averaged.")
     found = models[0].spec.offered_stems
     if not joined and found != tuple(stems):
         raise CheckpointError(

@@ -140,6 +140,7 @@ class PassRun:
             pass_.plan,
             num_stems=len(pass_.stem_indices),
             num_channels=pass_.model.spec.num_channels,
+            ordered=pass_.model.spec.ordered,
         )
         self.places = pass_.places
         """Those of the stems that `add` gives, among all that are wanted."""

@@ -9,10 +9,11 @@ from dataclasses import replace
 from torch import Tensor
 
 from stemsplit.audio.blocks import fan_out
-from stemsplit.audio.channels import ChannelGrouping, group_channels, layout_is_known
+from stemsplit.audio.channels import ChannelGrouping, layout_is_known
 from stemsplit.audio.formats import SampleRate
 from stemsplit.audio.info import StatsAccumulator
 from stemsplit.audio.write.stem_layout import stem_file_rate
+from stemsplit.engine.bag import Bag
 from stemsplit.engine.ensemble import Ensemble, EnsemblePart
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.model_input import ModelInput, Scaling, to_model_input
@@ -53,7 +54,7 @@ def scan(
     parts = [part for part in model.parts if any(map(part.weights.get, stems))]
     if any(part.hears for part in parts) and parts[0] is not model.parts[0]:
         parts.insert(0, model.parts[0])
-    groupings = [group_channels(mixture.channels, part.bag.num_channels) for part in parts]
+    groupings = [part.bag.grouping(mixture.channels) for part in parts]
     num_samples, scalings = _measure(mixture, parts, groupings, on_stage)
     ranges = TrackRanges(
         source_rate=mixture.sample_rate,
@@ -75,7 +76,7 @@ def scan(
             *model.notes(options),
             *mixture.warnings,
             *range_warnings(mixture, num_samples),
-            *_channel_notes(mixture.channels, groupings[0], lfe_stem),
+            *_channel_notes(mixture.channels, parts[0].bag, groupings[0], lfe_stem),
             *_rate_notes(mixture, output_rate, sample_rate),
         ),
     )
@@ -211,8 +212,13 @@ def _rate_notes(mixture: Mixture, sample_rate: int, wanted: SampleRate) -> list[
     ]
 
 
-def _channel_notes(channels: Sequence[str], grouping: ChannelGrouping, lfe_stem: str) -> list[str]:
-    """How a song with more than two channels was taken apart, in one sentence."""
+def _channel_notes(
+    channels: Sequence[str], bag: Bag, grouping: ChannelGrouping, lfe_stem: str
+) -> list[str]:
+    """How a song with more channels than a model takes was taken apart, in one sentence."""
+    if not bag.ordered and len(channels) > 1:
+        num = len(channels)
+        return [f"{bag.name} heard the mean of the {num} channels, and has the same for each."]
     if len(channels) <= 2:
         return []
     groups = ", ".join("+".join(channels[i] for i in group) for group in grouping.groups)

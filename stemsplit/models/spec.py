@@ -50,6 +50,10 @@ class ModelSpec:
     residual_stem: str | None = None
     """The name of what its stems leave over, where that is a stem worth having: the mixture minus
     all of them is what a network for vocals alone has to say about the instruments."""
+    ordered: bool = True
+    """Whether a stem comes out at the same place for each chunk. Of speakers who are told apart by
+    nothing but that they are two, any may come first: then the overlap-add puts them in order, all
+    of them are run, and the mean of a track's channels is heard."""
     revision: int = 1
     """Of a model without files: counted up when it sounds different. It redoes finished songs."""
 
