@@ -103,7 +103,7 @@ def _calls_of_track(pass_: Pass, runtime: Runtime) -> dict[int, Call]:
     found = calls(pass_, runtime)
     if not pass_.plan.policy.sequential:
         return found
-    stream = cast(StreamingModel, pass_.model).stream()
+    stream = cast(StreamingModel, pass_.model).stream(len(pass_.plan.grid))
     return {length: replace(call, network=stream, batch_size=1) for length, call in found.items()}
 
 

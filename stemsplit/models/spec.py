@@ -89,6 +89,9 @@ class StreamingModel(Model, Protocol):
     Called itself, it hears a track's only chunk.
     """
 
-    def stream(self) -> Model:
-        """The same for one track: called with its chunks in order, it remembers what was before."""
+    def stream(self, num_samples: int) -> Model:
+        """The same for one track of `num_samples`.
+
+        Called with its chunks in order, it remembers what was before.
+        """
         ...

@@ -42,16 +42,18 @@ class RunningMean:
             paper="none",
         )
         self.num_streams = 0
+        self.lengths: list[int] = []
         self._look_ahead = LOOK_AHEAD * step
 
     def __call__(self, mixture: Tensor) -> Tensor:
         return Stream(self)(mixture)
 
-    def stream(self) -> Stream[tuple[Tensor, Tensor]]:
+    def stream(self, num_samples: int) -> Stream[tuple[Tensor, Tensor]]:
         self.num_streams += 1
-        return Stream(self)
+        return Stream(self, num_samples)
 
-    def start(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+    def start(self, mixture: Tensor, num_samples: int) -> tuple[Tensor, Tensor]:
+        self.lengths.append(num_samples)
         return mixture.new_zeros(*mixture.shape[:2], 1), mixture[..., :0]
 
     def advance(
@@ -84,6 +86,7 @@ def test_chunks_are_one_run_over_the_whole_track(length: int, num_channels: int)
     model = RunningMean()
     stems = run(audio, model_of(model))
     assert model.num_streams == num_channels
+    assert model.lengths == [length] * num_channels
     for name, samples in expected(audio).items():
         assert torch.equal(stems[name], samples)
 
@@ -119,6 +122,7 @@ def test_a_network_called_itself_hears_a_track_of_one_chunk() -> None:
     model = RunningMean()
     chunk = torch.nn.functional.pad(noise(1000), (LOOK_AHEAD, 2 * LOOK_AHEAD))[None]
     estimates = model(chunk)[0, ..., LOOK_AHEAD:1000]
+    assert model.lengths == [1000 + LOOK_AHEAD]
     assert torch.equal(estimates[0], expected(noise(1000))["past"][:, : 1000 - LOOK_AHEAD])
 
 

@@ -21,8 +21,11 @@ class StreamingNetwork(Protocol[State]):
     @property
     def spec(self) -> ModelSpec: ...
 
-    def start(self, mixture: Tensor) -> State:
-        """The memory before the first sample of a track like `mixture` [B, C, T]."""
+    def start(self, mixture: Tensor, num_samples: int) -> State:
+        """The memory before the first sample of a track of `num_samples` like `mixture` [B, C, T].
+
+        What is heard after them is silence.
+        """
         ...
 
     def advance(self, mixture: Tensor, state: State) -> tuple[Tensor, State]:
@@ -41,9 +44,11 @@ class Stream(Generic[State]):
     A chunk comes with `context_samples` on both sides, so most of what is read was heard before.
     """
 
-    def __init__(self, network: StreamingNetwork[State]) -> None:
+    def __init__(self, network: StreamingNetwork[State], num_samples: int | None = None) -> None:
+        """`num_samples`: the track's; None: those of the first chunk, which is its only one."""
         self.spec = network.spec
         self._network = network
+        self._num_samples = num_samples
         self._state: State | None = None
 
     def __call__(self, mixture: Tensor) -> Tensor:
@@ -53,7 +58,9 @@ class Stream(Generic[State]):
         """
         context = self.spec.chunking.context_samples
         if self._state is None:  # what comes before a track's first sample is not heard
-            fresh, state = mixture[..., context:], self._network.start(mixture)
+            fresh = mixture[..., context:]
+            num_samples = self._num_samples or fresh.shape[-1] - context
+            state = self._network.start(mixture, num_samples)
         else:
             fresh, state = mixture[..., 2 * context :], self._state
         estimates, self._state = self._network.advance(fresh, state)
