@@ -13,7 +13,7 @@ StageKind = Literal["fetching", "loading", "scanning", "writing"]
 class Stage:
     """How far something is that is not separation itself.
 
-    fetching   a file of a model comes from the Hub: `num_done` of `num_total` bytes
+    fetching   a file of a model is downloaded: `num_done` of `num_total` bytes
     loading    a model is read and tried: its networks
     scanning   a song is read for the first time: its samples
     writing    the outputs of a song are completed

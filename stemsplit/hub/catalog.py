@@ -46,12 +46,12 @@ class PublishedScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedFile:
-    """A file on the Hub, or in the model's `distribution` by the path that it has there.
+    """A file on the Hub, in the model's `distribution` or below its `address`, by its path there.
 
     `repo_id` None: in the model's own repository, at its revision.
 
-    `sha256` None: only the Hub says what the content must be. `part`: of a network that is spread
-    over several files, which part this one has.
+    `sha256` None: only the Hub, or the end of its name, says what the content must be. `part`: of
+    a network that is spread over several files, which part this one has.
     """
 
     file: str
@@ -91,8 +91,9 @@ class PublishedPart:
 class CatalogEntry:
     """What is known about a model before any of its files is on the disk.
 
-    `distribution`: the Python package that its files come with, as `NAME==VERSION`. Without it,
-    without a `repo_id` and without `parts`, a model is built in and has no files. `parts`: the
+    Its files come from a repository on the Hub, from the Python package `distribution`, as
+    `NAME==VERSION`, or from below an https `address`. Without any of these, and without `parts`, a
+    model is built in and has no files. `parts`: the
     other entries that it is made of, where it has no files of its own. `networks` empty: a bag in
     the repository names them. `size_bytes`: approximate, None when not known. `giga_operations`:
     multiplications and additions for a second of music, in 10^9, None when not known.
@@ -109,6 +110,7 @@ class CatalogEntry:
     family: str
     repo_id: str | None = None
     distribution: str | None = None
+    address: str | None = None
     revision: str = "main"
     parts: tuple[PublishedPart, ...] = ()
     stems: tuple[str, ...]
@@ -128,7 +130,7 @@ class CatalogEntry:
     @property
     def is_built_in(self) -> bool:
         """Whether there are no files to it."""
-        return not (self.repo_id or self.distribution or self.parts)
+        return not (self.repo_id or self.distribution or self.address or self.parts)
 
     @property
     def origin(self) -> str:
@@ -137,6 +139,8 @@ class CatalogEntry:
             return f"{self.repo_id}@{self.revision}"
         if self.distribution is not None:
             return f"the Python package {self.distribution}"
+        if self.address is not None:
+            return self.address
         return " and ".join(part.model for part in self.parts) or "built in"
 
 

@@ -1,22 +1,18 @@
-"""What goes wrong between here and the Hub, as errors of ours that say what to do next."""
+"""What goes wrong between here and the Hub, as errors of ours that say what to do next.
+
+The same goes for other servers with files of the catalogue: the question says whose answer it is.
+"""
 
 from __future__ import annotations
 
 from stemsplit.errors import HubUnreachableError, ModelError, NotOnHubError
 from stemsplit.hub.catalog import FALLBACK_MODEL
+from stemsplit.hub.question import Question
 from stemsplit.quoting import reason
 
 OFFLINE_HINT = (
     "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
     f"`model='{FALLBACK_MODEL}'`."
-)
-_NETWORK_HINT = (
-    "Check the network, the proxy and HF_ENDPOINT, and run it again: a broken transfer continues. "
-    f"A pulled model works with `offline`, `model='{FALLBACK_MODEL}'` always."
-)
-_LOGIN_HINT = (
-    "Is there a login page in front of the network? Open any page in a browser, log in, and run it "
-    "again. Else check the proxy and HF_ENDPOINT."
 )
 _TOKEN_HINT = (
     "Check the spelling. For a private or gated model, accept its terms on the Hub and set "
@@ -39,64 +35,96 @@ class OtherAnswerError(HubUnreachableError):
     """Something between here and the Hub answers in its place, such as a login page."""
 
 
-def unreachable(what: str, error: BaseException) -> BrokenOffError:
-    """The network failed, with `error`, before the Hub could answer about `what`."""
-    from huggingface_hub import constants
-
+def unreachable(question: Question, error: BaseException) -> BrokenOffError:
+    """The network failed, with `error`, before anybody could answer."""
     return BrokenOffError(
-        f"Cannot fetch {what} from {constants.ENDPOINT} ({type(error).__name__}: {reason(error)}).",
-        hint=_NETWORK_HINT,
+        f"Cannot fetch {question.what} from {question.endpoint} "
+        f"({type(error).__name__}: {reason(error)}).",
+        hint=_network_hint(question),
     )
 
 
-def broken_off(what: str, how: str) -> BrokenOffError:
-    """The answer about `what` began and did not come to its end."""
-    return BrokenOffError(f"The Hub's answer for {what} {how}.", hint=_NETWORK_HINT)
+def broken_off(question: Question, how: str) -> BrokenOffError:
+    """The answer began and did not come to its end."""
+    return BrokenOffError(
+        f"{question.subject}'s answer for {question.what} {how}.", hint=_network_hint(question)
+    )
 
 
-def unusable(what: str, how: str) -> HubUnreachableError:
-    """The answer about `what` is nothing to go on with: `how` says what is wrong with it."""
-    return HubUnreachableError(f"The Hub's answer for {what} {how}.", hint=_NETWORK_HINT)
+def unusable(question: Question, how: str) -> HubUnreachableError:
+    """The answer is nothing to go on with: `how` says what is wrong with it."""
+    return HubUnreachableError(
+        f"{question.subject}'s answer for {question.what} {how}.", hint=_network_hint(question)
+    )
 
 
-def web_page(what: str) -> OtherAnswerError:
+def web_page(question: Question) -> OtherAnswerError:
     """Somebody else answered."""
-    from huggingface_hub import constants
-
     return OtherAnswerError(
-        f"{constants.ENDPOINT} answered with a web page when asked for {what}.", hint=_LOGIN_HINT
+        f"{question.endpoint} answered with a web page when asked for {question.what}.",
+        hint=_login_hint(question),
     )
 
 
-def foreign(what: str, how: str) -> OtherAnswerError:
+def foreign(question: Question, how: str) -> OtherAnswerError:
     """Somebody else answered, or a Hub that is none: `how` says what gave it away."""
+    kind = "one that a Hub gives" if question.is_for_hub else f"one of {question.server}"
     return OtherAnswerError(
-        f"The answer for {what} is not one that a Hub gives: {how}.", hint=_LOGIN_HINT
+        f"The answer for {question.what} is not {kind}: {how}.", hint=_login_hint(question)
     )
 
 
-def stay_away(what: str, status: int, seconds: float) -> HubUnreachableError:
-    """The Hub asks for a pause that nobody would wait out."""
+def stay_away(question: Question, status: int, seconds: float) -> HubUnreachableError:
+    """A pause is asked for that nobody would wait out."""
     pause = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
     if seconds < 120:
         pause = f"{seconds:.0f} seconds"
     return HubUnreachableError(
-        f"The Hub answered {status} for {what}, and asks to be left alone for {pause}.",
+        f"{question.subject} answered {status} for {question.what}, and asks to be left alone "
+        f"for {pause}.",
         hint="Run it again then. " + OFFLINE_HINT,
     )
 
 
-def refusal(what: str, status: int) -> ModelError:
-    """The Hub answered with an error `status`."""
+def refusal(question: Question, status: int) -> ModelError:
+    """The answer is an error `status`."""
+    what, server = question.what, question.server
     if status in (401, 403):
+        why = ": it does not exist, is private or is gated" if question.is_for_hub else ""
         return ModelError(
-            f"The Hub refuses {what} ({status}): it does not exist, is private or is gated.",
-            hint=_TOKEN_HINT,
+            f"{question.subject} refuses {what} ({status}){why}.",
+            hint=_TOKEN_HINT if question.is_for_hub else changed_hint(question),
         )
     if status == 404:
         return NotOnHubError(
-            f"There is no {what} on the Hub.", hint="Check the spelling and the revision."
+            f"There is no {what} on {server}.",
+            hint="Check the spelling and the revision."
+            if question.is_for_hub
+            else "Its authors may have moved it: a newer stemsplit may know where to.",
         )
     return HubUnreachableError(
-        f"The Hub answered {status} for {what}.", hint="Try again in a while. " + _NETWORK_HINT
+        f"{question.subject} answered {status} for {what}.",
+        hint="Try again in a while. " + _network_hint(question),
+    )
+
+
+def changed_hint(question: Question) -> str:
+    """What to look at where something came that nobody has announced."""
+    settings = "HF_ENDPOINT and " if question.is_for_hub else ""
+    return f"Check {settings}proxies that change downloads."
+
+
+def _network_hint(question: Question) -> str:
+    hub = "the network, the proxy and HF_ENDPOINT"
+    return (
+        f"Check {hub if question.is_for_hub else 'the network and the proxy'}, and run it "
+        "again: a broken transfer continues. "
+        f"A pulled model works with `offline`, `model='{FALLBACK_MODEL}'` always."
+    )
+
+
+def _login_hint(question: Question) -> str:
+    return (
+        "Is there a login page in front of the network? Open any page in a browser, log in, and "
+        f"run it again. Else check the proxy{' and HF_ENDPOINT' if question.is_for_hub else ''}."
     )

@@ -9,10 +9,12 @@ from stemsplit.hub import distributions
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
 from stemsplit.hub.distributions import Distribution, fetch_installed
-from stemsplit.hub.download import Connection, fetch_file
+from stemsplit.hub.download import fetch_file
 from stemsplit.hub.hub_errors import not_here
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource, stem_weights
 from stemsplit.hub.remote import list_files
+from stemsplit.hub.transfer import Connection
+from stemsplit.hub.web_files import WebFile, cached_web_file, fetch_web_file
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -29,7 +31,7 @@ def published_source(
         ModelError: the commit is not to be had.
     """
     repos = _Repos(entry, connection, refresh=refresh)
-    own = repos.own() if entry.distribution is None else None
+    own = None if entry.repo_id is None else repos.own()
     members = tuple(_member(network, entry, repos) for network in entry.networks)
     several = len(members) > 1
     return ModelSource(
@@ -67,8 +69,10 @@ class _Repos:
         return self._at(file.repo_id, file.revision)
 
     def file(self, published: PublishedFile) -> ModelFile:
-        if self._entry.distribution is not None and published.repo_id is None:
+        if published.repo_id is None and self._entry.distribution is not None:
             return _packaged(Distribution.parse(self._entry.distribution), published)
+        if published.repo_id is None and self._entry.address is not None:
+            return _web_file(self._entry.address, published, self._connection)
         repo, connection = self.of(published), self._connection
         return hub_file(
             repo, published.file, connection, sha256=published.sha256, part=published.part
@@ -107,6 +111,16 @@ def _packaged(package: Distribution, published: PublishedFile) -> ModelFile:
         name,
         get=lambda: fetch_installed(package, name, sha256),
         find=lambda: distributions.installed_file(package, name),
+        part=published.part,
+    )
+
+
+def _web_file(address: str, published: PublishedFile, connection: Connection) -> ModelFile:
+    file = WebFile(address, published.file, published.sha256)
+    return ModelFile(
+        file.name,
+        get=lambda: fetch_web_file(file, connection),
+        find=lambda: cached_web_file(file),
         part=published.part,
     )
 

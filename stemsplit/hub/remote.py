@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from dataclasses import dataclass
+from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from stemsplit.checkpoints.plain_data import parse_json
 from stemsplit.hub import hub_errors
 from stemsplit.hub.cache import HubRepo, is_safe_name
-from stemsplit.hub.digest import is_digest
-from stemsplit.hub.talk import Question
-from stemsplit.hub.transport import HttpAnswer, asked
+from stemsplit.hub.question import Question
+from stemsplit.hub.transfer import RemoteFile
+from stemsplit.hub.transport import HttpAnswer, announced_bytes, asked
 from stemsplit.quoting import quoted, reason
 
 MAX_ANSWER_BYTES = 4 << 20
 """Of what the Hub says about a repository: all names of its files among other things."""
 _MAX_REDIRECTS = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RemoteFile:
-    """One file at one commit, as the Hub describes it.
-
-    `etag` is what it promises about the content (`digest.matches_etag`). `size_bytes` None: it does
-    not say. `sha256` is what the catalogue promises.
-    """
-
-    repo_id: str
-    commit: str
-    name: str
-    etag: str
-    size_bytes: int | None
-    sha256: str | None
-
-    @property
-    def url(self) -> str:
-        return _url(self.repo_id, self.commit, self.name)
-
-    @property
-    def key(self) -> str:
-        """What the file is called until its content is known: the digest that the Hub promises.
-
-        A mirror's own tag is no digest. Two files may have the same, so it does not name them.
-        """
-        if is_digest(self.etag):
-            return self.etag
-        return hashlib.sha256(f"{self}\0{self.etag}".encode()).hexdigest()
-
-    def __str__(self) -> str:
-        return f"{self.name} of {self.repo_id}@{self.commit}"
 
 
 def list_files(repo: HubRepo) -> tuple[str, list[str]]:
@@ -64,88 +29,90 @@ def list_files(repo: HubRepo) -> tuple[str, list[str]]:
     path = f"{quote(repo.repo_id)}/revision/{quote(repo.address, safe='')}"
     question = Question(url=f"{constants.ENDPOINT}/api/models/{path}", what=str(repo))
     with asked(question) as answer:
-        data = _read(answer, question.what)
+        data = _read(answer, question)
     try:
         document = parse_json(data)
     except ValueError as error:
         if data.lstrip()[:1] == b"<":
-            raise hub_errors.web_page(question.what) from error
-        raise hub_errors.foreign(question.what, reason(error)) from error
+            raise hub_errors.web_page(question) from error
+        raise hub_errors.foreign(question, reason(error)) from error
     match document:
         case {"sha": str(commit), "siblings": list(siblings)}:
             names = [each.get("rfilename") for each in siblings if isinstance(each, dict)]
             safe = [name for name in names if isinstance(name, str) and is_safe_name(name)]
-            return _checked_commit(commit, question.what), safe
-    raise hub_errors.foreign(question.what, "it names no commit and no files")
+            return _checked_commit(commit, question), safe
+    raise hub_errors.foreign(question, "it names no commit and no files")
 
 
-def describe(repo: HubRepo, file_name: str, *, sha256: str | None = None) -> RemoteFile:
-    """What the Hub says about a file; nothing of the file itself is fetched.
+def describe(
+    repo: HubRepo, file_name: str, *, sha256: str | None = None
+) -> tuple[HubRepo, RemoteFile]:
+    """The repository at its commit, and what the Hub says about a file; none of it is fetched.
 
     Raises:
         ModelError: the Hub refuses, or cannot be reached, or someone else answers in its place.
     """
-    what = f"{file_name} of {repo}"
-    headers = _headers(_url(repo.repo_id, repo.address, file_name), what)
+    question = Question(
+        url=_url(repo, file_name),
+        what=f"{file_name} of {repo}",
+        method="HEAD",
+        follows_redirects=False,
+    )
+    headers = _headers(question)
     commit, etag = headers.get("x-repo-commit"), headers.get("x-linked-etag", headers.get("etag"))
     if commit is None or not etag:
-        raise hub_errors.foreign(what, "it names no commit and no content")
-    return RemoteFile(
-        repo_id=repo.repo_id,
-        commit=_checked_commit(commit, what),
+        raise hub_errors.foreign(question, "it names no commit and no content")
+    repo = replace(repo, commit=_checked_commit(commit, question))
+    size = headers.get("x-linked-size", headers.get("content-length"))
+    return repo, RemoteFile(
+        url=_url(repo, file_name),
         name=file_name,
+        title=f"{file_name} of {repo}",
+        label=f"{repo.repo_id.partition('/')[2]}/{file_name}",
         etag=etag.removeprefix("W/").strip('"'),
-        size_bytes=_size(headers.get("x-linked-size", headers.get("content-length")), what),
+        size_bytes=announced_bytes(size, question),
         sha256=sha256,
     )
 
 
-def _headers(url: str, what: str) -> dict[str, str]:
+def _headers(question: Question) -> dict[str, str]:
     """Of the first answer that is not a way to another place on the same Hub (a renamed model)."""
+    url = question.url
     for _ in range(_MAX_REDIRECTS):
-        question = Question(url=url, what=what, method="HEAD", follows_redirects=False)
-        with asked(question) as answer:
+        with asked(replace(question, url=url)) as answer:
             target = answer.headers.get("location", "")
-            if not 300 <= answer.status < 400 or not _is_on_same_host(target, what):
+            if not 300 <= answer.status < 400 or not _is_on_same_host(target, question):
                 return dict(answer.headers)
         url = urljoin(url, target)
-    raise hub_errors.foreign(what, "it leads in circles")
+    raise hub_errors.foreign(question, "it leads in circles")
 
 
-def _is_on_same_host(target: str, what: str) -> bool:
+def _is_on_same_host(target: str, question: Question) -> bool:
     """Whether an address says where to go on without naming a host."""
     try:
         return target != "" and not urlsplit(target).netloc
     except ValueError as error:
-        raise hub_errors.foreign(what, f"it leads to {quoted(target)}") from error
+        raise hub_errors.foreign(question, f"it leads to {quoted(target)}") from error
 
 
-def _url(repo_id: str, revision: str, file_name: str) -> str:
+def _url(repo: HubRepo, file_name: str) -> str:
     from huggingface_hub import constants
 
-    place = f"{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file_name)}"
+    place = f"{quote(repo.repo_id)}/resolve/{quote(repo.address, safe='')}/{quote(file_name)}"
     return f"{constants.ENDPOINT}/{place}"
 
 
-def _read(answer: HttpAnswer, what: str) -> bytes:
+def _read(answer: HttpAnswer, question: Question) -> bytes:
     data = bytearray()
     for block in answer.blocks():
         data += block
         if len(data) > MAX_ANSWER_BYTES:
-            raise hub_errors.foreign(what, f"it has more than {MAX_ANSWER_BYTES} bytes")
+            raise hub_errors.foreign(question, f"it has more than {MAX_ANSWER_BYTES} bytes")
     return bytes(data)
 
 
-def _size(text: str | None, what: str) -> int | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
-        raise hub_errors.foreign(what, f"{quoted(text)} is no size")
-    return int(text)
-
-
-def _checked_commit(commit: str, what: str) -> str:
+def _checked_commit(commit: str, question: Question) -> str:
     """A commit that may be used as the name of a folder."""
     if not is_safe_name(commit):
-        raise hub_errors.foreign(what, f"{quoted(commit)} is no commit")
+        raise hub_errors.foreign(question, f"{quoted(commit)} is no commit")
     return commit

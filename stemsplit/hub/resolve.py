@@ -19,7 +19,7 @@ from stemsplit.errors import (
 from stemsplit.files import open_regular
 from stemsplit.hub.cache import HubRepo, cached_snapshot, offline_by_environment
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
-from stemsplit.hub.download import Connection, fetch_file
+from stemsplit.hub.download import fetch_file
 from stemsplit.hub.folders import (
     MODEL_SUFFIXES,
     bag_named_as,
@@ -36,6 +36,7 @@ from stemsplit.hub.local_folder import declared_system, safe_name
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource
 from stemsplit.hub.published import hub_file, published_source
 from stemsplit.hub.remote import list_files
+from stemsplit.hub.transfer import Connection
 from stemsplit.quoting import counted, quoted
 from stemsplit.stages import StageCallback, unheard
 

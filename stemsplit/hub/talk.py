@@ -1,4 +1,4 @@
-"""One request to the Hub, made beside whoever waits for the answer.
+"""One request to a server, made beside whoever waits for the answer.
 
 The session is huggingface_hub's, with its proxies, certificates and settings: of `requests`, httpx
 or httpx2, as its version may be. Their time limits are for one packet each, so a server that sends
@@ -14,11 +14,11 @@ import queue
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from stemsplit.errors import HubUnreachableError
 from stemsplit.hub import hub_errors
+from stemsplit.hub.question import Question
 from stemsplit.quoting import reason
 
 ANSWER_SECONDS = 10.0
@@ -28,17 +28,6 @@ STALL_SECONDS = 30.0
 BLOCK_BYTES = 1 << 16
 _BLOCKS_ON_THE_WAY = 16
 _LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "h11", "requests", "urllib3")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """A request; `what` says to people what it is about."""
-
-    url: str
-    what: str
-    method: Literal["GET", "HEAD"] = "GET"
-    follows_redirects: bool = True
-    first_byte: int = 0
 
 
 class Exchange(threading.Thread):
@@ -54,14 +43,14 @@ class Exchange(threading.Thread):
         self._parts: queue.Queue[Any] = queue.Queue(maxsize=_BLOCKS_ON_THE_WAY)
         self._is_abandoned = threading.Event()
 
-    def head(self, what: str) -> tuple[int, Mapping[str, str]]:
+    def head(self) -> tuple[int, Mapping[str, str]]:
         """Status and headers."""
-        found: tuple[int, Mapping[str, str]] = self._part(what, ANSWER_SECONDS)
+        found: tuple[int, Mapping[str, str]] = self._part(ANSWER_SECONDS)
         return found
 
-    def block(self, what: str) -> bytes:
+    def block(self) -> bytes:
         """The next bytes of the body, empty at its end."""
-        found: bytes = self._part(what, STALL_SECONDS)
+        found: bytes = self._part(STALL_SECONDS)
         return found
 
     def abandon(self) -> None:
@@ -89,15 +78,15 @@ class Exchange(threading.Thread):
                 return
         raise _AbandonedError
 
-    def _part(self, what: str, seconds: float) -> Any:
+    def _part(self, seconds: float) -> Any:
         seconds = _patience(seconds)
         try:
             part = self._parts.get(timeout=seconds)
         except queue.Empty:
             late = TimeoutError(f"no answer for {seconds:g} s")
-            raise hub_errors.unreachable(what, late) from None
+            raise hub_errors.unreachable(self._question, late) from None
         if isinstance(part, BaseException):
-            ours = _as_ours(part, what)
+            ours = _as_ours(part, self._question)
             raise ours from (None if ours is part else part)
         return part
 
@@ -112,17 +101,19 @@ class _AbandonedError(Exception):
     """Nobody waits any more."""
 
 
-def _as_ours(error: BaseException, what: str) -> BaseException:
+def _as_ours(error: BaseException, question: Question) -> BaseException:
     """The network's errors as one of ours; a defect, here or in the library, as it is."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     if isinstance(error, OfflineModeIsEnabled):
-        return HubUnreachableError(f"{what}: HF_HUB_OFFLINE is set.", hint=hub_errors.OFFLINE_HINT)
+        return HubUnreachableError(
+            f"{question.what}: HF_HUB_OFFLINE is set.", hint=hub_errors.OFFLINE_HINT
+        )
     is_library = type(error).__module__.partition(".")[0] in _LIBRARIES
     # Addresses and proxies that make no sense, and a proxy that takes another package.
     is_setting = isinstance(error, ValueError) or "proxy" in reason(error).lower()
     if isinstance(error, OSError) or is_library or is_setting:
-        return hub_errors.unreachable(what, error)
+        return hub_errors.unreachable(question, error)
     return error
 
 
@@ -138,7 +129,10 @@ def _response(question: Question) -> Iterator[_Response]:
     )
 
     # "identity": a packed answer has no length, and its bytes cannot be resumed.
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    headers = {
+        **build_hf_headers(token=None if question.is_for_hub else False),
+        "Accept-Encoding": "identity",
+    }
     if question.first_byte:
         headers["Range"] = f"bytes={question.first_byte}-"
     session: Any = get_session()
@@ -155,7 +149,7 @@ def _through_httpx(
         question.method,
         question.url,
         headers=headers,
-        follow_redirects=question.follows_redirects,
+        follow_redirects=question.is_for_hub and question.follows_redirects,
         timeout=_patience(STALL_SECONDS),
     ) as response:
         yield (response.status_code, _lower(response.headers)), response.iter_raw()
@@ -169,7 +163,7 @@ def _through_requests(
         question.method,
         question.url,
         headers=headers,
-        allow_redirects=question.follows_redirects,
+        allow_redirects=question.is_for_hub and question.follows_redirects,
         timeout=_patience(STALL_SECONDS),
         stream=True,
     ) as response:

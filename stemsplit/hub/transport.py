@@ -1,4 +1,4 @@
-"""Requests to the Hub. Every answer has an end, in bytes and in seconds, whoever gives it.
+"""Requests to servers. Every answer has an end, in bytes and in seconds, whoever gives it.
 
 Bodies are taken as they come over the line, so that what is packed is unpacked here, within bounds.
 """
@@ -8,12 +8,17 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
+import re
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urljoin
 
 from stemsplit.hub import hub_errors
-from stemsplit.hub.talk import BLOCK_BYTES, Exchange, Question
+from stemsplit.hub.question import Question, is_loopback, is_web_address
+from stemsplit.hub.talk import BLOCK_BYTES, Exchange
+from stemsplit.quoting import quoted
 
 GRACE_SECONDS = 30.0
 MIN_BYTES_PER_SECOND = 2048
@@ -22,6 +27,7 @@ MAX_PAUSE_SECONDS = 30.0
 """What the Hub may ask for between two requests; what asks for more is not waited for."""
 
 _MAX_PAUSES = 3
+_MAX_REDIRECTS = 5
 _HUB_HEADERS = ("x-error-code", "x-repo-commit", "x-linked-etag")
 
 _log = logging.getLogger(__name__)
@@ -32,8 +38,8 @@ class HttpAnswer:
 
     def __init__(self, question: Question, talk: Exchange) -> None:
         self._talk = talk
-        self._what = question.what
-        self.status, self.headers = talk.head(self._what)
+        self._question = question
+        self.status, self.headers = talk.head()
 
     @property
     def is_web_page(self) -> bool:
@@ -51,29 +57,29 @@ class HttpAnswer:
         if packing == "identity":
             return self._timed_blocks()
         if packing in ("gzip", "x-gzip", "deflate"):
-            return _unpacked(self._timed_blocks(), self._what)
-        raise hub_errors.unusable(self._what, f"is packed as {packing[:20]}")
+            return _unpacked(self._timed_blocks(), self._question)
+        raise hub_errors.unusable(self._question, f"is packed as {packing[:20]}")
 
     def _timed_blocks(self) -> Iterator[bytes]:
         started, num_received = time.monotonic(), 0
-        while block := self._talk.block(self._what):
+        while block := self._talk.block():
             num_received += len(block)
             slow_for = time.monotonic() - started - GRACE_SECONDS
             if slow_for > 0 and num_received < slow_for * MIN_BYTES_PER_SECOND:
                 raise hub_errors.unusable(
-                    self._what, f"comes too slowly: {num_received} bytes so far"
+                    self._question, f"comes too slowly: {num_received} bytes so far"
                 )
             yield block
 
 
 @contextlib.contextmanager
 def asked(question: Question) -> Iterator[HttpAnswer]:
-    """A context with the Hub's answer to the question, which is not an error.
+    """A context with the answer to the question, which is not an error.
 
-    If the Hub asks for a short pause first, that is made.
+    If a short pause is asked for first, that is made.
 
     Raises:
-        ModelError: the Hub refuses, or cannot be reached, or someone else answers in its place.
+        ModelError: the server refuses, or cannot be reached, or someone else answers in its place.
     """
     for number in range(_MAX_PAUSES + 1):
         with _one_answer(question) as answer:
@@ -83,33 +89,64 @@ def asked(question: Question) -> Iterator[HttpAnswer]:
                 yield answer
                 return
             if pause > MAX_PAUSE_SECONDS:
-                raise hub_errors.stay_away(question.what, answer.status, pause)
-        _log.warning("The Hub asks for a pause of %.0f s before it gives %s.", pause, question.what)
+                raise hub_errors.stay_away(question, answer.status, pause)
+        _log.warning(
+            "%s asks for a pause of %.0f s before it gives %s.",
+            *(question.subject, pause, question.what),
+        )
         time.sleep(pause)
 
 
 def _check(question: Question, answer: HttpAnswer) -> None:
     """Raises what an answer means that is neither a body nor, where that is wanted, a redirect."""
     is_from_hub = any(name in answer.headers for name in _HUB_HEADERS)
-    # A gateway in front of a Hub that is down has pages too; networks use these.
-    is_from_network = answer.status < 400 or answer.status in (403, 404, 407)
+    # A gateway in front of a Hub that is down has pages too; networks use these, as any web server.
+    is_from_network = answer.status < 400 or (
+        question.is_for_hub and answer.status in (403, 404, 407)
+    )
     if answer.status == 511 or (answer.is_web_page and is_from_network and not is_from_hub):
-        raise hub_errors.web_page(question.what)
+        raise hub_errors.web_page(question)
     if answer.status in (200, 206) or (answer.status == 416 and question.first_byte):
         return
     if not question.follows_redirects and 300 <= answer.status < 400:
         return
-    raise hub_errors.refusal(question.what, answer.status)
+    raise hub_errors.refusal(question, answer.status)
 
 
 @contextlib.contextmanager
 def _one_answer(question: Question) -> Iterator[HttpAnswer]:
-    talk = Exchange(question)
-    talk.start()
+    asked_for = question
+    for _ in range(_MAX_REDIRECTS):
+        talk = Exchange(question)
+        talk.start()
+        try:
+            answer = HttpAnswer(question, talk)
+            target = _redirect(question, answer)
+            if target is None:
+                yield answer
+                return
+        finally:
+            talk.abandon()
+        question = replace(question, url=target)
+    raise hub_errors.foreign(asked_for, "it leads in circles")
+
+
+def _redirect(question: Question, answer: HttpAnswer) -> str | None:
+    """Where a server that is not the Hub leads, if it leads elsewhere.
+
+    Raises:
+        OtherAnswerError: that is nowhere to go.
+    """
+    if question.is_for_hub or not 300 <= answer.status < 400:
+        return None
+    target = answer.headers.get("location", "")
     try:
-        yield HttpAnswer(question, talk)
-    finally:
-        talk.abandon()
+        url = urljoin(question.url, target)
+        if is_web_address(url) and (is_loopback(question.url) or not is_loopback(url)):
+            return url
+    except ValueError:
+        pass
+    raise hub_errors.foreign(question, f"it leads to {quoted(target)}, which is no https address")
 
 
 def _wanted_pause(answer: HttpAnswer) -> float | None:
@@ -124,7 +161,20 @@ def _wanted_pause(answer: HttpAnswer) -> float | None:
     return None
 
 
-def _unpacked(blocks: Iterator[bytes], what: str) -> Iterator[bytes]:
+def announced_bytes(text: str | None, question: Question) -> int | None:
+    """The number of bytes that a header says; None if it is not there.
+
+    Raises:
+        OtherAnswerError: it is no number.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
+        raise hub_errors.foreign(question, f"{quoted(text)} is no size")
+    return int(text)
+
+
+def _unpacked(blocks: Iterator[bytes], question: Question) -> Iterator[bytes]:
     """What gzip or zlib have packed, in blocks of a size that does not depend on how well."""
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
@@ -134,6 +184,6 @@ def _unpacked(blocks: Iterator[bytes], what: str) -> Iterator[bytes]:
                     yield piece
                 block = unpacker.unconsumed_tail
     except zlib.error as error:
-        raise hub_errors.unusable(what, "cannot be unpacked") from error
+        raise hub_errors.unusable(question, "cannot be unpacked") from error
     if not unpacker.eof:
-        raise hub_errors.broken_off(what, "breaks off")
+        raise hub_errors.broken_off(question, "breaks off")

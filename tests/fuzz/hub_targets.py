@@ -16,7 +16,7 @@ from stemsplit.checkpoints.config_file import parse_configuration
 from stemsplit.errors import CheckpointError, StemsplitError
 from stemsplit.hub import cache, remote, transport
 from stemsplit.hub.cache import HubRepo
-from stemsplit.hub.talk import Question
+from stemsplit.hub.question import Question
 from stemsplit.hub.transport import HttpAnswer
 from stemsplit.models.registry import Recognized, build_model, recognize
 from tests.fuzz.mutate import mutate
@@ -148,12 +148,10 @@ class _Talk:
         pairs = (line.partition(":") for line in lines)
         self._headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
 
-    def head(self, what: str) -> tuple[int, dict[str, str]]:
-        del what
+    def head(self) -> tuple[int, dict[str, str]]:
         return self._status, self._headers
 
-    def block(self, what: str) -> bytes:
-        del what
+    def block(self) -> bytes:
         block, self._body = self._body[:1000], self._body[1000:]
         return block
 

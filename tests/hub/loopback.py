@@ -1,5 +1,7 @@
 """A Hub of our own on 127.0.0.1: what huggingface_hub asks for through HF_ENDPOINT, no more.
 
+It is a plain web server as well, with the files of `web_files`.
+
     def test_something(hub: Hub) -> None:
         hub.add("owner/repo", {"name.yaml": b"...", "sig.safetensors": b"..."})
         resolve("hf://owner/repo")
@@ -26,16 +28,18 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 _RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
+_WEB = re.compile(r"/web/(?P<file>.+)")
 _API = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request that the Hub saw; `range` is the Range header."""
+    """One request that the Hub saw; `range` is the Range header, `token` the Authorization."""
 
     method: str
     path: str
     range: str | None
+    token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,13 @@ class Hub:
     """What is said in place of the usual answer, if anything."""
     hang: threading.Event = field(default_factory=threading.Event)
     """While set, requests are accepted and never answered."""
+    web_files: dict[str, bytes] = field(default_factory=dict)
+    """Files of a plain web server, by their paths below `web_address`."""
     _repos: dict[str, list[Commit]] = field(default_factory=dict)
+
+    @property
+    def web_address(self) -> str:
+        return f"{self.endpoint}/web"
 
     def add(self, repo_id: str, files: Mapping[str, bytes], *, sha: str | None = None) -> str:
         """Adds a commit with exactly these files on top of `main` and returns its hash.
@@ -120,7 +130,8 @@ class Hub:
     def requested_files(self) -> list[str]:
         """The names of the files whose content was asked for, in order."""
         paths = [request.path for request in self.requests if request.method == "GET"]
-        return [match["file"] for path in paths if (match := _RESOLVE.fullmatch(path))]
+        found = ((_RESOLVE.fullmatch(path) or _WEB.fullmatch(path)) for path in paths)
+        return [match["file"] for match in found if match]
 
     def forget_requests(self) -> None:
         self.requests.clear()
@@ -151,7 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        request = Request(self.command, path, self.headers.get("Range"))
+        request = Request(
+            self.command, path, self.headers.get("Range"), self.headers.get("Authorization")
+        )
         self.hub.requests.append(request)
         while self.hub.hang.is_set():
             self.hub.hang.wait(0.05)
@@ -163,6 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_error(self.hub.refuse_status, "refused")
         elif match := _RESOLVE.fullmatch(path):
             self._answer_file(match["repo"], match["revision"], match["file"])
+        elif match := _WEB.fullmatch(path):
+            self._answer_web_file(match["file"])
         elif match := _API.fullmatch(path):
             self._answer_info(match["repo"], match["revision"] or "main")
         else:
@@ -184,21 +199,31 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             self._send_error(404, "EntryNotFound")
             return
-        if self.hub.refuse_downloads and self.command == "GET":
-            self._send_error(503, "refused")
-            return
         etag = self.hub.etags.get(name, etag_of(name, content))
         headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{etag}"'}
         if name.endswith(LARGE_KINDS):
             headers["X-Linked-Etag"] = headers["ETag"]
             headers["X-Linked-Size"] = str(len(content))
+        self._send_content(headers, content, breakable=name.endswith(".safetensors"))
+
+    def _answer_web_file(self, name: str) -> None:
+        content = self.hub.web_files.get(name)
+        if content is None:
+            self._send(404, {"Content-Type": "text/html"}, b"<html>Not found")
+        else:
+            self._send_content({"ETag": '"0123-4567"'}, content, breakable=True)
+
+    def _send_content(self, headers: dict[str, str], content: bytes, *, breakable: bool) -> None:
+        if self.hub.refuse_downloads and self.command == "GET":
+            self._send_error(503, "refused")
+            return
         if self.hub.corrupt:
             content = content[:-1] + bytes([content[-1] ^ 1])
         status, start = 200, 0
         if match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or ""):
             status, start = 206, int(match[1])
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self._send(status, headers, content[start:], breakable=name.endswith(".safetensors"))
+        self._send(status, headers, content[start:], breakable=breakable)
 
     def _find(self, repo_id: str, revision: str) -> Commit | None:
         commit = self.hub.find(repo_id, revision)
@@ -272,6 +297,7 @@ def point_process_at(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
         "HUGGINGFACE_CO_URL_TEMPLATE": hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
         "HF_HOME": str(hub.home),
         "HF_HUB_CACHE": str(hub.home / "hub"),
+        "HF_ASSETS_CACHE": str(hub.home / "assets"),
         "HF_TOKEN_PATH": str(hub.home / "token"),
         "HF_HUB_OFFLINE": False,
         "HF_HUB_DISABLE_XET": True,

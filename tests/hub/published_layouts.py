@@ -88,16 +88,18 @@ _MDXNET: Mapping[str, Any] = {
 
 
 def publish(entry: CatalogEntry, hub: Hub, folder: Path) -> CatalogEntry:
-    """Puts a model like that of `entry` on the Hub, at its revision.
+    """Puts a model like that of `entry` on the Hub, at its revision, or at an address there.
 
     The entry that comes back differs where the files do: in the sha256 of small files, in what
     describes their small networks, and in names that contain a sha256.
     """
-    assert entry.repo_id is not None
     if not entry.networks:
         return _publish_bag(entry, hub, folder)
     files: dict[str, bytes] = {"README.md": b"# somebody's models", "other/file.txt": b"x"}
     networks = tuple(_network(entry, network, files, folder) for network in entry.networks)
+    if entry.repo_id is None:
+        hub.web_files.update(files)
+        return replace(entry, networks=networks, address=hub.web_address)
     hub.add(entry.repo_id, files, sha=None if entry.revision == "main" else entry.revision)
     return replace(entry, networks=networks)
 

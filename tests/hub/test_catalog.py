@@ -17,6 +17,7 @@ from stemsplit.hub.catalog import (
     parse_catalog,
     suggest_names,
 )
+from stemsplit.hub.web_files import WebFile
 
 SPLEETER = ("spleeter", "spleeter_fullband", "spleeter_spectral")
 
@@ -75,7 +76,7 @@ def test_what_was_seen_of_a_file_is_pinned() -> None:
     for entry in load_catalog().values():
         for network in entry.networks:
             pinned = entry.revision != "main" or all(
-                file.sha256 or re.search(r"-[0-9a-f]{8}\.th$", file.file)
+                file.sha256 or re.search(r"-[0-9a-f]{8,}\.p?th$", file.file)
                 for file in network.weights
             )
             assert pinned or entry.unverified or entry.name in found
@@ -149,11 +150,15 @@ def test_a_row_makes_sense(entry: CatalogEntry) -> None:
         assert entry.child_names.keys() == set(entry.stems)
         assert len(set(entry.child_names.values())) == len(entry.stems)
         assert all(re.fullmatch("[a-z]+", child) for child in entry.child_names.values())
+    sources = (entry.repo_id, entry.distribution, entry.address, entry.parts)
+    assert sum(map(bool, sources)) == (entry.family != "spectral")
     for network in entry.networks:
         assert set(network.stems or ()) <= set(entry.stems)
         for file in (*network.weights, *([network.config] if network.config else [])):
             assert re.fullmatch(r"(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*", file.file, re.ASCII)
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+            if entry.address is not None:
+                assert WebFile(entry.address, file.file, file.sha256).url.startswith("https://")
 
 
 @pytest.mark.parametrize(

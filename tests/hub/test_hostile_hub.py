@@ -33,11 +33,12 @@ from stemsplit.errors import (
     NotOnHubError,
     UsageError,
 )
-from stemsplit.hub import download, talk, transport
+from stemsplit.hub import talk, transfer, transport
 from stemsplit.hub.cache import HubRepo
-from stemsplit.hub.download import Connection, fetch_file
+from stemsplit.hub.download import fetch_file
 from stemsplit.hub.remote import list_files
 from stemsplit.hub.resolve import resolve
+from stemsplit.hub.transfer import Connection
 from tests.checkpoints.hostile_texts import LAUGHS
 from tests.hub.loopback import Hub, Reply, Request
 from tests.hub.resolving import resolve_in_subprocess
@@ -52,7 +53,7 @@ PAGE = Reply(headers={"Content-Type": "text/html; charset=utf-8"}, body=[b"<html
 
 @pytest.fixture
 def repo(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> HubRepo:
-    monkeypatch.setattr(download, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(transfer, "_PAUSE_SECONDS", 0)
     hub.add(REPO, FILES)
     return HubRepo(repo_id=REPO, revision="main")
 
@@ -113,7 +114,7 @@ def test_a_body_of_no_announced_length_has_a_limit_too(
     hub: Hub, repo: HubRepo, monkeypatch: pytest.MonkeyPatch, name: str, limit: str
 ) -> None:
     commit = hub.add(REPO, FILES)
-    monkeypatch.setattr(download, limit, 5 << 20)
+    monkeypatch.setattr(transfer, limit, 5 << 20)
     hub.reply = everything(
         Reply(headers={"X-Repo-Commit": commit, "ETag": '"foreign"'}, body=endless())
     )
@@ -128,7 +129,7 @@ def test_a_body_of_no_announced_length_has_a_limit_too(
 def test_what_has_no_room_is_not_begun(
     hub: Hub, repo: HubRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
     for size, message in (
         (1 << 50, "more than such a file may have"),
         (10**40, "no size"),

@@ -97,8 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
 def _fetch() -> None:
     """In the process of its own: raises where any step fails."""
     from stemsplit.hub.cache import HubRepo
-    from stemsplit.hub.download import Connection, fetch_file
+    from stemsplit.hub.download import fetch_file
     from stemsplit.hub.remote import list_files
+    from stemsplit.hub.transfer import Connection
 
     repo = HubRepo(repo_id=_REPO, revision="main")
     commit, names = list_files(repo)
