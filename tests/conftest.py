@@ -33,13 +33,13 @@ _HANDLERS = {
 def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an empty package in the place of each that holds weights."""
     folder = tmp_path_factory.mktemp("packages")
-    for entry in load_catalog().values():
-        if entry.distribution is not None:
-            name = Distribution.parse(entry.distribution).name
-            info = folder / f"{name}-0.dist-info"
-            info.mkdir(exist_ok=True)
-            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
-            (info / "RECORD").touch()
+    entries = [entry.distribution for entry in load_catalog().values()]
+    names = {Distribution.parse(entry).name for entry in entries if entry is not None}
+    for name in {*names, "speechmos"}:
+        info = folder / f"{name}-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
+        (info / "RECORD").touch()
     return folder
 
 

@@ -15,6 +15,9 @@ from stemsplit.audio.source import probe, read_blocks
 from stemsplit.errors import AudioReadError
 from stemsplit.quoting import counted
 
+SPEECH, NOISE = "speech", "noise"
+"""The stems of a data set for denoising."""
+
 _FULL_SCALE = 2**15
 
 

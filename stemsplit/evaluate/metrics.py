@@ -55,3 +55,15 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> float:
     if not target.any():
         return -math.inf
     return float(10 * torch.log10(target.dot(target) / noise.dot(noise)))
+
+
+def si_sdr_improvement(reference: Tensor, estimate: Tensor, mixture: Tensor) -> float:
+    """By how many dB the SI-SDR of an estimate is above that of the mixture that it was made from.
+
+    Infinite where the mixture is the reference: there is nothing to improve.
+
+    Raises:
+        ValueError: as for `si_sdr`.
+    """
+    before = si_sdr(reference, mixture)
+    return math.inf if before == math.inf else si_sdr(reference, estimate) - before

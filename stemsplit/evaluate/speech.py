@@ -22,6 +22,13 @@ does not look whether there are more; none is shorter than 0.39 s with its pause
 _STOI_SECONDS = 0.5  # 30 frames of 12.8 ms, and half a frame
 
 
+_LINES = {
+    "pesq": '`pip install "stemsplit[speech]"`, which needs a C compiler',
+    "pystoi": '`pip install "stemsplit[speech]"`; only to have this one, `pip install pystoi`',
+    "onnxruntime": '`pip install "stemsplit[dnsmos]"`',
+}
+
+
 def check_package(name: str) -> ModuleType:
     """The package of that name.
 
@@ -33,7 +40,7 @@ def check_package(name: str) -> ModuleType:
     except ImportError as error:
         raise UsageError(
             f"The measure needs the package {name}, which is not installed ({error}).",
-            hint='It comes with `pip install "stemsplit[speech]"`; pesq needs a C compiler.',
+            hint=f"It comes with {_LINES[name]}.",
         ) from error
 
 
@@ -66,12 +73,14 @@ def pesq(reference: Tensor, estimate: Tensor, *, sample_rate: int) -> float:
     return statistics.fmean(scores) if scores else math.nan
 
 
-def stoi(reference: Tensor, estimate: Tensor, *, sample_rate: int) -> float:
+def stoi(reference: Tensor, estimate: Tensor, *, sample_rate: int, extended: bool = False) -> float:
     """Intelligibility of speech from 0 to 1; NaN for less than half a second of it.
 
     The short-time objective intelligibility measure of Taal, Hendriks, Heusdens, Jensen, "An
     algorithm for intelligibility prediction of time-frequency weighted noisy speech", IEEE TASLP
-    19(7), 2011. Signals [C, T] are mixed to mono; the package resamples them to 10 kHz.
+    19(7), 2011; `extended`: ESTOI of Jensen, Taal, "An algorithm for predicting the intelligibility
+    of speech masked by modulated noise maskers", IEEE TASLP 24(11), 2016. Signals [C, T] are mixed
+    to mono; the package resamples them to 10 kHz.
 
     Raises:
         ValueError: the shapes differ.
@@ -86,7 +95,7 @@ def stoi(reference: Tensor, estimate: Tensor, *, sample_rate: int) -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
         try:
-            return float(package.stoi(truth, heard, sample_rate, extended=False))
+            return float(package.stoi(truth, heard, sample_rate, extended=extended))
         except RuntimeWarning:
             return math.nan  # so much of it is silent that half a second is not left
 

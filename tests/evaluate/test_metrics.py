@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.dsp.difference import signal_to_difference_db
-from stemsplit.evaluate.metrics import sdr, si_sdr
+from stemsplit.evaluate.metrics import sdr, si_sdr, si_sdr_improvement
 
 
 def _noise(seed: int) -> Tensor:
@@ -73,6 +73,16 @@ def test_si_sdr_forgives_a_wrong_gain_and_nothing_else() -> None:
     value = si_sdr(reference, reference + noise)
     assert si_sdr(reference, -0.01 * (reference + noise)) == pytest.approx(value, abs=1e-4)
     assert si_sdr(reference, torch.roll(reference, 1, dims=-1)) < 0
+
+
+def test_the_improvement_is_over_the_mixture() -> None:
+    reference, noise = _noise(0), _noise(1)
+    mixture, estimate = reference + noise, reference + 0.1 * noise
+    # A tenth of the noise is 20 dB less, nearly: the noise has a little of the reference in it.
+    assert si_sdr_improvement(reference, estimate, mixture) == pytest.approx(20, abs=0.5)
+    assert si_sdr_improvement(reference, mixture, mixture) == 0
+    assert si_sdr_improvement(reference, estimate, reference) == math.inf
+    assert si_sdr_improvement(reference, torch.zeros(2, 1000), mixture) == -math.inf
 
 
 def test_si_sdr_at_its_ends() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from stemsplit.errors import UsageError
-from stemsplit.evaluate import bsseval
+from stemsplit.evaluate import bsseval, scoring
 from stemsplit.evaluate.bsseval import BssEval, median_over_frames
 from stemsplit.evaluate.dataset import TrackAudio
+from stemsplit.evaluate.dnsmos import SpeechQuality
 from stemsplit.evaluate.metrics import sdr, si_sdr
 from stemsplit.evaluate.scoring import (
     METRICS,
     NO_ERROR,
     NO_SOUND,
+    NO_SPEECH,
     PROTOCOLS,
     SILENT_ESTIMATE,
     SILENT_SOURCE,
@@ -122,6 +126,30 @@ def test_too_many_channels_for_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     found = values(audio, noisy(audio), "bsseval")
     assert isinstance(found["s0 sdr_bsseval_v4"], float)
     assert found["s0 sir_bsseval_v4"] == found["s1 isr_bsseval_v4"] == TOO_MANY
+
+
+def test_improvement_is_over_the_mixture() -> None:
+    audio = track()
+    found = values(audio, dict.fromkeys(audio.stems, audio.mixture), "si_sdri")
+    assert found == {"s0 si_sdri": 0, "s1 si_sdri": 0}
+
+
+def test_measures_of_speech_pass_over_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    quality = SpeechQuality(signal=3.0, background=4.0, overall=2.0, p808=3.5)
+    heard = []
+
+    def dnsmos(blocks: list[Tensor], *, sample_rate: int) -> SpeechQuality | None:
+        heard.append(sample_rate)
+        return quality if blocks[0].any() else None
+
+    monkeypatch.setattr(scoring, "dnsmos", dnsmos)
+    audio = replace(track(), stems=("speech", "noise"))
+    scores = values(audio, noisy(audio), "dnsmos")
+    assert [scores[f"speech {name}"] for name in METRICS["dnsmos"]] == [2.0, 3.0, 4.0, 3.5]
+    assert {scores[f"noise {name}"] for name in METRICS["dnsmos"]} == {NO_SPEECH}
+    assert heard == [RATE]
+    silence = {"speech": torch.zeros_like(audio.mixture)}
+    assert set(values(audio, silence, "dnsmos").values()) == {SILENT_ESTIMATE}
 
 
 def test_packages_are_looked_for_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

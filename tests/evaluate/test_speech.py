@@ -78,6 +78,9 @@ def test_stoi_is_that_of_its_package(rate: int) -> None:
     assert stoi(clean, noisy, sample_rate=rate) == pytest.approx(expected, abs=1e-9)
     assert stoi(clean, clean, sample_rate=rate) == pytest.approx(1, abs=1e-6)
     assert stoi(clean, hiss(clean, 0.2), sample_rate=rate) < expected
+    extended = package.stoi(clean[0].double().numpy(), noisy[0].double().numpy(), rate, True)
+    assert extended != pytest.approx(expected, abs=0.01)
+    assert stoi(clean, noisy, sample_rate=rate, extended=True) == pytest.approx(extended, abs=1e-9)
 
 
 def test_stoi_of_too_little_speech() -> None:

@@ -43,8 +43,8 @@ class EvaluationOptions:
         "sdr,bsseval",
         panel=MEASURED,
         metavar="A,B",
-        help="sdr, si_sdr, bsseval (SDR, ISR, SIR and SAR of BSS Eval v4), sdr_bsseval_v4 (only "
-        "that), and for speech pesq and stoi.",
+        help="sdr, si_sdr, si_sdri (improvement over the mixture), bsseval (SDR, ISR, SIR and SAR "
+        "of BSS Eval v4), sdr_bsseval_v4 (only that), and for speech pesq, stoi, estoi and dnsmos.",
     )
     subset: Subset = option("test", panel=MEASURED, help="Part of the data set.")
     layout: Layout | None = option(

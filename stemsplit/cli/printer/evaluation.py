@@ -75,7 +75,7 @@ def _cells(estimate: Estimate | None, metric: str, sign: str = "") -> tuple[str,
     """The figure and its interval."""
     if estimate is None:
         return "-", "-"
-    form = f"{sign}.3f" if metric in ("pesq", "stoi") else f"{sign}.2f"
+    form = f"{sign}.3f" if metric in ("pesq", "stoi", "estoi") else f"{sign}.2f"
     interval = "-"
     if estimate.interval is not None:
         interval = " to ".join(format(bound, form) for bound in estimate.interval)
