@@ -1,0 +1,47 @@
+"""Networks for speech from files of the user's own, through the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from stemsplit.models.demucs_denoiser.config import read_denoiser_config
+from stemsplit.models.demucs_denoiser.model import DemucsDenoiser
+from tests.audio.songs import write_sndfile
+from tests.cli.conftest import Stemsplit
+from tests.models.deterministic_weights import fill_by_name
+from tests.models.takes import TAKES
+
+pytestmark = pytest.mark.slow
+
+Tensors = Mapping[str, Tensor]
+
+
+def _save_denoiser(folder: Path) -> Path:
+    """As published: nothing but tensors."""
+    network = DemucsDenoiser(read_denoiser_config({"hidden": 3, "kernel_size": 12, "depth": 3}))
+    fill_by_name(network)
+    torch.save(network.state_dict(), folder / "best.th")
+    return folder / "best.th"
+
+
+@pytest.mark.parametrize("save", [_save_denoiser])
+def test_a_stereo_take_becomes_speech_and_noise(
+    save: Callable[[Path], Path], stemsplit: Stemsplit, workplace: Path
+) -> None:
+    left, right = (TAKES[name](48_000) for name in ("voice", "onset_after_silence"))
+    take = torch.cat((left, right)).numpy()
+    write_sndfile(workplace / "take.wav", take, sample_rate=16000, subtype="FLOAT")
+    result = stemsplit("separate", "take.wav", "-m", save(workplace), "--bit-depth", "32f")
+    assert result.exit_code == 0, result.stderr
+    outputs = {path.stem: path for path in workplace.rglob("separated/**/*.wav")}
+    assert outputs.keys() == {"speech", "noise"}
+    speech, noise = (soundfile.read(outputs[name], dtype="float32")[0].T for name in outputs)
+    assert abs(speech).max() > 1e-3
+    assert speech.shape == take.shape
+    torch.testing.assert_close(torch.from_numpy(speech + noise), torch.from_numpy(take))
