@@ -9,8 +9,9 @@ from pathlib import Path
 from stemsplit.audio.file_names import display_path
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.evaluate.dataset import Track
+from stemsplit.evaluate.layout_files import AUDIO_NAME, Candidate
 from stemsplit.evaluate.layout_names import Layout, Subset
-from stemsplit.evaluate.layouts import AUDIO_NAME, FINDERS, Candidate
+from stemsplit.evaluate.layouts import FINDERS
 from stemsplit.quoting import counted
 
 _NUM_SHOWN = 3

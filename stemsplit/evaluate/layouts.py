@@ -13,10 +13,8 @@ What names in such files lead to is one file in a known folder: no path is built
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -27,39 +25,32 @@ from stemsplit.audio.write.stem_layout import MASTER, STEMS
 from stemsplit.checkpoints.plain_data import parse_json, parse_yaml
 from stemsplit.errors import AudioReadError
 from stemsplit.evaluate.dataset import Recording, Track
+from stemsplit.evaluate.layout_files import (
+    AUDIO_NAME,
+    Candidate,
+    division_of,
+    files_in,
+    folders_in,
+    name_of,
+    named,
+    walk,
+)
 from stemsplit.evaluate.layout_names import Layout
 from stemsplit.files import read_regular
 
 MUSDB_FAMILY = ("musdb18", "musdb18-hq", "dsd100")
 """They share songs: DSD100's are 100 of the 150 of MUSDB18, divided in another way."""
 
-AUDIO_NAME = re.compile(
-    r"\.(aac|aiff?|ape|caf|flac|m4a|mp[23]|og[ag]|opus|w64|wave?|wma|wv)$", re.I
-)
 _STEM_FILE = re.compile(r"\.stem\.(mp4|m4a)$", re.I)
-_DIVISIONS = ("test", "train", "validation", "omitted")
 _MAX_TEXT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A track that was found, and the part of the data set it is in (None: undivided).
-
-    `read` gives the track, None where something is missing. It raises AudioReadError where files
-    contradict each other.
-    """
-
-    division: str | None
-    place: Path
-    read: Callable[[], Track | None]
-
-
 def find_musdb18(root: Path) -> Iterator[Candidate]:
-    flat = [root] if root.is_file() else _files(root)
+    flat = [root] if root.is_file() else files_in(root)
     places = [
-        ("test", _files(root / "test")),
-        ("train", _files(root / "train")),
-        (_division(root, root / "song"), flat),
+        ("test", files_in(root / "test")),
+        ("train", files_in(root / "train")),
+        (division_of(root, root / "song"), flat),
     ]
     for division, paths in places:
         for path in paths:
@@ -75,28 +66,28 @@ def find_musdb18_hq(root: Path) -> Iterator[Candidate]:
 
 def find_dsd100(root: Path) -> Iterator[Candidate]:
     for name, division in (("Test", "test"), ("Dev", "train")):
-        for folder in _folders(root / "Mixtures" / name):
+        for folder in folders_in(root / "Mixtures" / name):
             sources = root / "Sources" / name / folder.name
             yield Candidate(division, folder, partial(_song, folder.name, folder, sources))
 
 
 def find_slakh2100(root: Path) -> Iterator[Candidate]:
-    for folder in _walk(root):
+    for folder in walk(root):
         if (folder / "metadata.yaml").is_file() and (folder / "stems").is_dir():
-            yield Candidate(_division(root, folder), folder, partial(_slakh_track, folder))
+            yield Candidate(division_of(root, folder), folder, partial(_slakh_track, folder))
 
 
 def find_moisesdb(root: Path) -> Iterator[Candidate]:
-    for folder in _walk(root):
-        if (folder / "data.json").is_file() and _folders(folder):
+    for folder in walk(root):
+        if (folder / "data.json").is_file() and folders_in(folder):
             yield Candidate(None, folder, partial(_moises_track, folder))
 
 
 def find_folders(root: Path) -> Iterator[Candidate]:
-    for folder in _walk(root):
-        if _named(_files(folder), MASTER):
-            read = partial(_song, _name(root, folder), folder, folder)
-            yield Candidate(_division(root, folder), folder, read)
+    for folder in walk(root):
+        if named(files_in(folder), MASTER):
+            read = partial(_song, name_of(root, folder), folder, folder)
+            yield Candidate(division_of(root, folder), folder, read)
 
 
 FINDERS: Mapping[Layout, Callable[[Path], Iterator[Candidate]]] = MappingProxyType(
@@ -122,9 +113,9 @@ def _stem_file(path: Path) -> Track:
 
 def _song(name: str, folder: Path, stem_folder: Path) -> Track | None:
     """A track with the mixture in `folder` and a file for each stem in `stem_folder`, if any."""
-    mixture = _named(_files(folder), MASTER)
+    mixture = named(files_in(folder), MASTER)
     sources: dict[str, tuple[Recording, ...]] = {}
-    for path in _files(stem_folder):
+    for path in files_in(stem_folder):
         stem = path.stem.lower()
         if stem == MASTER or not AUDIO_NAME.search(path.name):
             continue
@@ -151,12 +142,12 @@ def _has_the_stems_of_musdb(candidate: Candidate) -> bool:
 
 def _slakh_track(folder: Path) -> Track | None:
     """Instruments as bass, drums and other; one that was not rendered has no file."""
-    mixture = _named(_files(folder), "mix")
+    mixture = named(files_in(folder), "mix")
     stems = _parsed(folder / "metadata.yaml", parse_yaml).get("stems")
     if mixture is None or not isinstance(stems, dict):
         return None
     sources: dict[str, tuple[Recording, ...]] = {"bass": (), "drums": (), "other": ()}
-    for path in _files(folder / "stems"):
+    for path in files_in(folder / "stems"):
         about = stems.get(path.stem)
         if isinstance(about, dict) and AUDIO_NAME.search(path.name):
             kind = str(about.get("inst_class")).lower()
@@ -171,10 +162,12 @@ def _moises_track(folder: Path) -> Track | None:
     if not isinstance(_parsed(folder / "data.json", parse_json).get("stems"), list):
         return None
     sources: dict[str, tuple[Recording, ...]] = dict.fromkeys(STEMS, ())
-    for subfolder in _folders(folder):
+    for subfolder in folders_in(folder):
         stem = subfolder.name.lower()
         stem = stem if stem in sources else "other"
-        files = tuple(Recording(path) for path in _files(subfolder) if AUDIO_NAME.search(path.name))
+        files = tuple(
+            Recording(path) for path in files_in(subfolder) if AUDIO_NAME.search(path.name)
+        )
         sources[stem] = (*sources[stem], *files)
     if not any(sources.values()):
         return None
@@ -188,46 +181,3 @@ def _parsed(path: Path, parse: Callable[[bytes], Any]) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _named(files: Iterable[Path], name: str) -> Path | None:
-    """The first audio file called `name`, whatever its format."""
-    found = (path for path in files if path.stem.lower() == name and AUDIO_NAME.search(path.name))
-    return next(found, None)
-
-
-def _division(root: Path, place: Path) -> str | None:
-    """The part of a data set that a track is in: the name of the folder below the root, or of it.
-
-    Only if it is a name that data sets are divided by.
-    """
-    names = (*place.relative_to(root).parts[:-1][:1], root.resolve().name if place != root else "")
-    return next((name.lower() for name in names if name.lower() in _DIVISIONS), None)
-
-
-def _name(root: Path, folder: Path) -> str:
-    """The way to a track's folder, without the part of the data set."""
-    parts = folder.relative_to(root).parts
-    divided = len(parts) > 1 and parts[0].lower() in _DIVISIONS
-    return "/".join(parts[divided:]) or folder.name
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """The folder and all folders in it, without hidden ones, in order."""
-    for name, subfolders, _ in os.walk(root):
-        subfolders[:] = sorted(each for each in subfolders if not each.startswith("."))
-        yield Path(name)
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_file()]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
-
-
-def _visible(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
