@@ -1,4 +1,4 @@
-"""Songs whose true stems are known."""
+"""Songs and speech whose true stems are known."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ class Recording:
 class Track:
     """A song: its mixture, and for each stem the recordings that add up to it (none: silence).
 
-    Without a mixture it is the sum of all of them, and recordings may end early.
+    Without a mixture it is the sum of all of them, and recordings may end early. `rest`: a further
+    stem, which is what they leave over of the mixture.
     """
 
     name: str
     mixture: Recording | None
     sources: Mapping[str, tuple[Recording, ...]]
+    rest: str | None = None
 
     @property
     def stems(self) -> tuple[str, ...]:
-        return tuple(self.sources)
+        return (*self.sources, self.rest) if self.rest is not None else tuple(self.sources)
 
     def files(self) -> set[Path]:
         """The files that it is made of."""
@@ -107,12 +109,11 @@ def load_track(track: Track) -> TrackAudio:
         for stem, parts in track.sources.items()
     }
     sources = _aligned(track, sums, mixture)  # [S, C, T]
-    return TrackAudio(
-        stems=track.stems,
-        mixture=_rounded(sources.sum(dim=0) if mixture is None else mixture),
-        sources=_rounded(sources),
-        sample_rate=sample_rate,
-    )
+    mixture = _rounded(sources.sum(dim=0) if mixture is None else mixture)
+    sources = _rounded(sources)
+    if track.rest is not None:
+        sources = torch.cat([sources, (mixture - sources.sum(dim=0))[None]])
+    return TrackAudio(stems=track.stems, mixture=mixture, sources=sources, sample_rate=sample_rate)
 
 
 def _read(recording: Recording, sample_rate: int) -> Tensor:

@@ -51,7 +51,8 @@ def find_dataset(
     raise UsageError(
         f"{display_path(root)} is not a {kind}: no track with its true stems was found in it.",
         hint="A track is a .stem.mp4, or a folder with mixture.wav and one file for each stem; "
-        "MUSDB18, MUSDB18-HQ, DSD100, Slakh2100 and MoisesDB are known too.",
+        "MUSDB18, MUSDB18-HQ, DSD100, Slakh2100, MoisesDB, WHAM!, LibriMix, VoiceBank-DEMAND and "
+        "the DNS Challenge are known too.",
     )
 
 

@@ -4,5 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-Layout = Literal["musdb18", "musdb18-hq", "dsd100", "slakh2100", "moisesdb", "folder"]
+Layout = Literal[
+    "musdb18",
+    "musdb18-hq",
+    "dsd100",
+    "slakh2100",
+    "moisesdb",
+    "wham",
+    "wham-noisy",
+    "wham-single",
+    "librimix",
+    "librimix-noisy",
+    "librimix-single",
+    "voicebank-demand",
+    "dns-challenge",
+    "folder",
+]
 Subset = Literal["test", "train", "all"]

@@ -8,6 +8,8 @@
     moisesdb     .../TRACK/{data.json,STEM/RECORDING.wav}; the mixture is the sum
     folder       .../SONG/{mixture,STEM,STEM ...}.{wav,flac,mp3 ...}
 
+Those of speech are in `speech_layouts`.
+
 What names in such files lead to is one file in a known folder: no path is built from their text.
 """
 
@@ -36,6 +38,7 @@ from stemsplit.evaluate.layout_files import (
     walk,
 )
 from stemsplit.evaluate.layout_names import Layout
+from stemsplit.evaluate.speech_layouts import SPEECH_FINDERS
 from stemsplit.files import read_regular
 
 MUSDB_FAMILY = ("musdb18", "musdb18-hq", "dsd100")
@@ -92,6 +95,7 @@ def find_folders(root: Path) -> Iterator[Candidate]:
 
 FINDERS: Mapping[Layout, Callable[[Path], Iterator[Candidate]]] = MappingProxyType(
     {
+        **SPEECH_FINDERS,
         "musdb18": find_musdb18,
         "dsd100": find_dsd100,
         "slakh2100": find_slakh2100,

@@ -23,6 +23,7 @@ from stemsplit.evaluate.evaluation_events import (
 from stemsplit.evaluate.find_tracks import Dataset
 from stemsplit.evaluate.results_file import Record, RecordFile
 from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
+from stemsplit.evaluate.speaker_order import BEST_ORDER, in_best_order
 from stemsplit.evaluate.stem_groups import StemGroup, as_they_are, match_stems
 from stemsplit.evaluate.systems import System
 from stemsplit.version import __version__
@@ -57,6 +58,8 @@ class _Task:
         """Estimates [C, T] for the groups that are scored."""
         about = self.track.name, self.system.key[0]
         own = self.system.estimate(audio, lambda share: on_event(SystemProgressed(*about, share)))
+        if not self.system.ordered:
+            own = in_best_order(own, audio)
         return {
             name: functools.reduce(torch.add, [own[stem] for stem in group.estimates])
             for name, group in self.scored.items()
@@ -91,6 +94,13 @@ class Evaluation:
     def run(self, on_event: Listener) -> int:
         """How many tracks could not be evaluated, or not by everyone; they do not stop the rest."""
         on_event(EvaluationBegan(self.num_tasks_left))
+        for name in self._names_without_order():
+            on_event(
+                Note(
+                    f"{name} does not say which output is which speaker: its outputs are scored in "
+                    "the order that fits each track best."
+                )
+            )
         return sum(not self._run_track(tasks, on_event) for tasks in self._tasks)
 
     def records(self) -> list[Record]:
@@ -110,6 +120,10 @@ class Evaluation:
             if (record := self._find(task, stem, figure)) is not None
         ]
         return [record for *_, record in sorted(found, key=lambda entry: entry[:3])]
+
+    def _names_without_order(self) -> list[str]:
+        systems = [task.system for tasks in self._tasks for task in tasks]
+        return list(dict.fromkeys(each.key[0] for each in systems if not each.ordered))
 
     def _run_track(self, tasks: Sequence[_Task], on_event: Listener) -> bool:
         left = [task for task in tasks if self._left_to_measure(task)]
@@ -172,6 +186,9 @@ class Evaluation:
     def _record(self, task: _Task, score: Score) -> Record:
         model, revision, precision = task.system.key
         stems = ", ".join(group.name for group in task.groups)
+        protocol = f"{PROTOCOLS[score.metric]}; sources at 16 bits: {stems}"
+        if not task.system.ordered:
+            protocol += f"; {BEST_ORDER}"
         return Record(
             dataset=self._dataset.layout,
             subset=self._dataset.subset,
@@ -186,7 +203,7 @@ class Evaluation:
             revision=revision,
             precision=precision,
             tool_version=__version__,
-            protocol=f"{PROTOCOLS[score.metric]}; sources at 16 bits: {stems}",
+            protocol=protocol,
         )
 
 

@@ -32,7 +32,8 @@ ShareCallback = Callable[[float], None]
 class System(Protocol):
     """Separates tracks. `stems` None: it has whatever stems the track has.
 
-    `key` is its name, its revision and its precision, as records have them.
+    `key` is its name, its revision and its precision, as records have them. `ordered`: it knows
+    which stem is which; else its outputs are scored in the order that fits the track best.
     """
 
     @property
@@ -40,6 +41,9 @@ class System(Protocol):
 
     @property
     def stems(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def ordered(self) -> bool: ...
 
     def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
         """Estimates [C, T] by stem, as long as the track and at its rate."""
@@ -50,6 +54,7 @@ class MixtureSystem:
 
     key = (MIXTURE, OUR_REVISION, "fp32")
     stems = None
+    ordered = True
 
     def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:
         on_progress(1.0)
@@ -60,6 +65,7 @@ class OracleSystem:
     """An upper bound, made with the true sources."""
 
     stems = None
+    ordered = True
 
     def __init__(self, name: str) -> None:
         self._oracle = ORACLES[name]
@@ -80,6 +86,7 @@ class ModelSystem:
         self._model = model
         self._runtime = runtime
         self.stems: tuple[str, ...] = model.stems
+        self.ordered = all(bag.ordered for bag in model.bags)
         self.key = (model.name, revision_of(model), model.precision)
 
     def estimate(self, audio: TrackAudio, on_progress: ShareCallback) -> Mapping[str, Tensor]:

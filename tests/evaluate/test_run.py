@@ -63,6 +63,8 @@ class Ears:
 class Fixed:
     """Half of the mixture for each of some stems; out of order for tracks that are named."""
 
+    ordered = True
+
     def __init__(self, name: str, *stems: str, broken: str = "") -> None:
         self.key = (name, "1", "fp32")
         self.stems = stems

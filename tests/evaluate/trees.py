@@ -107,3 +107,38 @@ def write_moisesdb(root: Path) -> None:
             write(folder / stem / f"{stem}-{part}.wav", samples)
         stems.append({"stemName": stem, "tracks": [{"id": f"{stem}-0", "extension": "wav"}]})
     (folder / "data.json").write_text(json.dumps({"song": "A song", "stems": stems}))
+
+
+def write_mixed_speakers(version: Path, parts: Mapping[str, str], num_speakers: int = 2) -> None:
+    """WHAM! or LibriMix below `version`: for each part the name of a mixture in it."""
+    for seed, (part, name) in enumerate(parts.items()):
+        speakers = {
+            f"s{n}": stem_samples(10 * seed + n, num_channels=1) for n in range(1, num_speakers + 1)
+        }
+        noise = stem_samples(10 * seed, num_channels=1)
+        sums = {
+            "mix_clean": mixed(speakers),
+            "mix_both": mixed({**speakers, "noise": noise}),
+            "mix_single": speakers["s1"] + noise,
+        }
+        for folder, samples in {**speakers, "noise": noise, **sums}.items():
+            write(version / part / folder / f"{name}.wav", samples)
+
+
+def write_voicebank_demand(root: Path) -> None:
+    for seed, (part, name) in enumerate(
+        (("testset", "p232_001"), ("testset", "p257_434"), ("trainset_28spk", "p226_001"))
+    ):
+        clean, noise = (stem_samples(seed + n, num_channels=1) for n in (0, 50))
+        write(root / f"clean_{part}_wav" / f"{name}.wav", clean)
+        write(root / f"noisy_{part}_wav" / f"{name}.wav", clean + noise)
+
+
+def write_dns_challenge(root: Path, *, with_noise: bool = False) -> None:
+    for number in (0, 12):
+        clean, noise = (stem_samples(number + n, num_channels=1) for n in (0, 50))
+        write(root / "clean" / f"clean_fileid_{number}.wav", clean)
+        name = f"clnsp1_fan_{number}_snr5_tl-20_fileid_{number}.wav"
+        write(root / "noisy" / name, clean + noise)
+        if with_noise:
+            write(root / "noise" / f"noise_fileid_{number}.wav", noise)
