@@ -54,6 +54,8 @@ class ModelSpec:
     """Whether a stem comes out at the same place for each chunk. Of speakers who are told apart by
     nothing but that they are two, any may come first: then the overlap-add puts them in order, all
     of them are run, and the mean of a track's channels is heard."""
+    needs_reference: bool = False
+    """Whether it has to hear a reference of the wanted voice first: it is an `Extractor`."""
     revision: int = 1
     """Of a model without files: counted up when it sounds different. It redoes finished songs."""
 
@@ -93,5 +95,23 @@ class StreamingModel(Model, Protocol):
         """The same for one track of `num_samples`.
 
         Called with its chunks in order, it remembers what was before.
+        """
+        ...
+
+
+class Extractor(Protocol):
+    """A network that finds one voice in a mixture, once it has heard a reference of it.
+
+    Its `spec` has `needs_reference`. Called without an enrolment it raises a ValueError.
+    """
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def enrol(self, reference: Tensor) -> Model:
+        """The model, a `torch.nn.Module`, that finds the voice of `reference` [C, T].
+
+        The reference is float32 at `spec.sample_rate`, full scale ±1, with any number of channels.
+        The model shares this one's weights and holds what it heard of the voice.
         """
         ...
