@@ -70,10 +70,11 @@ _MODELS: Mapping[str, Mapping[str, Any]] = {
         "scale": [2, 2],
     },
 }
-_SECOND_GENERATION: Mapping[str, Mapping[str, Any]] = {
+_BARE: Mapping[str, Mapping[str, Any]] = {
     "demucs.model.Demucs": {"channels": 4, "depth": 3, "segment_length": _CHUNK_SAMPLES},
     "demucs.tasnet.ConvTasNet": {"X": 2, "R": 2, "N": 16, "B": 8, "H": 16}
     | {"segment_length": _CHUNK_SAMPLES},
+    "demucs_denoiser": {"hidden": 4, "depth": 3},
 }
 _MDXNET: Mapping[str, Any] = {
     "num_blocks": 5,
@@ -163,8 +164,8 @@ def _network(
         return _mdxnet(entry, network, files, folder)
     if entry.family == "openunmix":
         return _openunmix(network, files)
-    if entry.family in _SECOND_GENERATION:
-        return _second_generation(entry, network, files)
+    if entry.family in _BARE:
+        return _bare(entry, network, files)
     settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
     tensors = tensors_of(entry.family, settings, masked="masked" in entry.name)
     weights = _add(files, network.weights[0], _saved(tensors, network.weights[0].file))
@@ -195,11 +196,12 @@ def _mdxnet(
     return replace(network, weights=(weights,), settings=described)
 
 
-def _second_generation(
+def _bare(
     entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes]
 ) -> PublishedNetwork:
     """Tensors alone, in a file whose name ends in its checksum."""
-    settings = {"sources": list(entry.stems), **_SECOND_GENERATION[entry.family]}
+    named = {} if entry.family == "demucs_denoiser" else {"sources": list(entry.stems)}
+    settings = {**named, **_BARE[entry.family]}
     (file,) = network.weights
     content = _saved(tensors_of(entry.family, settings), file.file)
     weights = _add(files, replace(file, file=_with_checksum(file.file, content)), content)
@@ -207,7 +209,8 @@ def _second_generation(
 
 
 def _with_checksum(name: str, content: bytes) -> str:
-    return re.sub(r"-[0-9a-f]{8}\.", f"-{hashlib.sha256(content).hexdigest()[:8]}.", name)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return re.sub("(?<=-)[0-9a-f]{8,}(?=[.])", lambda found: sha256[: len(found[0])], name)
 
 
 def _openunmix(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedNetwork:
