@@ -16,10 +16,10 @@ from stemsplit.models.registry import BUILT_IN, FAMILIES
 PACKAGE = Path(stemsplit.__file__).parent
 
 LEVELS = {
-    "cli": 6,
+    "cli": 7,
+    "report": 6,
     "batch": 5,
     "evaluate": 5,
-    "report": 5,
     "engine": 4,
     "device": 3,
     "hub": 3,

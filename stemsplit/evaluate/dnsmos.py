@@ -76,6 +76,15 @@ def check_dnsmos() -> None:
         )
 
 
+def has_dnsmos() -> bool:
+    """Whether what DNSMOS needs is installed."""
+    try:
+        check_dnsmos()
+    except UsageError:
+        return False
+    return True
+
+
 def dnsmos(
     blocks: Iterable[Tensor], *, sample_rate: int, hop_seconds: int = 1
 ) -> SpeechQuality | None:

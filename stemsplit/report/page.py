@@ -22,6 +22,7 @@ from stemsplit.report.number_tables import alerts, numbers, subtitle
 from stemsplit.report.pictures import HIGHEST_HZ, LOWEST_HZ, RANGE_DB
 from stemsplit.report.records import SongRecords
 from stemsplit.report.sounds import SongSounds, lane_data
+from stemsplit.report.speech_ratings import rates_speech, speech_ratings
 from stemsplit.version import __version__
 
 MARKER = "<!-- A report by stemsplit, which may replace it at any time. -->"
@@ -34,7 +35,9 @@ _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 def made_of(records: SongRecords, *, embed: bool) -> str:
     """64 hexadecimal digits that stand for all that a page about the song is made of."""
-    raw = json.dumps([embed, [track.record.raw for track in records.tracks]], sort_keys=True)
+    parts = [embed, [track.record.raw for track in records.tracks]]
+    parts += ["speech is rated"] if rates_speech(records) else []
+    raw = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
@@ -54,7 +57,7 @@ def render_song(song: SongSounds, file: Path, *, embed: bool) -> str:
         title=escape(first.title),
         subtitle=subtitle(song.records).markup,
         alerts=alerts(song.records, song.notes),
-        numbers=numbers(song.records, private=embed),
+        numbers=speech_ratings(song) + numbers(song.records, private=embed),
         range_db=f"{RANGE_DB:g}",
         sound_note=_sound_note(song),
         data=_json(
