@@ -27,6 +27,7 @@ MAX_HEADER_BYTES = 8 << 20
 """Of a safetensors file: what says where its tensors are, a hundred bytes for each of them."""
 _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
+_ASTEROID_KEYS = {"model_name", "model_args", "state_dict"}
 _STATE_KEYS = ("state_dict", "state", "model_state_dict")
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
 
@@ -61,7 +62,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def read_file(path: Path) -> Weights | dict[str, Tensor]:
     """What the file says if it names its network, else its tensors.
 
-    It names it in demucs' metadata of `.safetensors`, or as a demucs `.th` package.
+    It names it in demucs' metadata of `.safetensors`, or as a package of demucs' or asteroid's.
 
     Raises:
         CheckpointError: damaged, quantised, or neither.
@@ -74,6 +75,14 @@ def read_file(path: Path) -> Weights | dict[str, Tensor]:
     content = read_checkpoint(path)
     if isinstance(content, dict) and "klass" in content:
         return _named_package(path, content)
+    if isinstance(content, dict) and content.keys() >= _ASTEROID_KEYS:
+        return _checked_weights(
+            path,
+            class_name=content["model_name"],
+            args=(),
+            kwargs=content["model_args"],
+            tensors=content["state_dict"],
+        )
     return _bare_tensors(path, content)
 
 

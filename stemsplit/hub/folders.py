@@ -11,7 +11,8 @@ from stemsplit.hub.digest import promised_prefix
 from stemsplit.quoting import listed
 
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
-_WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx")
+_WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx", ".bin")
+_LAST_SUFFIX = ".bin"  # anything may be called so
 MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
 
 
@@ -23,6 +24,11 @@ def is_description(file_name: str) -> bool:
 def is_weights(file_name: str) -> bool:
     """Whether the file, by its name, holds the weights of a network."""
     return file_name.endswith(_WEIGHT_SUFFIXES)
+
+
+def _weights_among(files: Sequence[str]) -> list[str]:
+    weights = [name for name in files if is_weights(name)]
+    return [name for name in weights if not name.endswith(_LAST_SUFFIX)] or weights
 
 
 def choose_main_file(files: Sequence[str], *, preferred: str | None = None, origin: str) -> str:
@@ -38,7 +44,7 @@ def choose_main_file(files: Sequence[str], *, preferred: str | None = None, orig
         return preferred
     if len(descriptions) == 1:
         return descriptions[0]
-    weights = [name for name in files if is_weights(name)]
+    weights = _weights_among(files)
     if not descriptions and len(weights) == 1:
         return weights[0]
     found = listed(descriptions or weights) or "none"
@@ -56,7 +62,7 @@ def weights_beside(configuration: str, files: Sequence[str], *, origin: str) -> 
     Raises:
         CheckpointError: there is none, or more than one; `origin` is for the message.
     """
-    weights = [name for name in files if is_weights(name)]
+    weights = _weights_among(files)
     alike = [name for name in weights if Path(name).stem == Path(configuration).stem]
     found = alike or weights
     if len(found) != 1:

@@ -142,7 +142,7 @@ def _member(network: PublishedNetwork, entry: CatalogEntry, repos: _Repos) -> Me
         signature=network.signature,
         weights=tuple(repos.file(file) for file in network.weights),
         configs=() if network.config is None else (repos.file(network.config),),
-        class_name=entry.family,
+        class_name=None if network.config is None and network.settings is None else entry.family,
         settings=network.settings,
         stems=network.stems,
     )

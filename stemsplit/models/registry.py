@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from stemsplit.errors import CheckpointError
 from stemsplit.models import (
     cac_tdc,
+    complex_unet,
     conv_tasnet,
     demucs,
     demucs_denoiser,
@@ -30,6 +31,7 @@ from stemsplit.models import (
     roformer,
     scnet,
     spectral,
+    speech_tasnet,
     spleeter,
 )
 from stemsplit.models.family import (
@@ -56,6 +58,8 @@ _FOLDERS = (
     mdxnet,
     cac_tdc,
     openunmix,
+    speech_tasnet,
+    complex_unet,
     spectral,
 )
 _ALL: tuple[Family | BuiltIn, ...] = tuple(each for folder in _FOLDERS for each in folder.FAMILIES)

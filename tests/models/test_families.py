@@ -20,6 +20,7 @@ from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
 from tests.golden import make_cac_tdc
 from tests.hub.published_layouts import small_settings
+from tests.models import published_asteroid
 from tests.models.deterministic_weights import values_by_name
 from tests.models.loading import separate
 from tests.models.parity import noise
@@ -65,6 +66,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "F": 64,
         "model": {"params": {"conv_n_filters": [4, 6, 8, 8, 10, 12]}},
     },
+    **{name: {**args, "n_src": 2} for name, args in published_asteroid.SMALL.items()},
     "toy": {},
 }
 

@@ -12,13 +12,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from stemsplit.errors import CheckpointError
 from stemsplit.quoting import listed, quoted
 
 MAX_LAYER_CHANNELS = 16384
 """No layer of any network is wider: what the product of valid arguments may come to."""
+
+Choice = TypeVar("Choice", bound="str | None")
 
 _log = logging.getLogger(__name__)
 
@@ -124,16 +126,18 @@ class Arguments:
                 raise self._error(name, value, f"a list of numbers from {low} to {high}")
         return tuple(value)
 
-    def is_none(self, name: str) -> bool:
-        """True if `name` is absent or None."""
-        return self._values.get(name) is None
+    def is_none(self, name: str, default: object = None) -> bool:
+        """True if `name` is None, or absent where `default` is."""
+        return self._values.get(name, default) is None
 
-    def choice(self, name: str, default: object, choices: Sequence[str]) -> str:
+    def choice(self, name: str, default: object, choices: Sequence[Choice]) -> Choice:
         """The one of `choices` that `name` says."""
         value = self._values.get(name, default)
-        if not isinstance(value, str) or value not in choices:
-            raise self._error(name, value, " or ".join(choices))
-        return value
+        if isinstance(value, str | None):
+            for each in choices:
+                if value == each:
+                    return each
+        raise self._error(name, value, " or ".join(map(str, choices)))
 
     def stems(self, name: str = "sources") -> tuple[str, ...]:
         """The list of stem names called `name`."""

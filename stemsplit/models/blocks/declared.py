@@ -27,13 +27,13 @@ def arg(
     """A field that is the argument `name`; its type says how it is read.
 
     `int`, `float`, `tuple[int, ...]` and `tuple[float, ...]` are numbers in [low, high], of which
-    lists have one or more, or `length`; `bool` is a flag, a `Literal` one of its texts, `str` the
-    name of a stem, `tuple[str, ...]` those of all. `int | None` may be left out; else it has to be
-    given where the default is None.
+    lists have one or more, or `length`; `bool` is a flag, a `Literal` one of its values (texts or
+    None), `str` the name of a stem, `tuple[str, ...]` those of all. `int | None` may be left out or
+    None; else it has to be given where the default is None.
     """
 
     def read(arguments: Arguments, kind: object, before: Mapping[str, Any]) -> object:
-        if kind == int | None and arguments.is_none(name):
+        if kind == int | None and arguments.is_none(name, default):
             return None
         limits = {
             key: limit(before) if callable(limit) else limit
