@@ -1,4 +1,4 @@
-"""`stemsplit separate`, which is also what `stemsplit INPUT...` runs."""
+"""`stemsplit separate`, which is also what `stemsplit INPUT...` runs, and other commands run it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stemsplit.cli.usage_checks import (
 )
 from stemsplit.engine.preference import Preference
 from stemsplit.errors import UsageError
-from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODELS
 
 
 @takes()
@@ -35,13 +35,20 @@ def separate(ctx: typer.Context, asked: SeparateOptions) -> None:
 
     Options that people know from demucs (--two-stems, --mp3, --other-method, -n, ...) work as well.
     """
-    messages = asked.messages
-    set_up_logging(verbose=messages.verbose, debug=messages.debug)
     if asked.model.list_models:
+        set_up_logging(verbose=asked.messages.verbose, debug=asked.messages.debug)
         list_models_of(asked.model.repo)
         return
+    run(ctx, asked)
+
+
+def run(ctx: typer.Context, asked: SeparateOptions) -> None:
+    """What is asked, by whichever command."""
+    messages = asked.messages
+    set_up_logging(verbose=messages.verbose, debug=messages.debug)
     if not asked.inputs:
-        raise UsageError("No song was named.", hint="Example: stemsplit song.mp3")
+        example = {"separate": "song.mp3"}.get(asked.task, f"{asked.task} take.wav")
+        raise UsageError("No song was named.", hint=f"Example: stemsplit {example}")
     plan, models = asked.plan(), asked.model.named()
     _check(asked, models)
     to_stdout = is_stdout(asked.folder, prints=messages.json or asked.dry_run or asked.with_pages)
@@ -57,7 +64,8 @@ def separate(ctx: typer.Context, asked: SeparateOptions) -> None:
         show(Remark(remark))
     if problems := hopeless(asked.inputs):
         end_without_songs(problems, asked.folder, show, dry_run=asked.dry_run)
-    known = [DEFAULT_MODEL] if not models and plan.preference == Preference() else models
+    default = [] if plan.preference != Preference() else [DEFAULT_MODELS[plan.task][0]]
+    known = models or default
     check_models(known, plan)
     if to_stdout:
         check_one_output(asked.inputs, known, plan.options)

@@ -14,7 +14,7 @@ from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_s
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError, UsageError
-from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODELS
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.recipe import EnsembleSource
@@ -73,7 +73,7 @@ def load_chain(plan: RunPlan, runtime: Runtime, *, on_stage: StageCallback = unh
         UsageError: the models or the steps do not go together.
         ModelError, UnknownStemError: as `resolve_expression` and `load_ensemble`.
     """
-    names = (plan.model or DEFAULT_MODEL, *(model for _, model in plan.then))
+    names = (plan.model or DEFAULT_MODELS[plan.task][0], *(model for _, model in plan.then))
     source, *step_sources = (
         resolve_expression(name, offline=plan.offline, on_stage=on_stage) for name in names
     )

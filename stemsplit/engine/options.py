@@ -47,6 +47,8 @@ class SeparationOptions:
     stem_file: bool = False
     """What a .stem.mp4 holds, the mixture and four stems: which outputs there are, whatever file
     they go to, so that a model is chosen and loaded for them."""
+    strength: float = 1.0
+    """How much of what a model takes out of `speech` as noise is taken out, in [0, 1]."""
     shifts: int = 0
     """Seeded random time shifts to average over; 0 is one pass without a shift."""
     seed: int = 0
@@ -73,6 +75,8 @@ class SeparationOptions:
             self._check_stem_file()
         for mix in self.mixes:
             parse_mix(mix)  # raises where it cannot be understood
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"`strength` must be between 0 and 1, got {self.strength}.")
         if not 0 <= self.shifts <= 100:
             raise UsageError(f"`shifts` must be between 0 and 100, got {self.shifts}.")
         if self.overlap is not None and not 0 <= self.overlap < 1:
@@ -83,6 +87,7 @@ class SeparationOptions:
         """Python checks no annotation, and a text would only be compared with a number later."""
         check_number("shifts", self.shifts, whole=True)
         check_number("seed", self.seed, whole=True)
+        check_number("strength", self.strength)
         if self.overlap is not None:
             check_number("overlap", self.overlap)
         check_texts("stems", self.stems or (), "names")
@@ -145,6 +150,8 @@ def choose_outputs(
     ]
     if options.sum_to_mix:
         outputs = _folded(stems, outputs)
+    if options.strength != 1:
+        outputs = [_softened(output, stems, options.strength) for output in outputs]
     if not needed_stems(stems, outputs):
         raise UsageError("No output has a stem in it, so there is nothing to separate.")
     choose_lfe_stem(stems, options)  # an unknown one is found before any work
@@ -218,6 +225,20 @@ def _mixes(stems: Sequence[str], mixes: Sequence[str], taken: Sequence[str]) -> 
             check_stem(stem, stems)
         outputs.append(output)
     return outputs
+
+
+def _softened(output: Output, stems: Sequence[str], strength: float) -> Output:
+    """The output with speech that keeps some of its noise, which `noise` then has not."""
+    if "speech" not in stems:
+        raise UsageError(
+            "`strength` says how much noise is taken out of `speech`, and the model has no such "
+            f"stem: it has {', '.join(stems)}.",
+            hint="Leave `strength` out, or name a model for speech.",
+        )
+    gains = dict(output.stem_gains)
+    speech = gains.get("speech", 0.0)
+    gains |= {stem: gains[stem] * strength for stem in ("speech", "noise") if stem in gains}
+    return Output(output.name, output.mixture_gain + (1 - strength) * speech, gains)
 
 
 def _folded(stems: Sequence[str], outputs: Sequence[Output]) -> list[Output]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from stemsplit.device.names import Precision
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.preference import Preference
-from stemsplit.errors import check_number, check_text
+from stemsplit.errors import check_choice, check_number, check_text
+from stemsplit.hub.catalog import Task
 from stemsplit.json_data import JsonData, prepare
 
 
@@ -16,7 +18,9 @@ class RunPlan(JsonData):
     """All that a process has to know to open the models of a run (`session.open_session`)."""
 
     model: str | None = None
-    """A name, a path or an expression; None: what the preference chooses, or else the default."""
+    """A name, a path or an expression; None: what the preference chooses, or else the task's."""
+    task: Task = "separate"
+    """For which it is, if it is not named."""
     reason: str = ""
     """Why the model was chosen, if nobody named it (`choice.choose_model`)."""
     instead: str | None = None
@@ -35,6 +39,7 @@ class RunPlan(JsonData):
     def __post_init__(self) -> None:
         if self.model is not None:
             check_text("model", self.model)
+        check_choice("task", self.task, get_args(Task))
         check_text("device", self.devices)
         if self.batch_size is not None:
             check_number("batch_size", self.batch_size, whole=True)

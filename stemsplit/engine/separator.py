@@ -31,7 +31,7 @@ from stemsplit.engine.separation import Separation
 from stemsplit.engine.session import Session, open_session
 from stemsplit.engine.steps import parse_steps
 from stemsplit.errors import UsageError, check_number
-from stemsplit.hub.catalog import DEFAULT_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODELS, Task
 from stemsplit.hub.choose import Quality
 from stemsplit.quoting import quoted
 from stemsplit.stages import StageCallback, unheard
@@ -42,8 +42,9 @@ Audio = str | os.PathLike[str] | np.ndarray | Tensor
 class Separator:
     """A loaded model that separates any number of songs.
 
-    `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line, and
-    htdemucs unless `quality` or `licence` choose another; the other arguments are the command
+    `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line. By
+    default it is htdemucs, or deepfilternet3 if the `task` is "denoise", unless `quality` or
+    `licence` choose another. The other arguments are the command
     line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds;
     `stem_file` gives what a stem file holds, the mixture and four stems, for `Separation.save`).
     Only the networks that the outputs need are loaded; `on_stage` hears of each block that comes
@@ -60,6 +61,7 @@ class Separator:
         *,
         quality: Quality | None = None,
         licence: Literal["permissive"] | None = None,
+        task: Task = "separate",
         stems: tuple[str, ...] | list[str] | None = None,
         two_stems: str | None = None,
         complement: Complement = "subtract",
@@ -68,6 +70,7 @@ class Separator:
         mixes: tuple[str, ...] | list[str] = (),
         lfe: str | None = None,
         stem_file: bool = False,
+        strength: float = 1.0,
         start: float = 0.0,
         end: float | None = None,
         track: int = 1,
@@ -91,6 +94,7 @@ class Separator:
             mixes=mixes,
             lfe=lfe,
             stem_file=stem_file,
+            strength=strength,
             shifts=shifts,
             seed=seed,
             overlap=overlap,
@@ -99,6 +103,7 @@ class Separator:
         self._excerpt = Excerpt(**_plain(start_seconds=start, end_seconds=end, audio_track=track))
         plan = RunPlan(
             model=os.fspath(model) if isinstance(model, os.PathLike) else model,
+            task=task,
             preference=Preference.of(quality, licence),
             options=SeparationOptions(**options),
             then=parse_steps(then),
@@ -212,7 +217,7 @@ def _opened(plan: RunPlan, on_stage: StageCallback) -> Session:
     runtime = choose_runtime(
         device=plan.devices, precision=plan.precision, batch_size=plan.batch_size
     )
-    named = choose_model(plan, runtime.device).model or DEFAULT_MODEL
+    named = choose_model(plan, runtime.device).model or DEFAULT_MODELS[plan.task][0]
     plan = replace(plan, model=named, preference=Preference())
     return open_session(plan, runtimes=[runtime], on_stage=on_stage)
 

@@ -16,9 +16,12 @@ from stemsplit.engine.note import Note
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import CheckpointError, HubUnreachableError, ModelError, UnknownStemError
-from stemsplit.hub.catalog import DEFAULT_MODEL, FALLBACK_MODEL, OFFLINE_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODELS
 from stemsplit.hub.hub_errors import OtherAnswerError
 from stemsplit.stages import StageCallback, unheard
+
+_, _SECOND, _LAST = zip(*DEFAULT_MODELS.values(), strict=True)
+_HOW = {", less cleanly": _SECOND, ", far less cleanly": _LAST}
 
 _log = logging.getLogger(__name__)
 
@@ -83,13 +86,14 @@ def open_session(
     plan = choose_model(plan, runtimes[0].device)
     if plan.names_model:
         return _load(plan, runtimes, on_stage)
-    wanted, reason = plan.model or DEFAULT_MODEL, plan.reason
+    first, *others = DEFAULT_MODELS[plan.task]
+    wanted, reason = plan.model or first, plan.reason
     try:
         session = _load(replace(plan, model=wanted), runtimes, on_stage)
         return replace(session, notes=(Note(reason),) if reason else ())
     except ModelError as error:
         notes: list[Note] = []
-        for name in dict.fromkeys((plan.instead or OFFLINE_MODEL, FALLBACK_MODEL)):
+        for name in dict.fromkeys((plan.instead or others[0], others[1])):
             with suppress(ModelError, UnknownStemError):
                 try:
                     session = _load(replace(plan, model=name), runtimes, on_stage)
@@ -123,7 +127,7 @@ def _described(loaded: Sequence[tuple[Chain, Runtime]]) -> Iterator[str]:
 
 def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
     """What runs in place of what was wanted, what to do about it, and how it came to that."""
-    how = {OFFLINE_MODEL: ", less cleanly", FALLBACK_MODEL: ", far less cleanly"}.get(name, "")
+    how = next((how for how, names in _HOW.items() if name in names), "")
     what_to_do = error.hint
     if isinstance(error, OtherAnswerError):
         what_to_do = "Open a page in a browser, log in to the network, and run it again."

@@ -16,13 +16,19 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
-DEFAULT_MODEL = "htdemucs"
-"""The one that runs for who names none."""
-OFFLINE_MODEL = "spleeter_spectral"
-"""The one that runs in its place where the Hub cannot be reached, if its weights are installed."""
+Task = Literal["separate", "denoise"]
+"""What a model is wanted for, by the command's name."""
 
-FALLBACK_MODEL = "spectral"
-"""The one that can always be had."""
+DEFAULT_MODELS: Mapping[Task, tuple[str, str, str]] = MappingProxyType(
+    {
+        "separate": ("htdemucs", "spleeter_spectral", "spectral"),
+        "denoise": ("deepfilternet3", "nsnet2_48k", "logmmse"),
+    }
+)
+"""For who names none: the one that runs; where it cannot be had, one whose weights may be installed
+in its place; and one that can always be had."""
+
+DEFAULT_MODEL, OFFLINE_MODEL, FALLBACK_MODEL = DEFAULT_MODELS["separate"]
 
 Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "unknown"]
 """What is known about the licence of the weights (not of the code)."""

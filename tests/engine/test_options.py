@@ -123,3 +123,24 @@ def test_the_fifth_and_sixth_stem_go_into_other_of_a_stem_file() -> None:
 def test_a_model_without_the_four_stems_makes_no_stem_file() -> None:
     with pytest.raises(UsageError, match=r"has vocals, other. Use a model with these four"):
         choose_outputs(("vocals", "other"), SeparationOptions(stem_file=True))
+
+
+def test_strength_leaves_a_share_of_the_noise_in_speech() -> None:
+    options = SeparationOptions(strength=0.75, mixes=("loud = 2*speech + noise",))
+    outputs = choose_outputs(("speech", "noise"), replace(options, stems=("speech", "noise")))
+    assert outputs == (
+        Output("speech", 0.25, {"speech": 0.75}),
+        Output("noise", 0.0, {"noise": 0.75}),
+        Output("loud", 0.5, {"speech": 1.5, "noise": 0.75}),
+    )
+
+
+def test_a_model_without_speech_has_no_strength() -> None:
+    with pytest.raises(UsageError, match="the model has no such stem: it has drums, vocals"):
+        choose_outputs(("drums", "vocals"), SeparationOptions(strength=0.5))
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "all"])
+def test_strength_is_a_share(strength: float) -> None:
+    with pytest.raises(UsageError, match="`strength` must be"):
+        SeparationOptions(strength=strength)

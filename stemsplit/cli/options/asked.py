@@ -1,14 +1,15 @@
-"""All that `stemsplit separate` takes, and what it comes to."""
+"""All that `stemsplit separate` takes, and `stemsplit denoise`, and what it comes to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemsplit.cli.completion import complete_inputs
 from stemsplit.cli.from_demucs import UselessOptions
-from stemsplit.cli.options.declare import RUN, WHAT, argument, option
+from stemsplit.cli.options.declare import RUN, SOUND, WHAT, argument, like, option
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
 from stemsplit.cli.options.stem_files import FileOptions, PageOptions
 from stemsplit.cli.options.wanted import ModelOptions
@@ -17,6 +18,8 @@ from stemsplit.cli.report import PREVIEW_FOLDER
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
+from stemsplit.errors import UsageError
+from stemsplit.hub.catalog import Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +54,7 @@ class SeparateOptions:
     network: NetworkOptions
     messages: MessageOptions
     useless: UselessOptions
+    task: Task = "separate"
 
     @property
     def folder(self) -> Path:
@@ -66,6 +70,7 @@ class SeparateOptions:
         """What is to be done to each song; the model may be one of several."""
         stem_file = self.files.encoding().container == "stem.mp4"
         return RunPlan(
+            task=self.task,
             preference=self.model.preference,
             options=replace(self.wanted, stem_file=stem_file),
             then=self.model.then,
@@ -78,3 +83,74 @@ class SeparateOptions:
     def remarks(self) -> Iterator[str]:
         """What is said about options that change nothing."""
         return self.useless.remarks(self.files.clip_mode)
+
+
+def _strength(flag: str, text: str) -> float:
+    """A share in [0, 1], or the most decibels that noise is taken down by, such as 12dB."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(dB)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(
+            f"{flag} {text!r} is no strength.",
+            hint="Use a share between 0 and 1 such as 0.8, or decibels such as 12dB.",
+        )
+    value = float(match[1])
+    return 1 - 10 ** (-value / 20) if match[2] else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenoiseOptions:
+    """All that `stemsplit denoise` takes."""
+
+    inputs: tuple[Path, ...] = like(
+        SeparateOptions,
+        "inputs",
+        (),
+        help="Recordings, folders of recordings, playlists and cue sheets; - is stdin.",
+    )
+    models: tuple[str, ...] = like(
+        ModelOptions,
+        "models",
+        (),
+        metavar="NAME|PATH|hf://OWNER/REPO",
+        help="The model to run, one of `stemsplit models list` that has the stem speech.",
+        show_default="deepfilternet3, or what can be had in its place",
+    )
+    residual: bool = option(
+        False, panel=WHAT, help="Also write noise, which is the recording minus speech."
+    )
+    strength: float = option(
+        1.0,
+        panel=SOUND,
+        reads=_strength,
+        metavar="0-1|dB",
+        help="How much of the noise is taken out: a share such as 0.8, or the most that it is "
+        "taken down by, such as 12dB.",
+        show_default="1, all of it",
+    )
+    files: FileOptions
+    pages: PageOptions
+    device: DeviceOptions
+    excerpt: Excerpt
+    dry_run: bool = like(SeparateOptions, "dry_run", False)
+    network: NetworkOptions
+    messages: MessageOptions
+
+    def separation(self) -> SeparateOptions:
+        """The same as what `stemsplit separate` would be asked."""
+        return SeparateOptions(
+            inputs=self.inputs,
+            model=ModelOptions(models=self.models),
+            files=self.files,
+            pages=self.pages,
+            device=self.device,
+            wanted=SeparationOptions(
+                stems=("speech", "noise") if self.residual else ("speech",),
+                strength=self.strength,
+            ),
+            excerpt=self.excerpt,
+            dry_run=self.dry_run,
+            network=self.network,
+            messages=self.messages,
+            useless=UselessOptions(),
+            task="denoise",
+        )
