@@ -36,7 +36,11 @@ def _flags() -> Iterator[tuple[str, str]]:
                     yield name, flag
 
 
-FLAGS: Mapping[str, str] = {**dict(_flags()), "stem_file": "--format stem.mp4"}
+FLAGS: Mapping[str, str] = {
+    **dict(_flags()),
+    "stem_file": "--format stem.mp4",
+    "strength": "--strength",
+}
 """The flag for each argument that a message may name."""
 
 # Not within a name such as `stems`.wav, which is a file's.

@@ -16,6 +16,10 @@ from stemsplit.quoting import counted, listed
 
 if TYPE_CHECKING:
     from stemsplit.batch.discover import Discovery
+    from stemsplit.engine.ensemble import Ensemble
+
+_FULL_BAND = 32000
+"""Hz. Half of it is less than the ear hears and more than speech needs."""
 
 
 def note_rate(files: FileOptions, show: Show) -> None:
@@ -24,6 +28,13 @@ def note_rate(files: FileOptions, show: Show) -> None:
     if encoding.only_sample_rate and files.sample_rate == "source":
         rate = encoding.only_sample_rate
         show(Remark(f"The stems have a sample rate of {rate} Hz, the only one of {encoding}."))
+
+
+def note_band(model: Ensemble, show: Show) -> None:
+    """That the model is deaf to what music may have."""
+    if model.sample_rate < _FULL_BAND:
+        highest = f"{model.sample_rate / 2000:g} kHz"
+        show(Remark(f"{model.name} hears nothing above {highest}, and has nothing to say there."))
 
 
 def note_suspects(suspects: Sequence[Path], show: Show) -> None:

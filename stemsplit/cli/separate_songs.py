@@ -18,7 +18,7 @@ from stemsplit.cli.preview import run_preview
 from stemsplit.cli.printer.command_events import DryRun, Waiting
 from stemsplit.cli.printer.sink import Show
 from stemsplit.cli.process import prepare_to_compute
-from stemsplit.cli.remarks import note_passed_over, note_rate, note_suspects
+from stemsplit.cli.remarks import note_band, note_passed_over, note_rate, note_suspects
 from stemsplit.cli.report import can_show, offer, write_pages
 from stemsplit.cli.rounds import end_without_songs, run_rounds, settle_names
 from stemsplit.device.runtime import Runtime
@@ -91,6 +91,7 @@ def _opened(plans: Sequence[RunPlan], runtimes: Sequence[Runtime], show: Show) -
         session = open_session(plan, runtimes=runtimes, on_stage=show)
         for note in session.notes:
             show(note)
+        note_band(session.model, show)
         yield session
 
 

@@ -87,7 +87,7 @@ class SeparateOptions:
 
 def _strength(flag: str, text: str) -> float:
     """A share in [0, 1], or the most decibels that noise is taken down by, such as 12dB."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(dB)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(dB)?", str(text).strip(), re.IGNORECASE)
     if match is None:
         raise UsageError(
             f"{flag} {text!r} is no strength.",
