@@ -211,7 +211,7 @@ FAMILY_NAMES = (FAMILY_FOLDERS | {*FAMILIES, *BUILT_IN} | {"kuielab", "unmix", "
 SPELLS_A_FAMILY = re.compile(
     rf"(?<![a-z0-9])({'|'.join(map(re.escape, FAMILY_NAMES))})(?![a-z0-9])", re.IGNORECASE
 )
-NAMED_MODELS = {"DEFAULT_MODEL", "OFFLINE_MODEL", "FALLBACK_MODEL"}
+NAMED_MODELS = "DEFAULT_MODELS"
 """Names of models, rows of the catalogue: no code asks which family they are of."""
 
 
@@ -236,17 +236,18 @@ def test_no_family_is_known_outside_of_its_folder(path: Path) -> None:
             assert not SPELLS_A_FAMILY.search(text), text
 
 
-def code_without_prose(tree: ast.Module) -> Iterator[ast.AST]:
-    """All nodes but docstrings, and the values of the two names of models."""
-    for node in ast.walk(tree):
-        for child in ast.iter_child_nodes(node):
-            is_docstring = isinstance(node, ast.Expr) and isinstance(child, ast.Constant)
-            is_named = isinstance(node, ast.Assign) and any(
-                isinstance(target, ast.Name) and target.id in NAMED_MODELS
-                for target in node.targets
-            )
-            if not is_docstring and not is_named:
-                yield child
+def code_without_prose(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but docstrings, and the names of models."""
+    for child in ast.iter_child_nodes(node):
+        is_docstring = isinstance(node, ast.Expr) and isinstance(child, ast.Constant)
+        names_models = (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id == NAMED_MODELS
+        )
+        if not is_docstring and not names_models:
+            yield child
+            yield from code_without_prose(child)
 
 
 NETWORK = {"socket", "ssl", "http", "urllib.request", "requests", "httpx", "huggingface_hub"}
