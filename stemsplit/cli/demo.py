@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from stemsplit.cli.options.declare import like, takes
+from stemsplit.cli.demo_speech import NoisySpeechOptions, write_noisy_speech
+from stemsplit.cli.options.declare import like, options_of, takes
 from stemsplit.cli.options.running import DeviceOptions, MessageOptions, NetworkOptions
 from stemsplit.cli.options.stem_files import FileOptions
 from stemsplit.cli.options.wanted import ModelOptions
@@ -19,6 +20,7 @@ from stemsplit.cli.printer.sink import printing
 from stemsplit.cli.process import importing, prepare_to_compute
 from stemsplit.cli.rounds import run_rounds
 from stemsplit.cli.usage_checks import check_output
+from stemsplit.cli.wav_files import write_wav_files
 from stemsplit.hub.catalog import FALLBACK_MODEL
 from stemsplit.hub.expression import catalogue_stems
 
@@ -36,10 +38,14 @@ class DemoOptions:
     folder: Path = like(FileOptions, "folder", Path("stemsplit-demo"))
 
 
-@takes(only={"model", "folder", "device", "offline", "quiet", "debug"})
+_NOISY = options_of(NoisySpeechOptions)
+
+
+@takes(only={"model", "folder", *_NOISY, "device", "offline", "quiet", "debug"})
 def demo(
     ctx: typer.Context,
     asked: DemoOptions,
+    noisy: NoisySpeechOptions,
     device: DeviceOptions,
     network: NetworkOptions,
     messages: MessageOptions,
@@ -48,6 +54,11 @@ def demo(
     set_up_logging(verbose=False, debug=messages.debug)
     show = ctx.with_resource(printing(quiet=messages.quiet, lists_files=False))
     check_output(asked.folder)
+    noisy.check()
+    if noisy.speech:
+        if not write_noisy_speech(noisy, asked.folder, show):
+            raise typer.Exit(1)
+        return
     catalogue_stems(asked.model)  # raises for what can be no model
     show(Waiting("Loading PyTorch"))
     with importing():
@@ -80,28 +91,15 @@ def demo(
 
 def _write_song(sources: Mapping[str, Tensor], folder: Path) -> Path:
     """The mixture's file; it and the true sources are written unless they are there already."""
-    from stemsplit.audio.channels import default_channels
-    from stemsplit.audio.encode.encoders import Encoding
-    from stemsplit.audio.write.writer import StemWriter, WritePolicy
     from stemsplit.evaluate.demo_song import SAMPLE_RATE
 
-    tracks = {"song": _mixture(sources), **sources}
-    paths = {name: folder / "sources" / f"{name}.wav" for name in sources}
-    paths["song"] = folder / "song.wav"
-    missing = {name: path for name, path in paths.items() if not path.exists()}
+    song = folder / "song.wav"
+    tracks = {folder / "sources" / f"{name}.wav": source for name, source in sources.items()}
+    tracks[song] = _mixture(sources)
+    missing = {path: track for path, track in tracks.items() if not path.exists()}
     if missing:
-        with StemWriter(
-            missing,
-            sample_rate=SAMPLE_RATE,
-            channels=default_channels(2),
-            num_samples=tracks["song"].shape[-1],
-            encoding=Encoding(container="wav", subtype="24"),
-            policy=WritePolicy(clip="clamp"),
-        ) as writer:
-            for name in missing:
-                writer.write(name, tracks[name])
-            writer.commit()
-    return paths["song"]
+        write_wav_files(missing, sample_rate=SAMPLE_RATE)
+    return song
 
 
 def _mixture(sources: Mapping[str, Tensor]) -> Tensor:
