@@ -1,0 +1,79 @@
+"""How well speech is denoised, on the talk of `tests.audio.noisy_talk`.
+
+    python -m tests.speech_figures                       # all models with a stem `speech`
+    python -m tests.speech_figures -m dns48 -m FOLDER    # these
+
+prints a Markdown table: SI-SDR in dB, DNSMOS (with the extra dnsmos), and the figures that were
+measured with the models' own programs, SI-SDR and overall DNSMOS. Nothing is downloaded unless a
+model is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from stemsplit import Separator
+from stemsplit.errors import StemsplitError
+from stemsplit.evaluate.dnsmos import dnsmos, has_dnsmos
+from stemsplit.evaluate.metrics import si_sdr
+from stemsplit.hub.catalog import load_catalog
+from tests.audio.noisy_talk import RATE, missing_recordings, noisy_talk
+
+HEADINGS = ("", "SI-SDR", "overall", "voice", "background", "P.808", "elsewhere")
+
+ELSEWHERE = {
+    "clean": "3.43",
+    "noisy": "4.97 dB, 2.10",
+    "nsnet2_16k": "11.7 dB, 2.97",
+    "nsnet2": "12.9 dB",
+    "dtln": "13.7 dB, 2.89",
+    "deepfilternet3": "13.8 dB, 3.23",
+}
+"""By the models' own programs on a mix that was made with other resamplers."""
+
+
+def figures(name: str, voice: Tensor, heard: Tensor) -> tuple[str, ...]:
+    """A row of the table about what is heard [1, T] in place of the voice."""
+    ratio = si_sdr(voice, heard)
+    quality = dnsmos([heard], sample_rate=RATE) if has_dnsmos() else None
+    opinions = ["-"] * 4
+    if quality is not None:
+        values = (quality.overall, quality.signal, quality.background, quality.p808)
+        opinions = [f"{value:.2f}" for value in values]
+    return (name, f"{ratio:.2f} dB", *opinions, ELSEWHERE.get(name, "-"))
+
+
+def denoised(model: str, mixture: Tensor, *, offline: bool) -> Tensor:
+    """The speech [1, T] in the mixture, as a user of the Python interface has it."""
+    separator = Separator(model, stems=["speech"], device="cpu", offline=offline)
+    return torch.from_numpy(separator.separate(mixture, sample_rate=RATE)["speech"])
+
+
+def rows(models: list[str]) -> Iterator[tuple[str, ...]]:
+    voice, mixture = noisy_talk()
+    yield figures("clean", voice, voice)
+    yield figures("noisy", voice, mixture)
+    known = [name for name, entry in load_catalog().items() if "speech" in (entry.stems or ())]
+    for model in models or known:
+        try:
+            yield figures(model, voice, denoised(model, mixture, offline=not models))
+        except StemsplitError as error:
+            yield (model, error.message, *[""] * (len(HEADINGS) - 2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("-m", "--model", action="append", default=[])
+    models = parser.parse_args().model
+    if missing := missing_recordings():
+        parser.error(missing)
+    for row in (HEADINGS, ["---"] * len(HEADINGS), *rows(models)):
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
