@@ -71,6 +71,10 @@ _INSTVOC = _mdx23c(
 _KIT = ("kick", "snare", "toms", "hh", "ride", "crash")
 _DRUMSEP = _mdx23c(_KIT, 4, chunk_size=130_560, n_fft=2048, hop_length=512, dim_f=1024)
 
+_SPEAKERS = {"n_src": 2, "kernel_size": 32, "stride": 16, "sample_rate": 16000}
+_SPEAKERS_8K = {"n_src": 2, "sample_rate": 8000}
+_ALONE = {"n_src": 1, "sample_rate": 16000}
+
 # Of models whose description lies on the Hub: what is known of it.
 _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
     "htdemucs": ("demucs.htdemucs.HTDemucs", [_DEMUCS | _HTDEMUCS]),
@@ -95,6 +99,18 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
     "uvr_voc_ft": ("mdxnet", [_UVR]),
     "uvr_inst_hq_5": ("mdxnet", [_UVR | {"dim_f": 2560, "n_fft": 5120}]),
     "uvr_kara_2": ("mdxnet", [_UVR | {"dim_f": 2048, "n_fft": 5120}]),
+    "speakers2": ("ConvTasNet", [_SPEAKERS]),
+    "speakers2_noisy": ("ConvTasNet", [_SPEAKERS]),
+    "speakers2_8k": ("ConvTasNet", [_SPEAKERS_8K]),
+    "speakers3": ("ConvTasNet", [_SPEAKERS | {"n_src": 3}]),
+    "speakers3_noisy": ("ConvTasNet", [_SPEAKERS | {"n_src": 3}]),
+    "speakers3_8k": ("ConvTasNet", [_SPEAKERS_8K | {"n_src": 3}]),
+    "dccrn": ("DCCRNet", [{"architecture": "DCCRN-CL"}]),
+    "dprnn": (
+        "DPRNNTasNet",
+        [_ALONE | {"kernel_size": 2, "stride": 1, "chunk_size": 250, "hop_size": 125}],
+    ),
+    "dptnet": ("DPTNet", [_ALONE]),
 }
 
 

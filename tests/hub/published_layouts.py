@@ -24,7 +24,7 @@ from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES
 from tests.hub.loopback import Hub
-from tests.models import random_models
+from tests.models import published_asteroid, random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.published_mdxnet import PublishedMdxNet
 from tests.references import reference_module
@@ -164,6 +164,8 @@ def _network(
         return _mdxnet(entry, network, files, folder)
     if entry.family == "openunmix":
         return _openunmix(network, files)
+    if entry.family in published_asteroid.SMALL:
+        return _asteroid(entry, network, files)
     if entry.family in _BARE:
         return _bare(entry, network, files)
     settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
@@ -206,6 +208,17 @@ def _bare(
     content = _saved(tensors_of(entry.family, settings), file.file)
     weights = _add(files, replace(file, file=_with_checksum(file.file, content)), content)
     return replace(network, weights=(weights,), settings=settings)
+
+
+def _asteroid(
+    entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes]
+) -> PublishedNetwork:
+    """One package that says all."""
+    num_speakers = 1 if "noise" in entry.stems else len(entry.stems)
+    rate = 8000 if entry.name.endswith("_8k") else 16000
+    arguments = {**published_asteroid.SMALL[entry.family], "n_src": num_speakers}
+    content = published_asteroid.file_of(entry.family, {**arguments, "sample_rate": rate})
+    return replace(network, weights=(_add(files, network.weights[0], content),))
 
 
 def _with_checksum(name: str, content: bytes) -> str:

@@ -17,10 +17,10 @@ COMPLEX = ("DCCRNet", "DCUNet")
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "ConvTasNet": {"n_filters": 16, "kernel_size": 8, "stride": 4}
     | {"bn_chan": 8, "hid_chan": 12, "skip_chan": 10, "n_blocks": 2, "n_repeats": 1},
-    "DPRNNTasNet": {"n_filters": 16, "kernel_size": 8, "stride": 4}
-    | {"bn_chan": 8, "hid_size": 6, "chunk_size": 20, "n_repeats": 1},
-    "DPTNet": {"n_filters": 16, "kernel_size": 8, "stride": 4}
-    | {"ff_hid": 6, "chunk_size": 20, "n_repeats": 1},
+    "DPRNNTasNet": {"n_filters": 16, "kernel_size": 16, "stride": 8}
+    | {"bn_chan": 8, "hid_size": 6, "chunk_size": 100, "n_repeats": 1},
+    "DPTNet": {"n_filters": 16, "kernel_size": 16, "stride": 8}
+    | {"ff_hid": 6, "chunk_size": 100, "n_repeats": 1},
     "DCCRNet": {"architecture": "mini"}
     | {"stft_n_filters": 64, "stft_kernel_size": 48, "stft_stride": 16},
     "DCUNet": {"architecture": "mini", "fix_length_mode": "pad"}

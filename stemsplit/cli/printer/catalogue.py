@@ -107,6 +107,8 @@ def _stems(entry: CatalogEntry) -> str:
         return "usual 4"
     if set(entry.stems) > _USUAL_STEMS:
         return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
+    if all(stem.startswith("speaker") for stem in entry.stems):
+        return f"{len(entry.stems)} speakers"
     stems = ", ".join(entry.stems)
     stems = stems.replace("instrumental", "instrum.").replace("accompaniment", "accomp.")
     if len(stems) > _STEM_COLUMNS and len(entry.stems) > 2:
