@@ -7,7 +7,7 @@
     │   ├── UnknownModelError         3   no model of that name
     │   ├── HubUnreachableError       3   no network, or the Hub did not answer
     │   ├── NotOnHubError             3   the Hub answered: no such repository or file
-    │   ├── NotInstalledError         3   the Python package with its weights is not there
+    │   ├── NotInstalledError         3   pip could not bring the Python package with its weights
     │   └── CheckpointError           3   the file is damaged, or is not what it says
     ├── DeviceMemoryError             1   the device has too little memory for the network
     ├── OutputExistsError             1   a file that is not ours is where a stem should go
@@ -135,7 +135,7 @@ class NotOnHubError(ModelError):
 
 
 class NotInstalledError(ModelError):
-    """The weights come with a Python package that is not installed."""
+    """The weights come with a Python package that is not installed, and pip cannot download."""
 
 
 class CheckpointError(ModelError):

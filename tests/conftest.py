@@ -47,10 +47,17 @@ def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_weight_packages(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, empty_packages: Path
 ) -> None:
-    """No package with weights is installed, here and in processes started here.
+    """No package with weights is installed or was pulled, here and in processes started here.
 
-    That is so whatever the machine has; `weight_packages` lets them be.
+    That is so whatever the machine has; `weight_packages` lets those be that are installed. pip
+    finds none either.
     """
+    pulled = str(empty_packages / "pulled")
+    monkeypatch.setenv("HF_ASSETS_CACHE", pulled)
+    if constants := sys.modules.get("huggingface_hub.constants"):
+        monkeypatch.setattr(constants, "HF_ASSETS_CACHE", pulled)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
     if "weight_packages" in request.fixturenames:
         return
     paths = [str(empty_packages), str(ROOT), os.environ.get("PYTHONPATH", "")]

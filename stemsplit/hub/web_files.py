@@ -1,8 +1,6 @@
 """Files of the catalogue at an https address: from the cache, or downloaded, verified and cached.
 
 Only the catalogue says what is in them, by a sha256 or by the beginning of one in the file's name.
-The cache is a folder of ours among what huggingface_hub's cache has of other libraries, and in it
-one for each content, named after that digest.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from stemsplit import durable
-from stemsplit.hub.cache import cache_errors, is_safe_name, locked
+from stemsplit.hub.cache import cache_errors, is_safe_name, kept_file, locked
 from stemsplit.hub.digest import VerifiedFile, promised_prefix
 from stemsplit.hub.question import Question, is_web_address
 from stemsplit.hub.transfer import (
@@ -66,7 +64,7 @@ class WebFile:
 
 def cached_web_file(file: WebFile) -> Path | None:
     """Where the file is in the cache, or None."""
-    path = _place(file)
+    path = kept_file(file.digest, file.name)
     return path if path.is_file() else None
 
 
@@ -78,7 +76,7 @@ def fetch_web_file(file: WebFile, connection: Connection) -> VerifiedFile:
         NotOnHubError, ModelError: the server refused.
         CheckpointError: what it sends, or what an offline cache holds, is damaged.
     """
-    path = _place(file)
+    path = kept_file(file.digest, file.name)
     found = cached_web_file(file)
     verified = verified_or_absent(found, file.name, connection, title=str(file), sha256=file.sha256)
     if verified is not None:
@@ -93,12 +91,6 @@ def fetch_web_file(file: WebFile, connection: Connection) -> VerifiedFile:
             durable.replace(partial, path)
             verified = VerifiedFile(path=path, sha256=sha256)
     return verified
-
-
-def _place(file: WebFile) -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_ASSETS_CACHE, "stemsplit", file.digest, file.name)
 
 
 def _describe(file: WebFile) -> RemoteFile:

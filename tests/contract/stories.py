@@ -50,16 +50,17 @@ def _inside(folder: Path, *, cache: Path) -> Iterator[None]:
 
     before = Path.cwd()
     names = {"HF_HUB_OFFLINE": "1", "COLUMNS": "100", "NO_COLOR": "1"}
-    offline, cached = constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE
+    settings = (constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE)
     environment = dict(os.environ)
     try:
         os.environ.update(names)
         constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE = True, str(cache)
+        constants.HF_ASSETS_CACHE = str(cache / "assets")
         os.chdir(folder)
         with mock.patch("stemsplit.hub.distributions.installed_file", return_value=None):
             yield
     finally:
         os.chdir(before)
-        constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE = offline, cached
+        constants.HF_HUB_OFFLINE, constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE = settings
         os.environ.clear()
         os.environ.update(environment)
