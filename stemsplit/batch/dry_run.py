@@ -14,6 +14,7 @@ from stemsplit.batch.record_file import read_record
 from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import PlannedTrack
 from stemsplit.device.runtime import Runtime
+from stemsplit.engine.enrolment import Reference, enrolled, needs_reference
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.options import SeparationOptions
@@ -22,6 +23,8 @@ from stemsplit.engine.scan import scan
 from stemsplit.engine.separate import separate_blocks
 from stemsplit.engine.session import Session
 from stemsplit.errors import StemsplitError
+
+_RATE = 48_000
 
 
 def plan_tracks(jobs: Sequence[Job], session: Session) -> Iterator[PlannedTrack]:
@@ -66,7 +69,10 @@ def estimate_seconds(planned: Sequence[PlannedTrack], session: Session) -> float
     if not todo:
         return 0.0
     seconds = 0.0
-    for model, options in session.chain.stages:
+    chain = session.chain
+    if needs_reference(chain):  # any voice takes as long as any other
+        chain = enrolled(chain, Reference(samples=torch.randn(1, _RATE), sample_rate=_RATE))
+    for model, options in chain.stages:
         hop_seconds = model.hop_seconds(options)
         num_hops = sum(
             track.passes * math.ceil((track.duration_seconds or 0.0) / hop_seconds)

@@ -81,10 +81,12 @@ def fingerprint(
     sample_rate: SampleRate,
     encoding: Values,
     track: Values | None = None,
+    reference_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Everything that decides how the outputs sound: equal fingerprints, equal outputs.
 
-    `track`: which part of the file the song is, if it is not all of it.
+    `track`: which part of the file the song is, if it is not all of it. `reference_sha256`: of the
+    recording of the wanted voice, if there is one.
     """
     options = dataclasses.asdict(chain.options) | dataclasses.asdict(excerpt)
     options["sample_rate"] = sample_rate
@@ -97,6 +99,8 @@ def fingerprint(
     }
     if track is not None:
         wanted["track"] = dict(track)
+    if reference_sha256 is not None:
+        wanted["reference_sha256"] = reference_sha256
     if chain.steps:
         wanted["then"] = [
             {"parent": step.parent, "children": step.children, **_identity(step.model)}
@@ -118,6 +122,8 @@ class Change:
         word = _WORDS.get(self.name, self.name.replace("_", " "))
         if self.name == "input_sha256":
             return "the song has changed"
+        if self.name == "reference_sha256":
+            return "another reference"
         nothing = _NOTHING.get(self.name, "default")
         before, now = _shown(self.before, nothing), _shown(self.now, nothing)
         return f"another {word}" if before == now else f"{word} {before} -> {now}"

@@ -38,8 +38,8 @@ Action = Literal["new", "redo", "skip"]
 class Job(JsonData):
     """A song, what of it is wanted, where its outputs go, and how they are written.
 
-    `sample_rate`: of the outputs in Hz, or the song's, or the model's. `tags`: the song's go into
-    them.
+    `sample_rate`: of the outputs in Hz, or the song's, or the model's. `reference`: a recording of
+    the voice that is wanted, for a model that needs one. `tags`: the song's go into them.
     """
 
     song: Song
@@ -48,6 +48,7 @@ class Job(JsonData):
     encoding: Encoding
     clip: ClipPolicy
     sample_rate: SampleRate = "source"
+    reference: Path | None = None
     excerpt: Excerpt = WHOLE
     tags: bool = True
     overwrite: bool = False
@@ -126,6 +127,7 @@ class TrackPlan:
             wanted=fingerprint(
                 input_sha256=_digest(job.song, seen),
                 track=_track(job),
+                reference_sha256=None if job.reference is None else hash_file(job.reference),
                 chain=session.chain,
                 excerpt=job.excerpt,
                 sample_rate=job.sample_rate,

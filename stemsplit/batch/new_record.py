@@ -43,6 +43,7 @@ def new_record(
             sample_rate=mixture.sample_rate,
             num_channels=mixture.num_channels,
             num_samples=track.source_samples,
+            reference=None if plan.job.reference is None else plan.job.reference.absolute(),
         ),
         sample_rate=track.sample_rate,
         num_samples=track.num_samples,

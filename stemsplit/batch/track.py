@@ -33,6 +33,7 @@ from stemsplit.batch.redo import Redo
 from stemsplit.batch.results import JobResult
 from stemsplit.device.cancel import Check, never
 from stemsplit.engine.chain import ChainSeparation
+from stemsplit.engine.enrolment import Reference, enrolled
 from stemsplit.engine.named_arrays import SeparatedBlock
 from stemsplit.engine.record import TrackRecord
 from stemsplit.engine.separation_plan import SeparationPlan
@@ -105,6 +106,9 @@ def _separate(
         show(Staged(plan.job, stage))
 
     check_target(plan.record_file, may_replace=True)  # its name may be too long
+    if plan.job.reference is not None:
+        voice = Reference.of_file(plan.job.reference)
+        session = replace(session, chain=enrolled(session.chain, voice))
     track = session.chain.scan(plan.mixture, sample_rate=plan.job.sample_rate, on_stage=on_stage)
     separation = ChainSeparation(
         track,

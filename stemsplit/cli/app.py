@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemsplit.cli import bench, demo, denoise, doctor, evaluate, models, report, separate
+from stemsplit.cli import bench, demo, denoise, doctor, evaluate, extract, models, report, separate
 from stemsplit.cli.guess import check_first_word, closest_options
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
 from stemsplit.cli.printer.console import ERROR, escaped, plain, say
@@ -116,6 +116,7 @@ app = typer.Typer(
 for _name, _command in (
     (_DEFAULT, separate.separate),
     ("denoise", denoise.denoise),
+    ("extract", extract.extract),
     ("demo", demo.demo),
     ("bench", bench.bench),
     ("doctor", doctor.doctor),

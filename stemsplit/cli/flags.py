@@ -40,6 +40,7 @@ FLAGS: Mapping[str, str] = {
     **dict(_flags()),
     "stem_file": "--format stem.mp4",
     "strength": "--strength",
+    "reference": "--reference",
 }
 """The flag for each argument that a message may name."""
 

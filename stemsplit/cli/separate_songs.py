@@ -11,6 +11,7 @@ from stemsplit.batch.discover import discover
 from stemsplit.batch.dry_run import estimate_seconds, plan_tracks
 from stemsplit.batch.job import Job, plan_outputs, plan_record
 from stemsplit.batch.journal import keep_journal
+from stemsplit.batch.references import with_references
 from stemsplit.batch.song import Song
 from stemsplit.cli.options.asked import SeparateOptions
 from stemsplit.cli.pipes import STREAM, check_single, connected, deliver
@@ -44,6 +45,8 @@ def separate_songs(
     if all(song.problem for song in found.songs):  # needs no model
         end_without_songs(found.songs, folder, show, dry_run=asked.dry_run)
     jobs = [_job(song, folder, asked) for song in found.songs]
+    if asked.reference is not None:
+        jobs = with_references(jobs, asked.reference)
     sessions = _opened(plans, runtimes, show)
     to_stdout = asked.folder == STREAM
     if asked.preview:

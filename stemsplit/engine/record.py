@@ -97,6 +97,8 @@ class RecordedInput(JsonData):
     sample_rate: Count | None = None
     num_channels: Count | None = None
     num_samples: Count | None = None
+    reference: Path | None = field(default=None, metadata=LEFT_OUT)
+    """The recording of the voice that was wanted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

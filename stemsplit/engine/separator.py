@@ -19,6 +19,7 @@ from stemsplit.device.names import Precision
 from stemsplit.device.runtime import choose_runtime
 from stemsplit.engine.chain import ChainSeparation
 from stemsplit.engine.choice import choose_model
+from stemsplit.engine.enrolment import Reference, enrolled
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
@@ -43,8 +44,8 @@ class Separator:
     """A loaded model that separates any number of songs.
 
     `model` is a catalogue name, a path or `hf://owner/repo[@revision]`, as on the command line. By
-    default it is htdemucs, or deepfilternet3 if the `task` is "denoise", unless `quality` or
-    `licence` choose another. The other arguments are the command
+    default it is the one of the `task`, or what `quality` or `licence` choose; the task "extract"
+    needs a `reference`, a recording of the wanted voice. The other arguments are the command
     line's options of the same name (`mixes` are its `--mix`; `start` and `end` are in seconds;
     `stem_file` gives what a stem file holds, the mixture and four stems, for `Separation.save`).
     Only the networks that the outputs need are loaded; `on_stage` hears of each block that comes
@@ -62,6 +63,7 @@ class Separator:
         quality: Quality | None = None,
         licence: Literal["permissive"] | None = None,
         task: Task = "separate",
+        reference: str | os.PathLike[str] | None = None,
         stems: tuple[str, ...] | list[str] | None = None,
         two_stems: str | None = None,
         complement: Complement = "subtract",
@@ -112,8 +114,12 @@ class Separator:
             precision=precision,
             **_plain(batch_size=batch_size),
         )
+        if (task == "extract") != (reference is not None):
+            raise UsageError("The task 'extract' and a `reference` go together.")
         session = _opened(plan, on_stage)
         self._chain, self._runtime = session.chain, session.runtime
+        if reference is not None:
+            self._chain = enrolled(self._chain, Reference.of_file(Path(reference)))
 
     @property
     def model(self) -> Ensemble:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from stemsplit.device.runtime import Runtime, choose_runtimes
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.choice import choose_model
+from stemsplit.engine.enrolment import check_task
 from stemsplit.engine.ensemble import Ensemble
 from stemsplit.engine.load import load_chain
 from stemsplit.engine.note import Note
@@ -20,9 +21,7 @@ from stemsplit.hub.catalog import DEFAULT_MODELS
 from stemsplit.hub.hub_errors import OtherAnswerError
 from stemsplit.stages import StageCallback, unheard
 
-_, _SECOND, _LAST = zip(*DEFAULT_MODELS.values(), strict=True)
-_HOW = {", less cleanly": _SECOND, ", far less cleanly": _LAST}
-
+_HOW = ("", ", less cleanly", ", far less cleanly")
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +92,9 @@ def open_session(
         return replace(session, notes=(Note(reason),) if reason else ())
     except ModelError as error:
         notes: list[Note] = []
-        for name in dict.fromkeys((plan.instead or others[0], others[1])):
+        if plan.instead:
+            others[0] = plan.instead
+        for name in dict.fromkeys(others):
             with suppress(ModelError, UnknownStemError):
                 try:  # what is here: whoever could not have the one does not wait for another
                     instead = replace(plan, model=name, offline=True)
@@ -110,6 +111,7 @@ def open_session(
 
 def _load(plan: RunPlan, runtimes: Sequence[Runtime], on_stage: StageCallback) -> Session:
     loaded = [(load_chain(plan, runtime, on_stage=on_stage), runtime) for runtime in runtimes]
+    check_task(loaded[0][0], plan.task)
     for line in _described(loaded):
         _log.info(line)
     (chain, runtime), *others = loaded
@@ -128,7 +130,8 @@ def _described(loaded: Sequence[tuple[Chain, Runtime]]) -> Iterator[str]:
 
 def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
     """What runs in place of what was wanted, what to do about it, and how it came to that."""
-    how = next((how for how, names in _HOW.items() if name in names), "")
+    ranks = (dict(zip(names, _HOW, strict=False)) for names in DEFAULT_MODELS.values())
+    how = next((rank[name] for rank in ranks if name in rank), "")
     what_to_do = error.hint
     if isinstance(error, OtherAnswerError):
         what_to_do = "Open a page in a browser, log in to the network, and run it again."

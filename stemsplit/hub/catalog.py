@@ -16,17 +16,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
-Task = Literal["separate", "denoise"]
+Task = Literal["separate", "denoise", "extract"]
 """What a model is wanted for, by the command's name."""
 
-DEFAULT_MODELS: Mapping[Task, tuple[str, str, str]] = MappingProxyType(
+DEFAULT_MODELS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     {
         "separate": ("htdemucs", "spleeter_spectral", "spectral"),
         "denoise": ("deepfilternet3", "nsnet2_48k", "logmmse"),
+        "extract": ("convtasnet_libri2mix_16k",),
     }
 )
-"""For who names none: the one that runs; where it cannot be had, one whose weights may be installed
-in its place; and one that can always be had."""
+"""For who names none: the one that runs; and where it cannot be had, one whose weights may be
+installed in its place, and one that can always be had, if there are."""
 
 DEFAULT_MODEL, OFFLINE_MODEL, FALLBACK_MODEL = DEFAULT_MODELS["separate"]
 

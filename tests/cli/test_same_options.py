@@ -69,7 +69,7 @@ def test_nothing_else_is_an_option_of_a_separator() -> None:
     groups = (SeparationOptions, Excerpt, ModelOptions, DeviceOptions, NetworkOptions)
     names = {name for _, name, *_ in fields_of(*groups)}
     # A task is a command of its own.
-    assert INIT.keys() - names == {"self", "on_stage", "task"}
+    assert INIT.keys() - names == {"self", "on_stage", "task", "reference"}
 
 
 def test_stems_are_saved_with_the_options_of_their_files() -> None:

@@ -1,11 +1,12 @@
-"""All that `stemsplit separate` takes, and `stemsplit denoise`, and what it comes to."""
+"""All that `stemsplit separate`, `denoise` and `extract` take, and what it comes to."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from stemsplit.cli.completion import complete_inputs
 from stemsplit.cli.from_demucs import UselessOptions
@@ -19,7 +20,7 @@ from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.engine.plan import RunPlan
 from stemsplit.errors import UsageError
-from stemsplit.hub.catalog import Task
+from stemsplit.hub.catalog import DEFAULT_MODELS, Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,8 +54,10 @@ class SeparateOptions:
     )
     network: NetworkOptions
     messages: MessageOptions
-    useless: UselessOptions
+    useless: UselessOptions = field(default_factory=UselessOptions)
     task: Task = "separate"
+    reference: Path | None = None
+    """Of the voice to extract: a file, or a folder with one for each input."""
 
     @property
     def folder(self) -> Path:
@@ -98,6 +101,19 @@ def _strength(flag: str, text: str) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpeechOptions:
+    """What the commands for speech have in common with the one for songs."""
+
+    files: FileOptions
+    pages: PageOptions
+    device: DeviceOptions
+    excerpt: Excerpt
+    dry_run: bool = like(SeparateOptions, "dry_run", False)
+    network: NetworkOptions
+    messages: MessageOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiseOptions:
     """All that `stemsplit denoise` takes."""
 
@@ -127,30 +143,68 @@ class DenoiseOptions:
         "taken down by, such as 12dB.",
         show_default="1, all of it",
     )
-    files: FileOptions
-    pages: PageOptions
-    device: DeviceOptions
-    excerpt: Excerpt
-    dry_run: bool = like(SeparateOptions, "dry_run", False)
-    network: NetworkOptions
-    messages: MessageOptions
+    common: SpeechOptions
 
     def separation(self) -> SeparateOptions:
         """The same as what `stemsplit separate` would be asked."""
         return SeparateOptions(
+            **_fields(self.common),
             inputs=self.inputs,
             model=ModelOptions(models=self.models),
-            files=self.files,
-            pages=self.pages,
-            device=self.device,
             wanted=SeparationOptions(
                 stems=("speech", "noise") if self.residual else ("speech",),
                 strength=self.strength,
             ),
-            excerpt=self.excerpt,
-            dry_run=self.dry_run,
-            network=self.network,
-            messages=self.messages,
-            useless=UselessOptions(),
             task="denoise",
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtractOptions:
+    """All that `stemsplit extract` takes."""
+
+    inputs: tuple[Path, ...] = like(DenoiseOptions, "inputs", ())
+    reference: Path | None = option(
+        None,
+        panel=WHAT,
+        metavar="VOICE|FOLDER",
+        help="A recording of the wanted voice alone, best ten seconds or more; or a folder with "
+        "one for each input, of the same name.",
+        show_default=False,
+    )
+    models: tuple[str, ...] = like(
+        DenoiseOptions,
+        "models",
+        (),
+        help="The model to run: one that listens to a reference, or one that tells speakers apart, "
+        "of which the one most like the reference is taken, for each stretch of some seconds.",
+        show_default=DEFAULT_MODELS["extract"][0],
+    )
+    residual: bool = option(
+        False, panel=WHAT, help="Also write rest, which is the recording minus target."
+    )
+    common: SpeechOptions
+
+    def separation(self) -> SeparateOptions:
+        """The same as what `stemsplit separate` would be asked.
+
+        Raises:
+            UsageError: there is no reference.
+        """
+        if self.reference is None:
+            raise UsageError(
+                "No reference of the wanted voice was named.",
+                hint="Example: stemsplit extract talk.wav --reference voice.wav",
+            )
+        return SeparateOptions(
+            **_fields(self.common),
+            inputs=self.inputs,
+            model=ModelOptions(models=self.models),
+            wanted=SeparationOptions(stems=("target", "rest") if self.residual else ("target",)),
+            task="extract",
+            reference=self.reference,
+        )
+
+
+def _fields(options: SpeechOptions) -> dict[str, Any]:
+    return {each.name: getattr(options, each.name) for each in fields(options)}
