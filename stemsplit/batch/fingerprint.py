@@ -81,12 +81,10 @@ def fingerprint(
     sample_rate: SampleRate,
     encoding: Values,
     track: Values | None = None,
-    reference_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Everything that decides how the outputs sound: equal fingerprints, equal outputs.
 
-    `track`: which part of the file the song is, if it is not all of it. `reference_sha256`: of the
-    recording of the wanted voice, if there is one.
+    `track`: which part of the file the song is, if it is not all of it.
     """
     options = dataclasses.asdict(chain.options) | dataclasses.asdict(excerpt)
     options["sample_rate"] = sample_rate
@@ -99,8 +97,6 @@ def fingerprint(
     }
     if track is not None:
         wanted["track"] = dict(track)
-    if reference_sha256 is not None:
-        wanted["reference_sha256"] = reference_sha256
     if chain.steps:
         wanted["then"] = [
             {"parent": step.parent, "children": step.children, **_identity(step.model)}

@@ -124,10 +124,10 @@ class TrackPlan:
             record_file=plan_record(job, session),
             any_precision=session.runtime.precision == "auto",
             look=seen,
-            wanted=fingerprint(
+            wanted=_reference(job)
+            | fingerprint(
                 input_sha256=_digest(job.song, seen),
                 track=_track(job),
-                reference_sha256=None if job.reference is None else hash_file(job.reference),
                 chain=session.chain,
                 excerpt=job.excerpt,
                 sample_rate=job.sample_rate,
@@ -225,6 +225,11 @@ def _digest(song: Song, seen: Look) -> str:
 def _digest_of(path: Path, state: FileState) -> str:
     del state  # another state of the file is another file
     return hash_file(path)
+
+
+def _reference(job: Job) -> dict[str, Any]:
+    """The recording of the wanted voice, if there is one, for a fingerprint."""
+    return {} if job.reference is None else {"reference_sha256": hash_file(job.reference)}
 
 
 def _track(job: Job) -> dict[str, Any] | None:

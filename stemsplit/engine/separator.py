@@ -114,12 +114,8 @@ class Separator:
             precision=precision,
             **_plain(batch_size=batch_size),
         )
-        if (task == "extract") != (reference is not None):
-            raise UsageError("The task 'extract' and a `reference` go together.")
-        session = _opened(plan, on_stage)
+        session = _opened(plan, reference, on_stage)
         self._chain, self._runtime = session.chain, session.runtime
-        if reference is not None:
-            self._chain = enrolled(self._chain, Reference.of_file(Path(reference)))
 
     @property
     def model(self) -> Ensemble:
@@ -218,14 +214,20 @@ class Separator:
             )
 
 
-def _opened(plan: RunPlan, on_stage: StageCallback) -> Session:
+def _opened(
+    plan: RunPlan, reference: str | os.PathLike[str] | None, on_stage: StageCallback
+) -> Session:
     """Who calls a library does not read notes: no other model takes the place of a chosen one."""
     runtime = choose_runtime(
         device=plan.devices, precision=plan.precision, batch_size=plan.batch_size
     )
     named = choose_model(plan, runtime.device).model or DEFAULT_MODELS[plan.task][0]
     plan = replace(plan, model=named, preference=Preference())
-    return open_session(plan, runtimes=[runtime], on_stage=on_stage)
+    if (plan.task == "extract") != (reference is not None):
+        raise UsageError("The task 'extract' and a `reference` go together.")
+    voice = None if reference is None else Reference.of_file(Path(reference))
+    session = open_session(plan, runtimes=[runtime], on_stage=on_stage)
+    return session if voice is None else replace(session, chain=enrolled(session.chain, voice))
 
 
 def _plain(**values: Any) -> dict[str, Any]:

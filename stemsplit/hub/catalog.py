@@ -23,7 +23,7 @@ DEFAULT_MODELS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     {
         "separate": ("htdemucs", "spleeter_spectral", "spectral"),
         "denoise": ("deepfilternet3", "nsnet2_48k", "logmmse"),
-        "extract": ("convtasnet_libri2mix_16k",),
+        "extract": ("speakers2",),
     }
 )
 """For who names none: the one that runs; and where it cannot be had, one whose weights may be
