@@ -28,7 +28,7 @@ MAX_HEADER_BYTES = 8 << 20
 _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
 _ASTEROID_KEYS = {"model_name", "model_args", "state_dict"}
-_STATE_KEYS = ("state_dict", "state", "model_state_dict")
+_STATE_KEYS = ("state_dict", "state", "model_state_dict", "model")
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
 
 
@@ -46,8 +46,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
     That is a `.safetensors` file, a NumPy archive (`.npz`), or a PyTorch file (`.pt`, `.pth`,
-    `.ckpt`) whose tensors are at its top, or one level deeper as training frameworks save them,
-    beside what else they save.
+    `.ckpt`, `.tar`) whose tensors are at its top, or one level deeper as training frameworks save
+    them, beside what else they save.
 
     Raises:
         CheckpointError: damaged, or not such a file.

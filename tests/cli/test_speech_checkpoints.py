@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
-from torch import Tensor
 
 from stemsplit.models.demucs_denoiser.config import read_denoiser_config
 from stemsplit.models.demucs_denoiser.model import DemucsDenoiser
+from stemsplit.models.fullsubnet.config import read_fullsubnet_config
+from stemsplit.models.fullsubnet.model import FullSubNetPlus
 from tests.audio.songs import write_sndfile
 from tests.cli.conftest import Stemsplit
 from tests.models.deterministic_weights import fill_by_name
 from tests.models.takes import TAKES
 
 pytestmark = pytest.mark.slow
-
-Tensors = Mapping[str, Tensor]
 
 
 def _save_denoiser(folder: Path) -> Path:
@@ -30,7 +29,18 @@ def _save_denoiser(folder: Path) -> Path:
     return folder / "best.th"
 
 
-@pytest.mark.parametrize("save", [_save_denoiser])
+def _save_fullsubnet(folder: Path) -> Path:
+    """As published: beside the state of the training."""
+    arguments = {"num_freqs": 33, "sb_num_neighbors": 3, "sb_model_hidden_size": 8}
+    network = FullSubNetPlus(read_fullsubnet_config(arguments))
+    fill_by_name(network)
+    optimizer = torch.optim.Adam(network.parameters())
+    checkpoint = {"epoch": 7, "best_score": 2.9, "optimizer": optimizer.state_dict()}
+    torch.save({**checkpoint, "model": network.state_dict()}, folder / "best_model.tar")
+    return folder / "best_model.tar"
+
+
+@pytest.mark.parametrize("save", [_save_denoiser, _save_fullsubnet])
 def test_a_stereo_take_becomes_speech_and_noise(
     save: Callable[[Path], Path], stemsplit: Stemsplit, workplace: Path
 ) -> None:

@@ -49,6 +49,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "segment_length": 8000,
     },
     "demucs_denoiser": {"hidden": 4, "depth": 3},
+    "fullsubnet": {"num_freqs": 33, "sb_num_neighbors": 3, "sb_model_hidden_size": 8},
     "demucs.tasnet.ConvTasNet": {"sources": list(STEMS), "N": 16, "B": 8, "H": 8, "X": 2, "R": 2}
     | {"segment_length": 8000},
     "bs_roformer": small_settings("bs_roformer", STEMS),
