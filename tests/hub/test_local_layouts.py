@@ -95,7 +95,7 @@ def test_without_a_configuration_it_is_said_what_to_do(written: Write) -> None:
 
 def test_a_configuration_without_its_weights(written: Write) -> None:
     weights, configuration = written("scnet", "one.ckpt", "config.yaml")
-    weights.rename(weights.with_name("one.bin"))
+    weights.rename(weights.with_name("one.old"))
     with pytest.raises(CheckpointError, match=r"not clear which file.*found: none"):
         family_of(configuration)
 
