@@ -28,8 +28,8 @@ HEADINGS = ("", "SI-SDR", "overall", "voice", "background", "P.808", "elsewhere"
 ELSEWHERE = {
     "clean": "3.43",
     "noisy": "4.97 dB, 2.10",
-    "nsnet2_16k": "11.7 dB, 2.97",
-    "nsnet2": "12.9 dB",
+    "nsnet2": "11.7 dB, 2.97",
+    "nsnet2_48k": "12.9 dB",
     "dtln": "13.7 dB, 2.89",
     "deepfilternet3": "13.8 dB, 3.23",
 }
