@@ -314,6 +314,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
 def test_packages_that_are_not_networks_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.th"
     model = {"klass": HTDemucs, "args": (), "kwargs": {}, "state": {"x": torch.ones(1)}}
+    asteroid = {"model_name": "DPTNet", "model_args": {}, "state_dict": {"x": torch.ones(1)}}
     for value, message in (
         ([1, 2], "holds no tensors"),
         ({"klass": HTDemucs}, "not a demucs package"),
@@ -322,6 +323,10 @@ def test_packages_that_are_not_networks_are_refused(tmp_path: Path) -> None:
         ({**model, "state": {}}, "no tensors"),
         ({**model, "klass": 5}, "names no class"),
         ({**model, "kwargs": {"a": HTDemucs}}, "not plain values"),
+        ({**asteroid, "model_name": HTDemucs}, "names no class"),
+        ({**asteroid, "model_args": [1]}, "not plain values"),
+        ({**asteroid, "model_args": {"a": torch.ones(1)}}, "not plain values"),
+        ({**asteroid, "state_dict": {"x": 1}}, "'x' in its state is not a tensor"),
     ):
         torch.save(value, file)
         with pytest.raises(CheckpointError, match=message):

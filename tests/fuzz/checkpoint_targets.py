@@ -25,7 +25,7 @@ from tests.fuzz.hub_targets import build_recognized
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
 from tests.fuzz.text_targets import JSON_WORDS
-from tests.models import random_models
+from tests.models import published_asteroid, random_models
 
 _METADATA = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": '{"segment": 1}'}
 
@@ -50,7 +50,10 @@ def _package_seeds(*, zip_layout: bool) -> Callable[[Path], Sequence[bytes]]:
         path = folder / "seed"
         with random_models.published_class(random_models.HTDEMUCS) as package["klass"]:
             torch.save(package, path, _use_new_zipfile_serialization=zip_layout)
-        return [path.read_bytes()]
+        demucs = path.read_bytes()
+        asteroid = {"model_name": "ConvTasNet", "model_args": {"n_src": 2}, "state_dict": _state()}
+        torch.save(asteroid, path, _use_new_zipfile_serialization=zip_layout)
+        return [demucs, path.read_bytes()]
 
     return make
 
@@ -200,6 +203,8 @@ _ARGUMENTS = (
     *("dconv_attn", "multi_freqs", "norm_groups", "norm_starts", "bottom_channels", "t_layers"),
     *("t_heads", "t_hidden_scale", "t_max_period", "samplerate", "segment", "sources"),
     *("context", "context_enc", "resample", "lstm_layers", "freq_emb", "emb_scale", "hybrid"),
+    *("fb_name", "out_chan", "norm_type", "mask_act", "encoder_activation", "num_layers"),
+    *("rnn_type", "bidirectional", "hop_size", "mask_bound", "n_freqs", "causal"),
     "no_such_argument",
 )
 _ODD_ARGUMENTS: tuple[object, ...] = (
@@ -214,18 +219,20 @@ _ODD_ARGUMENTS: tuple[object, ...] = (
 def _network_seeds(folder: Path) -> list[bytes]:
     """Constructor arguments of published classes, as the JSON of a safetensors file has them."""
     del folder
+    arguments: dict[str, dict[str, object]] = {
+        name: {
+            "sources": random_models.STEMS,
+            **{key: float(value) for key, value in small.items()},
+        }
+        for name, small in random_models.SMALL.items()
+    }
+    arguments |= {
+        name: {**small, "n_src": 2, "sample_rate": 16000}
+        for name, small in published_asteroid.SMALL.items()
+    }
     return [
-        json.dumps(
-            {
-                "klass": name,
-                "args": [],
-                "kwargs": {
-                    "sources": random_models.STEMS,
-                    **{name: float(value) for name, value in arguments.items()},
-                },
-            }
-        ).encode()
-        for name, arguments in random_models.SMALL.items()
+        json.dumps({"klass": name, "args": [], "kwargs": kwargs}).encode()
+        for name, kwargs in arguments.items()
     ]
 
 
