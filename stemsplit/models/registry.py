@@ -33,6 +33,7 @@ from stemsplit.models import (
     scnet,
     spectral,
     speech_tasnet,
+    spexplus,
     spleeter,
 )
 from stemsplit.models.family import (
@@ -55,6 +56,7 @@ _FOLDERS = (
     conv_tasnet,
     roformer,
     scnet,
+    spexplus,
     spleeter,
     mdx23c,
     mdxnet,
