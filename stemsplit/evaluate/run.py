@@ -22,7 +22,7 @@ from stemsplit.evaluate.evaluation_events import (
 )
 from stemsplit.evaluate.find_tracks import Dataset
 from stemsplit.evaluate.results_file import Record, RecordFile
-from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer
+from stemsplit.evaluate.scoring import METRICS, PROTOCOLS, Score, TrackScorer, means_something
 from stemsplit.evaluate.speaker_order import BEST_ORDER, in_best_order
 from stemsplit.evaluate.stem_groups import StemGroup, as_they_are, match_stems
 from stemsplit.evaluate.systems import System
@@ -176,6 +176,7 @@ class Evaluation:
                 self._find(task, stem, figure) is None
                 for figure in METRICS[metric]
                 for stem in task.scored
+                if means_something(metric, stem)
             )
         ]
 

@@ -67,7 +67,6 @@ _NEEDS: Mapping[str, Callable[[], object]] = {
 SILENT_SOURCE = "the source is silent"
 SILENT_ESTIMATE = "the estimate is silent"
 NO_SOUND = "there is no second in which everything sounds that has to"
-NO_SPEECH = "the measure is for speech"
 NO_ERROR = "infinite: there is no error that the measure could see"
 TOO_MANY = f"more than {MAX_CHANNELS} channels: BSS Eval would need too much memory"
 
@@ -87,6 +86,11 @@ def check_metrics(names: Sequence[str]) -> None:
     for name in names:
         if name in _NEEDS:
             _NEEDS[name]()
+
+
+def means_something(metric: str, stem: str) -> bool:
+    """Whether the measure is used on the stem: how speech sounds is not asked of noise."""
+    return not (metric in _NEEDS and stem == NOISE)
 
 
 class TrackScorer:
@@ -115,13 +119,10 @@ class TrackScorer:
         """Figures of a measure that looks at each stem by itself."""
         for index, estimate in estimates.items():
             stem = self._audio.stems[index]
-            reason = ""
+            if not means_something(metric, stem):
+                continue
             if not self._has_sound[index]:
-                reason = SILENT_SOURCE
-            elif metric in _NEEDS and stem == NOISE:
-                reason = NO_SPEECH
-            if reason:
-                yield from (Score(stem, name, None, reason) for name in METRICS[metric])
+                yield from (Score(stem, name, None, SILENT_SOURCE) for name in METRICS[metric])
                 continue
             values = self._measures[metric](self._audio.sources[index], estimate)
             for name, value in zip(METRICS[metric], values, strict=True):

@@ -18,7 +18,6 @@ from stemsplit.evaluate.scoring import (
     METRICS,
     NO_ERROR,
     NO_SOUND,
-    NO_SPEECH,
     PROTOCOLS,
     SILENT_ESTIMATE,
     SILENT_SOURCE,
@@ -146,7 +145,7 @@ def test_measures_of_speech_pass_over_the_noise(monkeypatch: pytest.MonkeyPatch)
     audio = replace(track(), stems=("speech", "noise"))
     scores = values(audio, noisy(audio), "dnsmos")
     assert [scores[f"speech {name}"] for name in METRICS["dnsmos"]] == [2.0, 3.0, 4.0, 3.5]
-    assert {scores[f"noise {name}"] for name in METRICS["dnsmos"]} == {NO_SPEECH}
+    assert not any(name.startswith("noise") for name in scores)
     assert heard == [RATE]
     silence = {"speech": torch.zeros_like(audio.mixture)}
     assert set(values(audio, silence, "dnsmos").values()) == {SILENT_ESTIMATE}
