@@ -99,17 +99,17 @@ class CatalogEntry:
     """What is known about a model before any of its files is on the disk.
 
     Its files come from a repository on the Hub, from the Python package `distribution`, as
-    `NAME==VERSION`, or from below an https `address`. Without any of these, and without `parts`, a
-    model is built in and has no files. `parts`: the
-    other entries that it is made of, where it has no files of its own. `networks` empty: a bag in
-    the repository names them. `size_bytes`: approximate, None when not known. `giga_operations`:
-    multiplications and additions for a second of music, in 10^9, None when not known.
-    `trained_on_test_set` (of MUSDB18) None: nobody has said. `unverified`: that the files are where
-    it says is the word of one source. `one_network_per_stem`: each stem has a network of its own,
-    so that one stem costs its share of `giga_operations`. `aliases`: shorter names that mean this
-    model too. `child_names`: what its stems are called where it takes a stem of another model
-    apart, such as `lead` for the `vocals` of a karaoke network; a name for each of its stems, or
-    empty.
+    `NAME==VERSION`, from below an https `address`, or `by_hand` from where this says, which no
+    program can. Without any of these, and without `parts`, a model is built in and has no files.
+    `parts`: the other entries that it is made of, where it has no files of its own. `networks`
+    empty: a bag in the repository names them. `size_bytes`: approximate, None when not known.
+    `giga_operations`: multiplications and additions for a second of music, in 10^9, None when not
+    known. `trained_on_test_set` (of MUSDB18) None: nobody has said. `unverified`: that the files
+    are where it says is the word of one source. `one_network_per_stem`: each stem has a network of
+    its own, so that one stem costs its share of `giga_operations`. `aliases`: shorter names that
+    mean this model too. `child_names`: what its stems are called where it takes a stem of another
+    model apart, such as `lead` for the `vocals` of a karaoke network; a name for each of its stems,
+    or empty.
     """
 
     name: str
@@ -118,6 +118,7 @@ class CatalogEntry:
     repo_id: str | None = None
     distribution: str | None = None
     address: str | None = None
+    by_hand: str | None = None
     revision: str = "main"
     parts: tuple[PublishedPart, ...] = ()
     stems: tuple[str, ...]
@@ -137,7 +138,8 @@ class CatalogEntry:
     @property
     def is_built_in(self) -> bool:
         """Whether there are no files to it."""
-        return not (self.repo_id or self.distribution or self.address or self.parts)
+        sources = (self.repo_id, self.distribution, self.address, self.by_hand, self.parts)
+        return not any(sources)
 
     @property
     def origin(self) -> str:
@@ -148,6 +150,8 @@ class CatalogEntry:
             return f"the Python package {self.distribution}"
         if self.address is not None:
             return self.address
+        if self.by_hand is not None:
+            return f"{self.by_hand}; fetch it by hand and give its path as the model"
         return " and ".join(part.model for part in self.parts) or "built in"
 
 

@@ -16,8 +16,8 @@ plays, measured), PyTorch as it comes through 95 to 150 with RoFormers and SCNet
 * on a GPU both may cost twenty times as much. That is reasoned from peak rates, and not measured;
 * `best` is the best, and takes the time that it takes.
 
-Not chosen are `unverified` models, those that take stems of other models apart (they have
-`child_names`), and what is built in, which needs nobody to choose it.
+Not chosen are `unverified` models, those that are fetched `by_hand`, those that take stems of other
+models apart (they have `child_names`), and what is built in, which needs nobody to choose it.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ def _able(wanted: Requirements, entries: Iterable[CatalogEntry]) -> list[Catalog
         for entry in entries
         if not entry.is_built_in
         and not entry.unverified
+        and not entry.by_hand
         and not entry.child_names
         and _has(entry, wanted.stems)
     ]

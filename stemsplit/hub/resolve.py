@@ -13,6 +13,7 @@ from stemsplit.checkpoints.file_errors import readable
 from stemsplit.errors import (
     CheckpointError,
     HubUnreachableError,
+    ModelError,
     UnknownModelError,
     UsageError,
 )
@@ -73,6 +74,11 @@ def resolve(
         raise UsageError(
             f"{entry.name} is made of several models itself, and cannot be a part of another.",
             hint=f"Its parts can: {' and '.join(part.model for part in entry.parts)}.",
+        )
+    if entry is not None and entry.by_hand is not None:
+        raise ModelError(
+            f"{entry.name} cannot be fetched by a program: it is on {entry.by_hand}.",
+            hint="Fetch it by hand, and give its path as the model.",
         )
     if entry is None and not reference.startswith("hf://"):
         return _resolve_path(reference)

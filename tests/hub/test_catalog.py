@@ -150,7 +150,7 @@ def test_a_row_makes_sense(entry: CatalogEntry) -> None:
         assert entry.child_names.keys() == set(entry.stems)
         assert len(set(entry.child_names.values())) == len(entry.stems)
         assert all(re.fullmatch("[a-z]+", child) for child in entry.child_names.values())
-    sources = (entry.repo_id, entry.distribution, entry.address, entry.parts)
+    sources = (entry.repo_id, entry.distribution, entry.address, entry.by_hand, entry.parts)
     assert sum(map(bool, sources)) == (entry.family != "spectral")
     for network in entry.networks:
         assert set(network.stems or ()) <= set(entry.stems)

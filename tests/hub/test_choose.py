@@ -137,6 +137,7 @@ def test_only_models_that_can_be_had_and_are_for_songs_are_chosen() -> None:
     usual = entry("usual", score(1))
     for fields in (
         {"unverified": True},
+        {"repo_id": None, "by_hand": "a page"},
         {"repo_id": None},
         {"child_names": {"vocals": "lead"}},
         {"stems": ("drums",)},

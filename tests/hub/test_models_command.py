@@ -11,7 +11,12 @@ from typer.testing import CliRunner, Result
 
 from stemsplit.cli.bench_results import Measurement, store
 from stemsplit.cli.models import app
-from stemsplit.errors import CheckpointError, HubUnreachableError, UnknownModelError
+from stemsplit.errors import (
+    CheckpointError,
+    HubUnreachableError,
+    ModelError,
+    UnknownModelError,
+)
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub
@@ -54,6 +59,19 @@ def models(*arguments: str) -> Result:
 
 def lines(result: Result) -> list[list[str]]:
     return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def test_what_no_program_can_fetch_is_said(hub: Hub) -> None:
+    by_hand = [name for name, entry in load_catalog().items() if entry.by_hand]
+    assert "fullsubnet_plus" in by_hand
+    here = {row[0]: row[-1] for row in lines(models("list"))[1:]}
+    for name in by_hand:
+        shown = " ".join(models("show", name).stdout.split())
+        assert "fetch it by hand and give its path as the model" in shown
+        assert here[name] == "no"
+        with pytest.raises(ModelError, match=rf"{name} cannot be fetched by a program: it is on"):
+            resolve(name)
+    assert hub.requests == []
 
 
 def test_list_says_what_is_here(hub_with_model: Hub) -> None:
