@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from stemsplit.models.self_test import self_test_signals
+from tests.models import takes
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 
 _FREE = {"n_filters": 16, "kernel_size": 8, "stride": 4, "sample_rate": 16000}
@@ -66,10 +67,11 @@ CASES: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 
 def mixture(num_samples: int) -> Tensor:
-    """Signals [B, 1, T]: those of the self-test, silence, and something very quiet."""
+    """Signals [B, 1, T]: those of the self-test, silence, something very quiet, and a voice."""
     noise = noise_by_name("mixture", 1, 1, num_samples)
     tried = 0.2 * self_test_signals(1, num_samples)
-    return torch.cat([noise, tried, torch.zeros_like(noise), 1e-5 * noise])
+    voice = takes.voice(2 * num_samples)[None, :, num_samples:]
+    return torch.cat([noise, tried, torch.zeros_like(noise), 1e-5 * noise, voice])
 
 
 def network(case: str) -> Any:
