@@ -36,7 +36,7 @@ def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = [entry.distribution for entry in load_catalog().values()]
     names = {Distribution.parse(entry).name for entry in entries if entry is not None}
     for name in {*names, "speechmos"}:
-        info = folder / f"{name}-0.dist-info"
+        info = folder / f"{name.replace('-', '_')}-0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
         (info / "RECORD").touch()

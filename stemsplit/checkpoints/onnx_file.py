@@ -38,7 +38,7 @@ _DTYPES = {
 }
 _QUANTISED = (2, 3, 4, 5)  # whole numbers of one or two bytes
 
-Attribute = int | float | tuple[int, ...] | Tensor
+Attribute = int | float | str | tuple[int, ...] | Tensor
 Shape = tuple[int | None, ...]
 
 
@@ -53,32 +53,53 @@ class OnnxNode:
 
 @dataclass(frozen=True, slots=True)
 class OnnxGraph:
-    """Operations in the order of execution, and the shape of what the network is given.
+    """Operations in the order of execution, and the shapes of what the network is given.
 
     A length that the file leaves open is None.
     """
 
     nodes: tuple[OnnxNode, ...]
-    input_shape: Shape
+    input_shapes: tuple[Shape, ...]
+
+    @property
+    def input_shape(self) -> Shape:
+        """That of the first input."""
+        return self.input_shapes[0]
 
 
 def read_onnx(path: Path) -> OnnxGraph:
-    """The network in the file.
+    """The network in the file, which takes one input.
 
     Raises:
         CheckpointError: damaged, or with weights that are quantised or in another file.
     """
     try:
-        return _read_model(Message(memoryview(read_regular(path, MAX_FILE_BYTES))))
-    except DamagedMessageError as error:
-        raise CheckpointError(
-            f"{path} is damaged, or no ONNX file ({reason(error)}).",
-            hint="Download or copy it again.",
-        ) from error
+        content = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from error
+    graph = parse_onnx(content, str(path))
+    if len(graph.input_shapes) != 1:
+        raise CheckpointError(
+            f"{path}: the network takes {len(graph.input_shapes)} inputs, not one."
+        )
+    return graph
+
+
+def parse_onnx(content: bytes, name: str) -> OnnxGraph:
+    """The network that is the content of a file, which has that name in messages.
+
+    Raises:
+        CheckpointError: damaged, or with weights that are quantised or in another file.
+    """
+    try:
+        return _read_model(Message(memoryview(content)))
+    except DamagedMessageError as error:
+        raise CheckpointError(
+            f"{name} is damaged, or no ONNX file ({reason(error)}).",
+            hint="Download or copy it again.",
+        ) from error
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error.message}", hint=error.hint) from error
+        raise CheckpointError(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def fingerprint(path: Path) -> str:
@@ -106,10 +127,8 @@ def _read_model(model: Message) -> OnnxGraph:
             weights[name] = tensor
         elif number == 11:
             inputs.append(_read_input(nested(value)))
-    shapes = [shape for name, shape in inputs if name not in weights]
-    if len(shapes) != 1:
-        raise CheckpointError(f"the network takes {len(shapes)} inputs, not one.")
-    return OnnxGraph(_resolve(nodes, weights), shapes[0])
+    shapes = tuple(shape for name, shape in inputs if name not in weights)
+    return OnnxGraph(_resolve(nodes, weights), shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +186,8 @@ def _read_attribute(message: Message) -> tuple[str, Attribute | None]:
             attribute = float32(value)
         elif number == 3 and isinstance(value, int):
             attribute = integers(value)[0]
+        elif number == 4:
+            attribute = nested(value).text()
         elif number == 5:
             attribute = _read_tensor(nested(value))[1]
         elif number == 8:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from stemsplit.checkpoints.config_file import read_configuration
 from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
+from stemsplit.checkpoints.onnx_archive import SUFFIX as ARCHIVE_SUFFIX
+from stemsplit.checkpoints.onnx_archive import read_onnx_archive
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.model_files import Member
@@ -25,16 +28,8 @@ def build_network(member: Member) -> Model:
         CheckpointError: a file is damaged, or not of a network of a known family.
     """
     path = member.fetch()
-    if path.suffix == ".onnx":
-        settings, graph = _read_settings(member), read_onnx(path)
-        found = recognize_graph(
-            Graph(
-                nodes=graph.nodes,
-                input_shape=graph.input_shape,
-                fingerprint=fingerprint(path),
-                settings=settings,
-            )
-        )
+    if path.name.endswith((".onnx", ARCHIVE_SUFFIX)):
+        found = recognize_graph(_read_graph(member, path))
         return build_model(found.class_name, (), found.kwargs, found.tensors)
     if member.class_name is not None or member.weights[0].part:
         content: Weights | dict[str, Tensor] = _read_parts(member)
@@ -47,6 +42,24 @@ def build_network(member: Member) -> Model:
         return build_model(member.class_name, (), settings or {}, content)
     found = recognize(settings, content, file_name=member.file_name)
     return build_model(found.class_name, (), found.kwargs, found.tensors)
+
+
+def _read_graph(member: Member, path: Path) -> Graph:
+    if path.suffix == ".onnx":
+        graph = read_onnx(path)
+        return Graph(
+            parts={"": graph.nodes},
+            input_shape=graph.input_shape,
+            fingerprint=fingerprint(path),
+            settings=_read_settings(member),
+        )
+    archive = read_onnx_archive(path)
+    return Graph(
+        parts={name: graph.nodes for name, graph in archive.graphs.items()},
+        input_shape=(),
+        fingerprint="",
+        settings=archive.sections,
+    )
 
 
 def _read_settings(member: Member) -> Mapping[str, object] | None:

@@ -11,7 +11,10 @@ from stemsplit.hub.digest import promised_prefix
 from stemsplit.quoting import listed
 
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
-_WEIGHT_SUFFIXES = (".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx", ".tar", ".bin")
+_WEIGHT_SUFFIXES = (
+    *(".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx"),
+    *(".tar.gz", ".tar", ".bin"),
+)
 _LAST_SUFFIX = ".bin"  # anything may be called so
 MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
 

@@ -288,7 +288,7 @@ def _local_member_file(signature: str, files: Sequence[str], folder: Path) -> st
 
 
 def _not_found(reference: str, path: Path) -> UnknownModelError:
-    if path.suffix in MODEL_SUFFIXES or len(path.parts) > 1:
+    if path.name.endswith(MODEL_SUFFIXES) or len(path.parts) > 1:
         return UnknownModelError(f"There is no file or folder {reference}.", hint=_list_hint())
     suggestions = " or ".join(suggest_names(reference))
     question = f"Did you mean {suggestions}? " if suggestions else ""

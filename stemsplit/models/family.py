@@ -48,12 +48,15 @@ class GraphNode(Protocol):
 class Graph:
     """A network that came as operations, such as an ONNX file."""
 
-    nodes: Sequence[GraphNode]
+    parts: Mapping[str, Sequence[GraphNode]]
+    """The operations in their order, by the name of the file that has them; a network that is in
+    one file is the part ""."""
     input_shape: Sequence[int | None]
+    """Empty for one that is in several files."""
     fingerprint: str
     """By which a community knows the file."""
     settings: Mapping[str, object] | None
-    """What the catalogue or a configuration beside the file says."""
+    """What the catalogue or a configuration beside or among the files says."""
 
 
 class Folder(Protocol):
@@ -142,9 +145,9 @@ class Family:
     bare: Callable[[Tensors, str], Mapping[str, object] | None] = never_bare
     """The arguments of a checkpoint that is nothing but tensors, in a file of that name; None: it
     is not one of this family."""
-    graph: Callable[[Graph], tuple[Mapping[str, object], Tensors]] | None = None
-    """The arguments and tensors of a network that came as operations. A CheckpointError says why it
-    is not one of this family."""
+    graph: Callable[[Graph], tuple[Mapping[str, object], Tensors] | None] | None = None
+    """The arguments and tensors of a network that came as operations; None: it is not one of this
+    family, which a CheckpointError says of one that looks like it."""
     folder: Callable[[Folder], FolderSystem | None] | None = None
     """What a folder of this family's own layout holds; None: it has another."""
 

@@ -21,6 +21,7 @@ from stemsplit.models import (
     cac_tdc,
     complex_unet,
     conv_tasnet,
+    deepfilternet,
     demucs,
     demucs_denoiser,
     fullsubnet,
@@ -28,6 +29,7 @@ from stemsplit.models import (
     htdemucs,
     mdx23c,
     mdxnet,
+    nsnet2,
     openunmix,
     roformer,
     scnet,
@@ -54,6 +56,7 @@ _FOLDERS = (
     demucs_denoiser,
     fullsubnet,
     conv_tasnet,
+    deepfilternet,
     roformer,
     scnet,
     spexplus,
@@ -61,6 +64,7 @@ _FOLDERS = (
     mdx23c,
     mdxnet,
     cac_tdc,
+    nsnet2,
     openunmix,
     speech_tasnet,
     complex_unet,
@@ -117,9 +121,15 @@ def recognize_graph(graph: Graph) -> Recognized:
     Raises:
         CheckpointError: this is not a network that stemsplit has, or too little is known of it.
     """
-    # So far one family comes like that; its own refusal says most.
-    ((name, read),) = ((each.name, each.graph) for each in FAMILIES.values() if each.graph)
-    kwargs, tensors = read(graph)
+    read = {each.name: each.graph(graph) for each in FAMILIES.values() if each.graph}
+    fitting = {name: found for name, found in read.items() if found is not None}
+    if len(fitting) != 1:
+        several = f" It could be {' or '.join(fitting)}." if fitting else ""
+        raise CheckpointError(
+            f"The ONNX file is no network that stemsplit implements.{several}",
+            hint=f"Such files are read of {', '.join(read)}.",
+        )
+    ((name, (kwargs, tensors)),) = fitting.items()
     return Recognized(class_name=name, kwargs=kwargs, tensors=tensors)
 
 

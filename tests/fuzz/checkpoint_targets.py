@@ -172,7 +172,7 @@ def _read_onnx(path: Path) -> None:
     build_recognized(
         recognize_graph(
             Graph(
-                nodes=graph.nodes,
+                parts={"": graph.nodes},
                 input_shape=graph.input_shape,
                 fingerprint=known,
                 settings=settings,

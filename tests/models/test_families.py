@@ -69,6 +69,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "model": {"params": {"conv_n_filters": [4, 6, 8, 8, 10, 12]}},
     },
     **{name: {**args, "n_src": 2} for name, args in published_asteroid.SMALL.items()},
+    "nsnet2": {"bins": 161, "fc_in": 12, "gru": 10, "fc_out": 14},
+    "deepfilternet": {"conv_ch": 8, "emb_hidden_dim": 16, "df_hidden_dim": 16},
     "toy": {},
 }
 

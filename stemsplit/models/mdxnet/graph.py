@@ -24,19 +24,25 @@ _NETWORK = re.compile(f"pb?{_BLOCK}(?P<down>(?:db?{_SAME_BLOCK})+)(?P<up>(?:ub?{
 """Pointwise convolution, Block, Downscaling ..., Upscaling ..., Pointwise; a block is
 Convolutions, then products (Matrix, Addition) with a Batch norm."""
 
+_RECURRENT = ("GRU", "LSTM")
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 _EPSILON = 1e-5
 
 
-def recognise_graph(graph: Graph) -> tuple[dict[str, object], dict[str, Tensor]]:
+def recognise_graph(graph: Graph) -> tuple[dict[str, object], dict[str, Tensor]] | None:
     """The network of an ONNX file, whose operations tell all but the settings.
+
+    None for one that is recurrent, or in several files.
 
     Without settings the file must be one that the UVR community knows by its fingerprint.
 
     Raises:
         CheckpointError: neither, or this is no MDX-Net.
     """
-    found, tensors = read_graph(graph.nodes, graph.input_shape)
+    nodes = graph.parts.get("")
+    if nodes is None or any(node.kind in _RECURRENT for node in nodes):
+        return None
+    found, tensors = read_graph(nodes, graph.input_shape)
     known = graph.settings or uvr_settings(graph.fingerprint)
     if not known:
         raise CheckpointError(
@@ -128,6 +134,7 @@ def _is_plain(node: GraphNode, kernel: tuple[int, ...]) -> bool:
         "pads": (edge,) * 4,
         "dilations": (1, 1),
         "group": 1,
+        "auto_pad": "NOTSET",
     }
     return len(set(kernel)) == 1 and all(
         usual.get(name) == value for name, value in node.attributes.items()
