@@ -110,7 +110,7 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         "DPRNNTasNet",
         [_ALONE | {"kernel_size": 2, "stride": 1, "chunk_size": 250, "hop_size": 125}],
     ),
-    "dptnet": ("DPTNet", [_ALONE]),
+    "dptnet": ("DPTNet", [_ALONE | {"n_repeats": 2}]),
 }
 
 

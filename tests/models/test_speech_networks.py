@@ -115,6 +115,26 @@ def test_the_sizes_are_asteroid_s(
     assert sum(found) == num_values
 
 
+@pytest.mark.parametrize(
+    ("class_name", "arguments", "megabytes"),
+    [
+        ("ConvTasNet", {"n_src": 2, "kernel_size": 32, "stride": 16}, 20.4),
+        ("ConvTasNet", {"n_src": 3, "kernel_size": 32, "stride": 16}, 20.7),
+        ("ConvTasNet", {"n_src": 3}, 20.6),
+        ("DPRNNTasNet", {"n_src": 1, "kernel_size": 2, "stride": 1}, 14.6),
+        ("DPTNet", {"n_src": 1, "n_repeats": 2}, 11.4),
+        ("DCCRNet", {"architecture": "DCCRN-CL"}, 16.4),
+    ],
+)
+def test_published_files_have_this_size(
+    class_name: str, arguments: dict[str, Any], megabytes: float
+) -> None:
+    """By the authors' cards; what is not tensors is a hundredth of them."""
+    tensors = tensors_of(class_name, arguments).values()
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    assert 0.99 * megabytes < num_bytes / 1e6 < megabytes + 0.05
+
+
 @pytest.mark.parametrize("class_name", SMALL)
 @pytest.mark.parametrize("num_speakers", [1, 2, 3])
 def test_a_file_says_all(class_name: str, num_speakers: int, tmp_path: Path) -> None:
