@@ -39,18 +39,23 @@ class FastStemUNet(nn.Module):
         self._last = plain.last
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        x = magnitudes.contiguous(memory_format=torch.channels_last)
+        x = _padded(magnitudes, self._down[0])
         skips = []
-        for level, (weight, bias) in enumerate(self._down):
-            x = _convolve(F.pad(x, SAME_PADDING), weight, bias, stride=STRIDE)
+        for level, kernel in enumerate(self._down):
+            x = _convolve(x, kernel, stride=STRIDE)
             if level < len(self._down_norms):
                 skips.append(x)
-                x = activate(_transformed(x, self._down_norms[level]), self._down_activation)
-        for (weight, bias), affine in zip(self._up, self._up_norms, strict=True):
-            x = _convolve(x, weight, bias, padding=1)  # [B, 4 D, N, F]
-            x = _transformed(activate(x, self._up_activation), affine)
-            x = _interleaved(x, skips.pop() if skips else None)  # [B, D, N, F], both doubled
-        logits: Tensor = self._last(x)
+                x = _transformed(x, self._down_norms[level])
+                activate(x, self._down_activation, inplace=True)
+                x = _padded(x, self._down[level + 1])
+        for level, (kernel, affine) in enumerate(zip(self._up, self._up_norms, strict=True)):
+            x = _convolve(x, kernel, padding=1)  # [B, 4 D, N, F]
+            activate(x, self._up_activation, inplace=True)
+            x = _transformed(x, affine, out=x)
+            dtype = self._up[level + 1][0].dtype if skips else x.dtype
+            x = _interleaved(x, skips.pop() if skips else None, dtype)  # [B, D, N, F], both doubled
+        # One feature may pass for features last; what comes out is wanted features first.
+        logits: Tensor = self._last(x.squeeze(1).unsqueeze(1))
         return logits
 
 
@@ -58,10 +63,30 @@ _Kernel = tuple[Tensor, Tensor]
 """Weight and bias; or gain and offset, which are by channel."""
 
 
-def _convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, *, stride: int = 1, padding: int = 0
-) -> Tensor:
+def _convolve(x: Tensor, kernel: _Kernel, *, stride: int = 1, padding: int = 0) -> Tensor:
+    weight, bias = kernel
     return F.conv2d(x.to(weight.dtype), weight, bias, stride, padding).float()
+
+
+def _padded(x: Tensor, kernel: _Kernel) -> Tensor:
+    """What the kernel hears of x [B, D, N, F], features last in memory: x amid zeros."""
+    left, right, above, below = SAME_PADDING
+    num_items, num_features, num_frames, num_bins = x.shape
+    padded = torch.empty(
+        (num_items, num_features, num_frames + above + below, num_bins + left + right),
+        dtype=kernel[0].dtype,
+        device=x.device,
+        memory_format=torch.channels_last,
+    )
+    for edge in (
+        padded[:, :, :above],
+        padded[:, :, above + num_frames :],
+        padded[..., :left],
+        padded[..., left + num_bins :],
+    ):
+        edge.zero_()
+    padded[:, :, above : above + num_frames, left : left + num_bins] = x
+    return padded
 
 
 def _kernel(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> _Kernel:
@@ -92,12 +117,12 @@ def _affine(norm: nn.Module, repeats: int = 1) -> _Kernel:
     )
 
 
-def _transformed(x: Tensor, affine: _Kernel) -> Tensor:
+def _transformed(x: Tensor, affine: _Kernel, out: Tensor | None = None) -> Tensor:
     gain, offset = affine
-    return torch.addcmul(offset, x, gain)
+    return torch.addcmul(offset, x, gain, out=out)
 
 
-def _interleaved(x: Tensor, skip: Tensor | None) -> Tensor:
+def _interleaved(x: Tensor, skip: Tensor | None, dtype: torch.dtype) -> Tensor:
     """The four outputs at each position side by side, behind the features of `skip`.
 
     [B, 4 D, N, F] -> [B, S + D, 2 N, 2 F], features last in memory.
@@ -105,7 +130,7 @@ def _interleaved(x: Tensor, skip: Tensor | None) -> Tensor:
     num_items, num_features, num_frames, num_bins = x.shape
     num_own, num_skipped = num_features // STRIDE**2, 0 if skip is None else skip.shape[1]
     grid = x.new_empty(
-        num_items, num_frames, STRIDE, num_bins, STRIDE, num_skipped + num_own
+        (num_items, num_frames, STRIDE, num_bins, STRIDE, num_skipped + num_own), dtype=dtype
     )  # [B, N, 2, F, 2, S + D]
     own = torch.unflatten(x.permute(0, 2, 3, 1), -1, (STRIDE, STRIDE, -1))  # [B, N, F, 2, 2, D]
     grid[..., num_skipped:] = own.transpose(2, 3)

@@ -10,7 +10,6 @@ of its first and last samples is only its own frames' part, and neighbouring blo
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stemsplit.dsp.chunking import ChunkPolicy
@@ -47,19 +46,21 @@ class Spleeter(nn.Module):
         window = torch.hann_window(config.n_fft, device=mixture.device)
         frames = mixture.float().unfold(-1, config.n_fft, config.hop_length)  # [B, C, N, n_fft]
         spectrogram = torch.fft.rfft(frames * window)  # [B, C, N, bins]
-        masks = self.masks(spectrogram[..., : config.num_bins].abs())  # [B, S, C, N, F]
-        missing = spectrogram.shape[-1] - config.num_bins
-        if config.mask_extension == "average":
-            above = masks.mean(-1, keepdim=True).expand(*masks.shape[:-1], missing)
-            masks = torch.cat((masks, above), dim=-1)
-        else:
-            masks = F.pad(masks, (0, missing))
-        stems = [
+        num_bins = config.num_bins
+        masks = self.masks(spectrogram[..., :num_bins].abs())  # [B, S, C, N, F]
+        stem = torch.zeros_like(spectrogram)  # [B, C, N, bins], for each stem in turn
+        stems = []
+        for mask in masks.unbind(1):
+            # Of reals, since a product of complex numbers takes several times as long.
+            parts = torch.view_as_real(spectrogram), torch.view_as_real(stem)
+            heard, masked = (each[..., :num_bins, :] for each in parts)
+            torch.mul(heard, mask[..., None], out=masked)
+            if config.mask_extension == "average":
+                stem[..., num_bins:] = spectrogram[..., num_bins:] * mask.mean(-1, keepdim=True)
+            frames = torch.fft.irfft(stem).mul_(window)
             # The windows of analysis and synthesis add up to the ratio of n_fft and hop, times 3/8.
-            add_frames(torch.fft.irfft(spectrogram * mask).mul_(window), config.hop_length)
-            * (8 * config.hop_length / (3 * config.n_fft))
-            for mask in masks.unbind(1)
-        ]
+            scale = 8 * config.hop_length / (3 * config.n_fft)
+            stems.append(add_frames(frames, config.hop_length).mul_(scale))
         return torch.stack(stems, dim=1)[..., : mixture.shape[-1]]  # [B, S, C, T]
 
     def self_test(self, device: torch.device | str = "cpu") -> Tensor:
@@ -73,10 +74,11 @@ class Spleeter(nn.Module):
     def masks(self, magnitudes: Tensor) -> Tensor:
         """Shares [B, S, C, N, F] of each bin of the magnitudes [B, C, N, F]."""
         logits = torch.stack([network(magnitudes) for network in self.networks], dim=1).float()
-        gains = logits.softmax(dim=1) if self.config.softmax else logits.sigmoid()
-        powers = (gains * magnitudes[:, None]).square()  # [B, S, C, N, F]
-        shared = powers + _TINY / len(self.config.stems)
-        return shared / (powers.sum(1, keepdim=True) + _TINY)
+        # In place: a block's shares are 8 MB for each stem, and memory takes longer than the sums.
+        gains = logits.softmax(dim=1) if self.config.softmax else logits.sigmoid_()
+        powers = gains.mul_(magnitudes[:, None]).square_()  # [B, S, C, N, F]
+        total = sum(powers.unbind(1), torch.full((), _TINY, device=powers.device))  # [B, C, N, F]
+        return powers.add_(_TINY / len(self.config.stems)).div_(total[:, None])
 
 
 def _spec(config: SpleeterConfig) -> ModelSpec:

@@ -66,8 +66,8 @@ class StemUNet(nn.Module):
         return logits
 
 
-def activate(x: Tensor, activation: Activation) -> Tensor:
+def activate(x: Tensor, activation: Activation, *, inplace: bool = False) -> Tensor:
     """The activation of that name."""
     if activation == "ELU":
-        return F.elu(x)
-    return F.leaky_relu(x, _SLOPE if activation == "LeakyReLU" else 0.0)
+        return F.elu(x, inplace=inplace)
+    return F.leaky_relu(x, _SLOPE if activation == "LeakyReLU" else 0.0, inplace=inplace)
