@@ -139,6 +139,9 @@ def test_a_network_with_other_stems_than_the_catalogue_says_is_refused(
         ("scnet_large_mit", 42_181_232),
         ("scnet_large", 42_181_232),
         ("scnet_xl_masked", 53_485_316),
+        ("dns48", 18_867_937),
+        ("dns64", 33_533_569),
+        ("master64", 33_533_569),
     ],
 )
 def test_settings_in_the_catalogue_give_the_published_size(name: str, num_values: int) -> None:
