@@ -125,6 +125,11 @@ class ComplexConfig:
     def num_bins(self) -> int:
         return self.n_fft // 2 + 1
 
+    @property
+    def num_bins_seen(self) -> int:
+        """By the U-Net, from 0 Hz on."""
+        return self.num_bins
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DccrnConfig(ComplexConfig):
@@ -137,7 +142,11 @@ class DccrnConfig(ComplexConfig):
 
     def __post_init__(self) -> None:
         ComplexConfig.__post_init__(self)
-        _check_division(self.num_bins - 1, self.architecture)
+        _check_division(self.num_bins_seen, self.architecture)
+
+    @property
+    def num_bins_seen(self) -> int:
+        return self.num_bins - 1
 
     @property
     def architecture(self) -> Architecture:
