@@ -17,6 +17,7 @@ from torch import Tensor
 from stemsplit.checkpoints.npz_file import read_npz
 from stemsplit.checkpoints.pickle_values import Opaque
 from stemsplit.checkpoints.plain_data import check_extent, parts_of_value
+from stemsplit.checkpoints.tensorflow_file import read_tensorflow
 from stemsplit.checkpoints.torch_file import read_checkpoint
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular
@@ -29,6 +30,8 @@ _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
 _ASTEROID_KEYS = {"model_name", "model_args", "state_dict"}
 _STATE_KEYS = ("state_dict", "state", "model_state_dict", "model")
+_READERS = {".npz": read_npz, ".index": read_tensorflow, ".gz": read_tensorflow}
+"""Of files that hold arrays and nothing else."""
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
 
 
@@ -45,17 +48,17 @@ class Weights:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
-    That is a `.safetensors` file, a NumPy archive (`.npz`), or a PyTorch file (`.pt`, `.pth`,
-    `.ckpt`, `.tar`) whose tensors are at its top, or one level deeper as training frameworks save
-    them, beside what else they save.
+    That is a `.safetensors` file, a NumPy archive (`.npz`), a checkpoint of TensorFlow (`.index`,
+    or a `.tar.gz` with one), or a PyTorch file (`.pt`, `.pth`, `.ckpt`, `.tar`) whose tensors are
+    at its top, or one level deeper as training frameworks save them, beside what else they save.
 
     Raises:
         CheckpointError: damaged, or not such a file.
     """
     if path.suffix == ".safetensors":
         return _checked_tensors(path, _open_safetensors(path)[1])
-    if path.suffix == ".npz":
-        return _checked_tensors(path, read_npz(path))
+    if path.suffix in _READERS:
+        return _checked_tensors(path, _READERS[path.suffix](path))
     return _bare_tensors(path, read_checkpoint(path))
 
 
@@ -72,6 +75,8 @@ def read_file(path: Path) -> Weights | dict[str, Tensor]:
         if _SAFETENSORS_KEYS & metadata.keys():
             return _named_safetensors(path, metadata, tensors)
         return _checked_tensors(path, tensors)
+    if path.suffix in _READERS:
+        return read_tensors(path)
     content = read_checkpoint(path)
     if isinstance(content, dict) and "klass" in content:
         return _named_package(path, content)

@@ -25,6 +25,7 @@ from stemsplit.quoting import quoted, reason
 MAX_EXPANSION = 8
 """How many times its own size a compressed archive may hold: weights hardly shrink."""
 _MAX_HEADER_BYTES = 1 << 12
+_PIECE_BYTES = 1 << 20
 _KINDS = "fiub"  # floating point, integers, bool
 
 
@@ -55,7 +56,7 @@ def _read_array(file: IO[bytes], name: str, num_bytes: int) -> Tensor:
     shape, is_fortran, dtype = read_header(file, max_header_size=_MAX_HEADER_BYTES)
     if dtype.kind not in _KINDS or math.prod(shape) * dtype.itemsize > num_bytes:
         raise ValueError(f"{quoted(name)} is no array of numbers that is all there")
-    content = file.read(math.prod(shape) * dtype.itemsize + 1)
+    content = b"".join(iter(lambda: file.read(_PIECE_BYTES), b""))  # no more than `num_bytes`
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{quoted(name)} has {len(content)} bytes")
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")

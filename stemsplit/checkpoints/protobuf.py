@@ -53,16 +53,16 @@ class Message:
         position = 0
         while position < len(self.data):
             self._budget.spend()
-            key, position = self._varint(position)
+            key, position = varint(self.data, position)
             number, kind = key >> 3, key & 7
             if number == 0:
                 raise DamagedMessageError("a field has no number")
             if kind == _VARINT:
-                value, position = self._varint(position)
+                value, position = varint(self.data, position)
                 yield number, value
                 continue
             if kind == _BYTES:
-                size, position = self._varint(position)
+                size, position = varint(self.data, position)
             else:
                 size = _FIXED_SIZES.get(kind, len(self.data))  # no other kind is in use
             if size > len(self.data) - position:
@@ -79,7 +79,7 @@ class Message:
         position = 0
         while position < len(self.data):
             self._budget.spend()
-            number, position = self._varint(position)
+            number, position = varint(self.data, position)
             yield number
 
     def text(self) -> str:
@@ -91,14 +91,19 @@ class Message:
         except UnicodeDecodeError as error:
             raise DamagedMessageError("a name is no text") from error
 
-    def _varint(self, position: int) -> tuple[int, int]:
-        """The number that begins at `position`, and where it ends."""
-        number = 0
-        for index, byte in enumerate(self.data[position : position + _MAX_VARINT_BYTES]):
-            number |= (byte & 0x7F) << (7 * index)
-            if byte < 0x80 and number < 1 << 64:
-                return number, position + index + 1
-        raise DamagedMessageError("a number does not end")
+
+def varint(data: memoryview, position: int) -> tuple[int, int]:
+    """The number that begins at `position`, and where it ends.
+
+    Raises:
+        DamagedMessageError: it has no end.
+    """
+    number = 0
+    for index, byte in enumerate(data[position : position + _MAX_VARINT_BYTES]):
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80 and number < 1 << 64:
+            return number, position + index + 1
+    raise DamagedMessageError("a number does not end")
 
 
 def nested(value: int | Message) -> Message:

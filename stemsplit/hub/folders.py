@@ -11,10 +11,8 @@ from stemsplit.hub.digest import promised_prefix
 from stemsplit.quoting import listed
 
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
-_WEIGHT_SUFFIXES = (
-    *(".safetensors", ".th", ".ckpt", ".pt", ".pth", ".onnx"),
-    *(".tar.gz", ".tar", ".bin"),
-)
+_TORCH_SUFFIXES = (".th", ".ckpt", ".pt", ".pth", ".tar", ".bin")
+_WEIGHT_SUFFIXES = (".safetensors", *_TORCH_SUFFIXES, ".onnx", ".npz", ".index", ".tar.gz")
 _LAST_SUFFIX = ".bin"  # anything may be called so
 MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
 
@@ -109,9 +107,14 @@ def member_file(signature: str, files: Sequence[str], *, origin: str) -> str | N
     return found[0] if found else None
 
 
+def stem_of(file_name: str) -> str:
+    """The name without what says of which kind the file is."""
+    return Path(file_name).stem.removesuffix(".tar")
+
+
 def signature_of(file_name: str) -> str:
     """The signature in the name of a network's file."""
-    stem = Path(file_name).stem
+    stem = stem_of(file_name)
     prefix = promised_prefix(file_name)
     return stem.removesuffix(f"-{prefix}") if prefix else stem
 

@@ -30,6 +30,7 @@ from stemsplit.hub.folders import (
     is_weights,
     member_file,
     signature_of,
+    stem_of,
     weights_beside,
 )
 from stemsplit.hub.hub_errors import not_here
@@ -112,7 +113,7 @@ def _resolve_path(reference: str) -> ModelSource:
     folder = path if path.is_dir() else path.parent
     with readable(folder):
         files = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
-    name = safe_name(path.name if path.is_dir() else path.stem)
+    name = safe_name(path.name if path.is_dir() else stem_of(path.name))
     system = declared_system(path) if path.is_dir() else None
     if system is not None and len(system.models) == 1:
         return system.models[0]

@@ -30,7 +30,7 @@ _MDXNET = {"num_blocks": 11, "l": 3, "g": 32, "bn": 8, "dim_f": 2048}
 _UVR = {**_MDXNET, "target_name": "vocals", "g": 48, "dim_f": 3072, "dim_t": 256, "n_fft": 7680}
 _UVR |= {"hann_overlap": 0.25}
 
-_LONGEST_SAMPLES = 441_000
+_LONGEST_SAMPLES = 600_000
 """Chunks are counted up to this length: networks without attention cost the same per second."""
 
 

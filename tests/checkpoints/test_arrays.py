@@ -57,6 +57,12 @@ def test_an_archive_of_arrays(compressed: bool, tmp_path: Path) -> None:
     assert_same(read_tensors(tmp_path / "a.npz"))
 
 
+def test_an_array_may_be_larger_than_a_list_of_entries(tmp_path: Path) -> None:
+    large = np.random.default_rng(0).standard_normal(1_500_000)
+    np.savez(tmp_path / "a.npz", large=large)
+    np.testing.assert_array_equal(read_tensors(tmp_path / "a.npz")["large"].numpy(), large)
+
+
 def big_endian() -> bytes:
     return pickled({"a": np.zeros(3, ">f4")})
 

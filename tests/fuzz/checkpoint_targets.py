@@ -20,6 +20,7 @@ from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.checkpoints.protobuf import Message, nested
 from stemsplit.models.family import Graph
 from stemsplit.models.registry import build_model, recognize, recognize_graph
+from tests.checkpoints.tensorflow_writer import DATA, INDEX, Oddities, checkpoint
 from tests.fuzz import onnx_files
 from tests.fuzz.hub_targets import build_recognized
 from tests.fuzz.mutate import mutate
@@ -258,6 +259,23 @@ def _build_network(path: Path) -> None:
         build_model(klass, args, kwargs, {"a": torch.zeros(1)})
 
 
+def _tensorflow_seeds(folder: Path) -> list[bytes]:
+    del folder
+    return [checkpoint(_floats(), Oddities(block_bytes=size))[INDEX] for size in (100, 10_000)]
+
+
+def _floats() -> dict[str, torch.Tensor]:
+    return {f"layer_{number}/kernel": torch.ones(3, 4) * number for number in range(20)}
+
+
+def _read_tensorflow(path: Path) -> None:
+    output = path.parents[1] / "output"
+    (output / INDEX).write_bytes(path.read_bytes())
+    (output / DATA).write_bytes(checkpoint(_floats())[DATA])
+    tensors = read_tensors(output / INDEX)
+    assert sum(tensor.numel() for tensor in tensors.values()) <= 12 * 20
+
+
 CHECKPOINT_TARGETS = {
     "th-zip": Target(
         ".th",
@@ -287,6 +305,12 @@ CHECKPOINT_TARGETS = {
         _read_onnx,
         _ONNX_WORDS,
         _change_fields,
+    ),
+    "tensorflow": Target(
+        ".index",
+        _tensorflow_seeds,
+        _read_tensorflow,
+        (b"\xff" * 9 + b"\1", b"\0" * 5, b"\x80" * 12),
     ),
     "network": Target(".json", _network_seeds, _build_network, JSON_WORDS, _change_arguments, 0.3),
 }

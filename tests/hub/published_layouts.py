@@ -23,10 +23,13 @@ from stemsplit.hub.catalog import CatalogEntry, PublishedFile, PublishedNetwork
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES
+from tests.checkpoints import tensorflow_writer
+from tests.golden import make_spleeter
 from tests.hub.loopback import Hub
 from tests.models import published_asteroid, random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.published_mdxnet import PublishedMdxNet
+from tests.models.published_spleeter import variables
 from tests.references import reference_module
 
 _SAMPLE_RATE = 44100
@@ -164,6 +167,8 @@ def _network(
         return _mdxnet(entry, network, files, folder)
     if entry.family == "openunmix":
         return _openunmix(network, files)
+    if entry.family == "spleeter":
+        return _spleeter(entry, network, files)
     if entry.family in published_asteroid.SMALL:
         return _asteroid(entry, network, files)
     if entry.family in _BARE:
@@ -219,6 +224,15 @@ def _asteroid(
     arguments = {**published_asteroid.SMALL[entry.family], "n_src": num_speakers}
     content = published_asteroid.file_of(entry.family, {**arguments, "sample_rate": rate})
     return replace(network, weights=(_add(files, network.weights[0], content),))
+
+
+def _spleeter(
+    entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes]
+) -> PublishedNetwork:
+    """TensorFlow's files in an archive."""
+    settings = {**make_spleeter.SETTINGS[f"{len(entry.stems)}stems"], "T": 1024}  # few blocks
+    content = tensorflow_writer.archive(tensorflow_writer.checkpoint(variables(settings)))
+    return replace(network, weights=(_add(files, network.weights[0], content),), settings=settings)
 
 
 def _with_checksum(name: str, content: bytes) -> str:

@@ -19,7 +19,7 @@ from stemsplit.hub.catalog import (
 )
 from stemsplit.hub.web_files import WebFile
 
-SPLEETER = ("spleeter", "spleeter_fullband", "spleeter_spectral")
+SPLEETER = tuple(name for name in list_models() if name.startswith("spleeter"))
 
 HEAD = """
 [[protocols]]

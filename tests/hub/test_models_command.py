@@ -123,7 +123,7 @@ def test_on_a_narrow_terminal_stems_alone_make_room(
 
 def test_list_of_the_permissive(hub: Hub) -> None:
     rows = lines(models("list", "--licence", "permissive"))[1:]
-    spleeter = ["spleeter", "spleeter_fullband", "spleeter_spectral"]
+    spleeter = [name for name in load_catalog() if name.startswith("spleeter")]
     others = ["scnet", "scnet_large_mit", "umxhq"]
     speech = ["deepfilternet3", "nsnet2_48k", "nsnet2"]
     assert [row[0] for row in rows] == [*others, *speech, *spleeter, "spectral_backing", "spectral"]

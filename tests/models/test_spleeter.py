@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,80 +16,28 @@ from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.excerpt import Excerpt
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.network_files import build_network
 from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import CheckpointError
 from stemsplit.evaluate.metrics import sdr
-from stemsplit.models.family import NetworkArguments
+from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.resolve import resolve
 from stemsplit.models.fast import accelerate
 from stemsplit.models.fast.stem_unet import FastStemUNet
-from stemsplit.models.registry import FAMILIES, build_model
+from stemsplit.models.registry import build_model
 from stemsplit.models.spec import Model
+from stemsplit.models.spleeter.config import read_spleeter_config
 from stemsplit.models.spleeter.model import Spleeter
+from tests.checkpoints.tensorflow_writer import archive, checkpoint
 from tests.engine.toy_models import model_of as ensemble_of
 from tests.evaluate.reference import falcon, needs_falcon
 from tests.golden import make_spleeter as golden_case
 from tests.models.loading import golden, separate
 from tests.models.parity import noise
+from tests.models.published_spleeter import network_of, port, variables
 
 REQUIRED_DB = 100.0
 """A block that begins elsewhere is below 20 dB; sums in another order are above 115."""
-
-NUM_LEVELS = len(golden_case.WIDTHS)
-
-
-def network_of(settings: Mapping[str, Any]) -> torch.nn.Module:
-    with torch.device("meta"):
-        return FAMILIES["spleeter"].build(NetworkArguments((), settings, ()))
-
-
-def variables(settings: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by TensorFlow's names and in its order of axes, as the golden vectors' were."""
-    found = {}
-    for name, tensor in network_of(settings).state_dict().items():
-        _, network, kind, *number, part = name.split(".")
-        level = int(number[0]) if number else NUM_LEVELS
-        if "norm" in kind:
-            index = 2 * NUM_LEVELS * int(network) + level + NUM_LEVELS * (kind == "up_norms")
-            layer, parts = f"batch_normalization_{index}", ("gamma", "beta", "moving_mean")
-            parts = (*parts, "moving_variance") if part == "weight" else ()
-        elif kind == "up":
-            layer, parts = f"conv2d_transpose_{NUM_LEVELS * int(network) + level}", (part,)
-        else:
-            layer, parts = f"conv2d_{(NUM_LEVELS + 1) * int(network) + level}", (part,)
-        layer = layer.removesuffix("_0") if layer.endswith("_0") else layer
-        shape = tuple(tensor.shape)
-        for each in parts:
-            if len(shape) == 4:
-                first, second, height, width = shape
-                variable = golden_case.variable(layer, "kernel", (height, width, second, first))
-                found[f"{layer}/kernel"] = variable
-            else:
-                name_there = "bias" if kind in ("up", "down", "last") else each
-                found[f"{layer}/{name_there}"] = golden_case.variable(layer, name_there, shape)
-    return found
-
-
-def port(settings: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The same under the names of the PyTorch port, which come as a file for each stem."""
-    found = {}
-    for name, tensor in variables(settings).items():
-        match = re.fullmatch(r"([a-z0-9_]+?)(?:_(\d+))?/(\w+)", name)
-        assert match
-        kind, number, part = match[1], int(match[2] or 0), match[3]
-        if kind == "batch_normalization":
-            stem, index = divmod(number, 2 * NUM_LEVELS)
-            down = index < NUM_LEVELS
-            layer = f"down{index + 1}_act.0" if down else f"up{index - NUM_LEVELS + 1}.3"
-        elif kind == "conv2d_transpose":
-            stem, index = divmod(number, NUM_LEVELS)
-            layer = f"up{index + 1}.0"
-        else:
-            stem, index = divmod(number, NUM_LEVELS + 1)
-            layer = "up7.0" if index == NUM_LEVELS else f"down{index + 1}_conv.1"
-        turned = tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 else tensor
-        stem_name = settings["instrument_list"][stem]
-        found[f"{stem_name}.{layer}.{golden_case.PARTS.get(part, part)}"] = turned
-    return found
 
 
 def model_of(name: str, layout: Any = variables) -> Model:
@@ -114,7 +61,7 @@ def test_a_whole_song_is_as_deezers_own_code_has_it(name: str, layout: Any) -> N
 
 def test_norms_that_are_not_gone_through_may_be_there() -> None:
     settings = golden_case.SETTINGS["2stems"]
-    unused = f"vocals.down{NUM_LEVELS}_act.0"
+    unused = f"vocals.down{len(golden_case.WIDTHS)}_act.0"
     parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     more = {f"{unused}.{part}": torch.ones(golden_case.WIDTHS[-1]) for part in parts}
     tensors = port(settings) | more
@@ -225,3 +172,30 @@ def test_the_published_network_separates_a_real_song_as_deezers_code_does() -> N
     accompaniment = sum(sources.values(), torch.zeros(()))
     assert sdr(vocals, stems["vocals"]) == pytest.approx(5.297, abs=0.002)
     assert sdr(accompaniment, stems["accompaniment"]) == pytest.approx(11.319, abs=0.002)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["spleeter", "spleeter_4stems", "spleeter_5stems"])
+def test_released_checkpoints_of_tensorflow_say_enough(row: str, tmp_path: Path) -> None:
+    """As an archive, as the files in it, and as arrays: each is a model of its own."""
+    entry = load_catalog()[row]
+    settings = entry.networks[0].settings
+    assert settings is not None
+    tensors = {name: torch.full(tensor.shape, 0.01) for name, tensor in variables(settings).items()}
+    files = checkpoint({**tensors, "conv2d/kernel/Adam": torch.zeros(1)})
+    (tmp_path / "stems.tar.gz").write_bytes(archive(files))
+    np.savez(tmp_path / "stems.npz", **{name: each.numpy() for name, each in tensors.items()})
+    (tmp_path / "stems").mkdir()
+    for name, content in files.items():
+        (tmp_path / "stems" / name).write_bytes(content)
+    expected = network_of(settings).state_dict()
+    for name in ("stems.tar.gz", "stems", "stems.npz"):
+        source = resolve(str(tmp_path / name))
+        assert source.name == "stems"
+        model = build_network(source.members[0])
+        assert model.spec.stems == entry.stems
+        assert isinstance(model, Spleeter)
+        assert {key: value.shape for key, value in model.state_dict().items()} == {
+            key: value.shape for key, value in expected.items()
+        }
+        assert read_spleeter_config(settings) == model.config

@@ -15,6 +15,8 @@ from stemsplit.models.blocks.batch_norm import fold_batch_norms
 from stemsplit.models.spleeter.model import Spleeter
 
 _EPSILON = 1e-3
+# What training keeps beside each variable, and of itself.
+_TRAINING = re.compile(r".+/Adam(_\d)?|beta\d_power|global_step")
 _PORT = re.compile(r"(.+)\.(down|up)(\d{1,2})(_conv\.1|_act\.0|\.0|\.3)\.(\w+)")
 _VARIABLE = re.compile(r"(conv2d|conv2d_transpose|batch_normalization)(?:_(\d{1,3}))?/(\w+)")
 _PARTS = {
@@ -32,6 +34,8 @@ def adapt_spleeter(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[st
     num_levels = len(network.config.widths)
     ours = {}
     for name, tensor in tensors.items():
+        if _TRAINING.fullmatch(name):
+            continue
         port, variable = _PORT.fullmatch(name), _VARIABLE.fullmatch(name)
         if port:
             found = _from_port(port, network.config.stems, num_levels)

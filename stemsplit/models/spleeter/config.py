@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
+
+from torch import Tensor
 
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS, Arguments
 from stemsplit.models.blocks.declared import arg, declared_reader, names_of
@@ -15,6 +18,30 @@ _FAMILY = "Spleeter"
 _SHARED, _ALONE = "unet.softmax_unet", "unet.unet"
 _WIDTHS = (16, 32, 64, 128, 256, 512)
 _MAX_BLOCK_SAMPLES = 1 << 24
+_KERNEL = re.compile(r"conv2d(?:_\d{1,3})?/kernel")
+_RELEASED_STEMS = {
+    2: ("vocals", "accompaniment"),
+    4: ("vocals", "drums", "bass", "other"),
+    5: ("vocals", "piano", "drums", "bass", "other"),
+}
+
+
+def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:  # noqa: ARG001
+    """The configuration of a released checkpoint of TensorFlow; None for any other tensors.
+
+    Those of 2, 4 and 5 stems differ in more than that.
+    """
+    num_stems, rest = divmod(len(list(filter(_KERNEL.fullmatch, tensors))), len(_WIDTHS) + 1)
+    if rest or num_stems not in _RELEASED_STEMS:
+        return None
+    elu = {"conv_activation": "ELU", "deconv_activation": "ELU"}
+    return {
+        "instrument_list": list(_RELEASED_STEMS[num_stems]),
+        "model": {
+            "type": _SHARED if num_stems == 5 else _ALONE,
+            "params": {} if num_stems == 2 else elu,
+        },
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
