@@ -13,20 +13,30 @@ from stemsplit.errors import CheckpointError
 from stemsplit.files import read_regular
 from stemsplit.quoting import quoted, reason
 
+SUFFIX = ".tar.gz"
+
+MAX_BYTES = 1 << 30
+"""Of an archive, and of what is in it."""
+MAX_EXPANSION = 8
+"""How many times its own size an archive may hold, beyond a megabyte: weights hardly shrink."""
 MAX_MEMBERS = 64
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def read_tar_gz(path: Path, endings: Collection[str], *, max_bytes: int) -> dict[str, bytes]:
+def read_tar_gz(
+    path: Path, endings: Collection[str], *, max_bytes: int | None = None
+) -> dict[str, bytes]:
     """The contents of the files with these endings, by their names without folders.
 
-    Names are looked up and never used as paths. `max_bytes`: of all that is in the archive.
+    Names are looked up and never used as paths. `max_bytes` of all that is in it: None: MAX_BYTES.
 
     Raises:
         CheckpointError: it is damaged or too large, or has several files of one name.
     """
+    max_bytes = MAX_BYTES if max_bytes is None else max_bytes
     with readable(path):
         packed = read_regular(path, max_bytes)
+    max_bytes = min(max_bytes, (1 << 20) + MAX_EXPANSION * len(packed))
     try:
         return _files(_unpacked(packed, max_bytes), tuple(endings))
     except (tarfile.TarError, zlib.error, ValueError) as error:

@@ -32,13 +32,12 @@ from stemsplit.checkpoints.protobuf import (
     nested,
     varint,
 )
-from stemsplit.checkpoints.tar_archive import read_tar_gz
+from stemsplit.checkpoints.tar_archive import SUFFIX, read_tar_gz
 from stemsplit.errors import CheckpointError
 from stemsplit.files import open_regular, read_regular
 from stemsplit.quoting import listed, reason
 
 MAX_INDEX_BYTES = 8 << 20
-MAX_ARCHIVE_BYTES = 1 << 30
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
 _FOOTER_BYTES, _TRAILER_BYTES = 48, 5
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
@@ -57,8 +56,8 @@ def read_tensorflow(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: it is damaged, no such checkpoint, or one in several parts.
     """
-    if path.name.endswith(".tar.gz"):
-        files = read_tar_gz(path, (_INDEX, _DATA), max_bytes=MAX_ARCHIVE_BYTES)
+    if path.name.endswith(SUFFIX):
+        files = read_tar_gz(path, (_INDEX, _DATA))
         names = [name for name in files if name.endswith(_INDEX)]
         stem = names[0].removesuffix(_INDEX) if names else ""
         if len(names) != 1 or stem + _DATA not in files:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from stemsplit.checkpoints.config_file import read_configuration
 from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
-from stemsplit.checkpoints.onnx_archive import SUFFIX as ARCHIVE_SUFFIX
-from stemsplit.checkpoints.onnx_archive import read_onnx_archive
+from stemsplit.checkpoints.onnx_archive import holds_networks, read_onnx_archive
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.model_files import Member
@@ -28,7 +27,7 @@ def build_network(member: Member) -> Model:
         CheckpointError: a file is damaged, or not of a network of a known family.
     """
     path = member.fetch()
-    if path.name.endswith((".onnx", ARCHIVE_SUFFIX)):
+    if path.suffix == ".onnx" or holds_networks(path):
         found = recognize_graph(_read_graph(member, path))
         return build_model(found.class_name, (), found.kwargs, found.tensors)
     if member.class_name is not None or member.weights[0].part:

@@ -230,7 +230,7 @@ def _spleeter(
     entry: CatalogEntry, network: PublishedNetwork, files: dict[str, bytes]
 ) -> PublishedNetwork:
     """TensorFlow's files in an archive."""
-    settings = {**make_spleeter.SETTINGS[f"{len(entry.stems)}stems"], "T": 1024}  # few blocks
+    settings = {**make_spleeter.SETTINGS[f"{len(entry.stems)}stems"], "T": 256}  # few blocks
     content = tensorflow_writer.archive(tensorflow_writer.checkpoint(variables(settings)))
     return replace(network, weights=(_add(files, network.weights[0], content),), settings=settings)
 
