@@ -29,7 +29,7 @@ MAX_HEADER_BYTES = 8 << 20
 _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
 _ASTEROID_KEYS = {"model_name", "model_args", "state_dict"}
-_STATE_KEYS = ("state_dict", "state", "model_state_dict", "model")
+_STATE_KEYS = ("state_dict", "state", "model_state_dict", "model", "model_state")
 _READERS = {".npz": read_npz, ".index": read_tensorflow, ".gz": read_tensorflow}
 """Of files that hold arrays and nothing else."""
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."

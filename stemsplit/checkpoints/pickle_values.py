@@ -13,8 +13,9 @@ from stemsplit.quoting import quoted
 MAX_NAME = 1024
 """Characters of a key, and of the name of a class."""
 _MAX_KEY_PARTS = 16
-_MAX_KEY_BITS = 32
-"""Larger ones could be made to have the same hash, each and every one of them."""
+_MAX_KEY_BITS = 48
+"""An address: PyTorch once wrote those of parameters, for the optimizer. Keys of 61 bits and more
+could be made to have the same hash, each and every one of them."""
 _SCALARS = (str, int, float, bool, bytes, type(None))
 
 

@@ -115,6 +115,8 @@ class Runtime:
             return 1
         if self.batch_size is not None:
             return self.batch_size
+        if model.spec.needs_reference:
+            return 1
         if self.device.type != "cuda":
             return _MPS_BATCH
         spec = model.spec

@@ -12,12 +12,15 @@ from stemsplit.engine.ensemble import Ensemble, EnsemblePart, coarsest
 from stemsplit.engine.network_files import build_network
 from stemsplit.engine.options import SeparationOptions, choose_outputs, needed_stems
 from stemsplit.engine.plan import RunPlan
+from stemsplit.engine.speaker_selection import finds_voices
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import CheckpointError, UsageError
+from stemsplit.hub.cache import offline_by_environment
 from stemsplit.hub.catalog import DEFAULT_MODELS
 from stemsplit.hub.expression import resolve_expression
 from stemsplit.hub.model_files import ModelSource
 from stemsplit.hub.recipe import EnsembleSource
+from stemsplit.hub.transfer import Connection
 from stemsplit.models.registry import BUILT_IN
 from stemsplit.quoting import counted
 from stemsplit.stages import Stage, StageCallback, unheard
@@ -30,17 +33,19 @@ def load_ensemble(
     *,
     parents: Sequence[str] = (),
     on_stage: StageCallback = unheard,
+    extracts: Connection | None = None,
 ) -> Ensemble:
     """The networks that the outputs in `options` need; the others are neither fetched nor read.
 
-    `parents`: outputs or stems that something else will be made of.
+    `parents`: outputs or stems that something else will be made of. `extracts`: where one voice is
+    wanted, how the network that knows voices can be had.
 
     Raises:
         ModelError: a file could not be had, is damaged, or is not a network of a known family.
         UnknownStemError: `options` name a stem that the model does not have.
         UsageError: the models do not go together.
     """
-    loaders = [_Loader(model, on_stage) for model in source.models]
+    loaders = [_Loader(model, on_stage, extracts) for model in source.models]
     weights = source.weights([loader.stems for loader in loaders])
     stems = tuple(weights)
     needed = needed_stems(stems, choose_outputs(stems, options, parents))
@@ -78,7 +83,15 @@ def load_chain(plan: RunPlan, runtime: Runtime, *, on_stage: StageCallback = unh
         resolve_expression(name, offline=plan.offline, on_stage=on_stage) for name in names
     )
     parents = first_parents([parent for parent, _ in plan.then])
-    model = load_ensemble(source, plan.options, runtime, parents=parents, on_stage=on_stage)
+    offline = plan.offline or offline_by_environment()
+    model = load_ensemble(
+        source,
+        plan.options,
+        runtime,
+        parents=parents,
+        on_stage=on_stage,
+        extracts=Connection(offline=offline, on_stage=on_stage) if plan.task == "extract" else None,
+    )
     steps = [
         Step(
             parent=parent,
@@ -93,15 +106,18 @@ def load_chain(plan: RunPlan, runtime: Runtime, *, on_stage: StageCallback = unh
 class _Loader:
     """The networks of one model, as far as they were needed so far."""
 
-    def __init__(self, source: ModelSource, on_stage: StageCallback) -> None:
+    def __init__(
+        self, source: ModelSource, on_stage: StageCallback, extracts: Connection | None
+    ) -> None:
         self._source = source
+        self._extracts = extracts
         self._on_stage = on_stage
         self._members: dict[int, BagMember] = {}
 
     @property
     def stems(self) -> tuple[str, ...]:
         """What the model offers. If its files have to tell, the first one is read here."""
-        if self._source.stems is not None:
+        if self._source.stems is not None and self._extracts is None:
             return self._source.stems
         return self._member(0).model.spec.offered_stems
 
@@ -152,9 +168,10 @@ class _Loader:
     def _member(self, index: int) -> BagMember:
         if index not in self._members:
             built_in = not self._source.members
-            self._members[index] = (
-                _built_in(self._source) if built_in else _load_member(self._source, index)
-            )
+            member = _built_in(self._source) if built_in else _load_member(self._source, index)
+            if self._extracts is not None:
+                member = finds_voices(member, self._extracts)
+            self._members[index] = member
         return self._members[index]
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from stemsplit.audio.resample import resample_blocks
+from stemsplit.dsp.mel import mel_filters
 from stemsplit.errors import UsageError
 from stemsplit.evaluate.speech import check_package
 from stemsplit.hub.distributions import Distribution, PackagedFiles, installed_file
@@ -177,15 +178,4 @@ def _network(name: str) -> Any:
 
 @functools.cache
 def _mel_filters() -> Tensor:
-    """Triangles [M, F] of equal area on Slaney's mel scale (Auditory Toolbox, 1998).
-
-    The scale is linear up to 1000 Hz, which is 15 mel, and above it 27 mel are a factor of 6.4.
-    """
-    top = 15 + 27 * np.log(RATE / 2 / 1000) / np.log(6.4)
-    mels = np.linspace(0, top, _NUM_MELS + 2)
-    hertz = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
-    low, centre, high = (hertz[start : start + _NUM_MELS, None] for start in range(3))
-    bins = np.fft.rfftfreq(_N_FFT, 1 / RATE)  # [F]
-    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return torch.from_numpy(triangles * 2 / (high - low)).float()
+    return mel_filters(num_mels=_NUM_MELS, n_fft=_N_FFT, sample_rate=RATE)

@@ -16,6 +16,7 @@ from stemsplit.models.spec import Model, ModelSpec
 from tests.audio.songs import write_sndfile
 from tests.cli.conftest import Stemsplit
 from tests.engine.toy_models import GainModel
+from tests.models.toy_speakers import PITCHES_HZ, Forgetful, PitchKnower, speaker
 
 RATE = 16_000
 
@@ -178,3 +179,29 @@ def test_only_extract_gives_a_model_its_reference(
     said = " ".join(result.stderr.split())
     assert "listener finds one voice, which it has to hear first." in said
     assert "Use `stemsplit extract` with a --reference." in said
+
+
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_network_that_tells_speakers_apart_finds_the_one_of_the_reference(
+    stemsplit: Stemsplit, workplace: Path, monkeypatch: pytest.MonkeyPatch, wanted: int
+) -> None:
+    both = [speaker(hz, 4 * RATE, RATE) for hz in PITCHES_HZ]
+    monkeypatch.setattr("stemsplit.engine.load.build_network", lambda _: Forgetful(both, RATE))
+    monkeypatch.setattr(
+        "stemsplit.engine.speaker_selection.load_embedding", lambda _: PitchKnower()
+    )
+    torch.save({}, workplace / "speakers.th")
+    write_sndfile(
+        workplace / "talk.wav", (both[0] + both[1]).numpy(), sample_rate=RATE, subtype="FLOAT"
+    )
+    reference = speaker(PITCHES_HZ[wanted], 3 * 44_100, 44_100)
+    write_sndfile(workplace / "voice.wav", reference.numpy(), sample_rate=44_100)
+    result = stemsplit(
+        *("extract", "talk.wav", "-m", "speakers.th", "--reference", "voice.wav", "--residual"),
+        *("--bit-depth", "32f"),
+    )
+    assert result.exit_code == 0, result.stderr
+    for stem, voice in (("target", both[wanted]), ("rest", both[1 - wanted])):
+        (path,) = Path("separated").rglob(f"{stem}.wav")
+        samples, _ = soundfile.read(path, dtype="float32")
+        np.testing.assert_allclose(samples, voice[0].numpy(), atol=1e-5)

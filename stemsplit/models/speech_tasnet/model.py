@@ -1,16 +1,15 @@
 """Filters, a masker, filters: what Conv-TasNet, DPRNN-TasNet and DPTNet are.
 
-They learned to be right up to a factor, which SI-SDR does not hear (Le Roux et al. 2019,
-arXiv:1811.02508), and with filters that are free it may be 10,000, and another one for another
-chunk. So estimates are brought to the level at which their sum is nearest to the mixture.
+They learned to be right up to a factor, so estimates are brought to the level at which their sum is
+nearest to the mixture.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from stemsplit.models.blocks.filterbank import Filterbank, speech_spec
+from stemsplit.models.blocks.fitted_level import fitted_to
 from stemsplit.models.speech_tasnet.config import FilterbankConfig
 from stemsplit.models.speech_tasnet.masker_layers import activate
 
@@ -44,15 +43,3 @@ class MaskingNetwork(nn.Module):
         masks: Tensor = self.masker(features)  # [B, S, D, N]
         stems = self.decoder.synthesis(masks * features[:, None])  # [B, S, 1, T]
         return fitted_to(mixture, stems)
-
-
-def fitted_to(mixture: Tensor, stems: Tensor) -> Tensor:
-    """The stems [B, S, C, T] times one factor for each item, by least squares; silent if one is.
-
-    One for each speaker would make a speaker of the crumbs that are left for who does not speak.
-    """
-    together = stems.sum(dim=1)  # [B, C, T]
-    products = (mixture * together).sum(dim=(1, 2))  # [B]
-    energies = together.square().sum(dim=(1, 2))
-    factors = torch.where(energies > 0, products / energies, 0.0)
-    return stems * factors[:, None, None, None]

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
 from stemsplit.models.blocks.feature_norms import FrameNorm
+from stemsplit.models.blocks.fitted_level import fitted_to
 from stemsplit.models.spec import ModelSpec
 from stemsplit.models.spexplus.config import SpexPlusConfig
 from stemsplit.models.spexplus.speaker_layers import EPSILON, Repeat, SpeakerEncoder
 
 _CHUNK_SECONDS = 16
 _OVERLAP = 0.25
-_TINY = torch.finfo(torch.float32).tiny
 _WINDOWS = ("short", "middle", "long")
 
 
@@ -97,9 +97,9 @@ class SpexPlus(nn.Module):
 class EnrolledSpexPlus(nn.Module):
     """Mixture [B, 1, T] -> the voice of the reference [B, 1, 1, T].
 
-    The network was trained for the shape of the voice, not for its level, nor for its sign. Its own
-    program brings each utterance to the mixture's peak, whoever is the louder. Here the voice has
-    the level at which least of it is left in the rest: both are what they are in the mixture.
+    The network learned to be right up to a factor. Its authors' program brings each utterance to
+    the peak of the mixture, whoever is the louder; here the voice is brought to the level at which
+    least of it is left in the rest, so that both are what they are in the mixture.
     """
 
     def __init__(self, extractor: SpexPlus, embedding: Tensor) -> None:
@@ -113,14 +113,8 @@ class EnrolledSpexPlus(nn.Module):
         num_samples = mixture.shape[-1]
         if self.spec.chunking.fitted_length(num_samples) != num_samples:
             raise ValueError(f"{num_samples} is not a length that the chunking policy gives")
-        voice = self.extractor.estimate(mixture, self.embedding)
-        return (voice * _level(voice, mixture.float()))[:, None]  # [B, S, C, T]
-
-
-def _level(voice: Tensor, mixture: Tensor) -> Tensor:
-    """What each voice of [B, 1, T] is multiplied by to be nearest to its mixture."""
-    energy = voice.square().sum(-1, keepdim=True)
-    return (voice * mixture).sum(-1, keepdim=True) / energy.clamp_min(_TINY)
+        voice = self.extractor.estimate(mixture, self.embedding)  # [B, C, T]
+        return fitted_to(mixture, voice[:, None])
 
 
 def _check(config: SpexPlusConfig) -> None:
