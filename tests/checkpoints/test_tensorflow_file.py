@@ -122,7 +122,7 @@ def test_names_and_variables_have_limits(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "does not hold one checkpoint"),
+        ({"readme": b"?"}, "does not hold one checkpoint"),
         ({INDEX: b""}, "does not hold one checkpoint"),
         ({INDEX: b"", "b.index": b"", DATA: b""}, "does not hold one checkpoint"),
         ({INDEX: b"", f"b/{INDEX}": b""}, "several files"),
