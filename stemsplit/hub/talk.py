@@ -20,6 +20,7 @@ from stemsplit.errors import HubUnreachableError
 from stemsplit.hub import hub_errors
 from stemsplit.hub.question import Question
 from stemsplit.quoting import reason
+from stemsplit.version import __version__
 
 ANSWER_SECONDS = 10.0
 """How long an answer may take to begin."""
@@ -129,10 +130,8 @@ def _response(question: Question) -> Iterator[_Response]:
     )
 
     # "identity": a packed answer has no length, and its bytes cannot be resumed.
-    headers = {
-        **build_hf_headers(token=None if question.is_for_hub else False),
-        "Accept-Encoding": "identity",
-    }
+    own = build_hf_headers() if question.is_for_hub else {"User-Agent": f"stemsplit/{__version__}"}
+    headers = {**own, "Accept-Encoding": "identity"}
     if question.first_byte:
         headers["Range"] = f"bytes={question.first_byte}-"
     session: Any = get_session()

@@ -64,6 +64,7 @@ def test_the_token_for_the_hub_is_for_the_hub(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     fetch_web_file(file, ONLINE)
+    assert [request.method for request in hub.requests] == ["HEAD", "GET"]
     assert [request.token for request in hub.requests] == [None, None]
     hub.add("someone/model", {"model.yaml": b"models: [one]\n"})
     resolve_module.resolve("hf://someone/model")
@@ -145,7 +146,8 @@ def test_redirects_are_followed(hub: Hub, file: WebFile) -> None:
 @pytest.mark.parametrize("target", ["http://example.org/a", "file:///etc/passwd", "//[::", "ftp:a"])
 def test_a_redirect_to_what_is_not_https_is_refused(hub: Hub, file: WebFile, target: str) -> None:
     hub.reply = leads_to(target)
-    with pytest.raises(HubUnreachableError, match="which is no https address"):
+    # Some versions of the library look at the address themselves.
+    with pytest.raises(HubUnreachableError, match=r"which is no https address|Invalid.?URL"):
         fetch_web_file(file, ONLINE)
     assert len(hub.requests) == 1
 
