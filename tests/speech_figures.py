@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Iterator
 
 import torch
+from scipy.signal import resample_poly
 from torch import Tensor
 
 from stemsplit import Separator
@@ -33,13 +34,13 @@ ELSEWHERE = {
     "dtln": "13.7 dB, 2.89",
     "deepfilternet3": "13.8 dB, 3.23",
 }
-"""By the models' own programs on a mix that was made with other resamplers."""
+"""By the models' own programs, on the same mix and with the same resamplers."""
 
 
-def figures(name: str, voice: Tensor, heard: Tensor) -> tuple[str, ...]:
-    """A row of the table about what is heard [1, T] in place of the voice."""
+def figures(name: str, voice: Tensor, heard: Tensor, rate: int = RATE) -> tuple[str, ...]:
+    """A row of the table about what is heard [1, T] in place of the voice, both at one rate."""
     ratio = si_sdr(voice, heard)
-    quality = dnsmos([heard], sample_rate=RATE) if has_dnsmos() else None
+    quality = dnsmos([resampled(heard, rate, RATE)], sample_rate=RATE) if has_dnsmos() else None
     opinions = ["-"] * 4
     if quality is not None:
         values = (quality.overall, quality.signal, quality.background, quality.p808)
@@ -47,10 +48,22 @@ def figures(name: str, voice: Tensor, heard: Tensor) -> tuple[str, ...]:
     return (name, f"{ratio:.2f} dB", *opinions, ELSEWHERE.get(name, "-"))
 
 
-def denoised(model: str, mixture: Tensor, *, offline: bool) -> Tensor:
-    """The speech [1, T] in the mixture, as a user of the Python interface has it."""
-    separator = Separator(model, stems=["speech"], device="cpu", offline=offline)
-    return torch.from_numpy(separator.separate(mixture, sample_rate=RATE)["speech"])
+def denoised(
+    name: str, voice: Tensor, mixture: Tensor, *, offline: bool
+) -> tuple[Tensor, Tensor, int]:
+    """The voice, and what a model makes of the mixture [1, T], at the model's own rate."""
+    separator = Separator(name, stems=["speech"], device="cpu", offline=offline)
+    rate = separator.model.sample_rate
+    voice, mixture = (resampled(signal, RATE, rate) for signal in (voice, mixture))
+    speech = separator.separate(mixture, sample_rate=rate)["speech"]
+    return voice, torch.from_numpy(speech), rate
+
+
+def resampled(signal: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """With SciPy's filter, which published figures were measured with."""
+    if from_rate == to_rate:
+        return signal
+    return torch.from_numpy(resample_poly(signal.numpy(), to_rate, from_rate, axis=-1)).float()
 
 
 def rows(models: list[str]) -> Iterator[tuple[str, ...]]:
@@ -60,7 +73,7 @@ def rows(models: list[str]) -> Iterator[tuple[str, ...]]:
     known = [name for name, entry in load_catalog().items() if "speech" in (entry.stems or ())]
     for model in models or known:
         try:
-            yield figures(model, voice, denoised(model, mixture, offline=not models))
+            yield figures(model, *denoised(model, voice, mixture, offline=not models))
         except StemsplitError as error:
             yield (model, error.message, *[""] * (len(HEADINGS) - 2))
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import numpy as np
 import torch
 from torch import Tensor
 
-from stemsplit.audio.resample import resample_blocks
-from stemsplit.audio.source import probe, read_blocks
+from stemsplit.audio.source import read_blocks
 from tests.audio.songs import SHARED_AUDIO
 
 RATE = 16_000
@@ -38,17 +39,20 @@ def noisy_talk() -> tuple[Tensor, Tensor]:
 
     Each noise is mono, has the same power, and is repeated until it is long enough.
     """
-    voice = _mono(VOICE)[:, :NUM_SAMPLES]
+    voice = torch.cat(list(read_blocks(VOICE)), dim=-1)[:, :NUM_SAMPLES]
     noise = torch.zeros_like(voice)
     for path in NOISES:
-        sound = _mono(path)
+        sound = _at_16_khz(path)
         sound = sound / sound.square().mean().sqrt()
         noise += sound.repeat(1, -(-NUM_SAMPLES // sound.shape[-1]))[:, :NUM_SAMPLES]
     gain = (voice.square().mean() / noise.square().mean() / 10 ** (SNR_DB / 10)).sqrt()
     return 0.5 * voice, 0.5 * (voice + gain * noise)
 
 
-def _mono(path: Path) -> Tensor:
-    blocks = (block.mean(dim=0, keepdim=True) for block in read_blocks(path))
-    rate = probe(path).sample_rate
-    return torch.cat(list(resample_blocks(blocks, from_rate=rate, to_rate=RATE)), dim=-1)
+def _at_16_khz(path: Path) -> Tensor:
+    """The recording in mono as ffmpeg resamples it, which published figures were measured with."""
+    resampler = av.AudioResampler("fltp", "mono", RATE)
+    with av.open(str(path)) as file:
+        frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
+    frames += resampler.resample(None)
+    return torch.from_numpy(np.concatenate([frame.to_ndarray() for frame in frames], axis=-1))
