@@ -14,6 +14,7 @@ from stemsplit.audio.resample import resample_blocks
 from stemsplit.engine.bag import Bag
 from stemsplit.engine.chain import Chain
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.voice_activity import FLOOR_DBFS, VoiceActivity, voice_activity
 from stemsplit.errors import AudioReadError, UsageError
 from stemsplit.hub.catalog import Task
 from stemsplit.models.spec import Extractor, Model
@@ -21,13 +22,21 @@ from stemsplit.models.spec import Extractor, Model
 LONGEST_SECONDS = 60
 """What comes later in a reference is not heard: a minute of a voice tells it from others."""
 
+_SHORTEST_SECONDS = 2.0
+_LEAST_CONTRAST_DB = 12.0
+"""Studio speech in white noise at 8 dB; without noise it has 32 dB and more."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """The beginning of a recording of one voice: samples [C, T], full scale ±1."""
+    """The beginning of a recording of one voice: samples [C, T], full scale ±1.
+
+    `warnings` say why the voice in it may not be known again.
+    """
 
     samples: Tensor
     sample_rate: int
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, recording: Mixture) -> Reference:
@@ -36,14 +45,18 @@ class Reference:
         samples = torch.cat(
             list(_first(recording.open_blocks(), longest)) or [torch.zeros(1, 0)], dim=-1
         )
-        if not samples.any():
+        voice = voice_activity(samples, recording.sample_rate)
+        if voice.level_dbfs < FLOOR_DBFS:
+            is_empty = not samples.shape[-1]
             raise AudioReadError(
-                f"The reference {recording.name} is silent."
-                if samples.shape[-1]
-                else f"The reference {recording.name} is empty.",
+                f"The reference {recording.name} is {'empty' if is_empty else 'silent'}.",
                 hint="Give a recording of the wanted voice alone.",
             )
-        return cls(samples=samples, sample_rate=recording.sample_rate)
+        return cls(
+            samples=samples,
+            sample_rate=recording.sample_rate,
+            warnings=tuple(_warnings(voice, recording.name)),
+        )
 
     @classmethod
     def of_file(cls, path: Path) -> Reference:
@@ -53,6 +66,19 @@ class Reference:
         """The samples [C, T] at another rate."""
         blocks = resample_blocks([self.samples], from_rate=self.sample_rate, to_rate=sample_rate)
         return torch.cat(list(blocks), dim=-1)
+
+
+def _warnings(voice: VoiceActivity, name: str) -> Iterator[str]:
+    if voice.seconds < _SHORTEST_SECONDS:
+        yield (
+            f"The reference {name} has only {voice.seconds:.1f} s of a voice: from "
+            f"{_SHORTEST_SECONDS:g} s on it is known better."
+        )
+    if voice.contrast_db < _LEAST_CONTRAST_DB:
+        yield (
+            f"The reference {name} has no pauses, or they are full of noise (only "
+            f"{voice.contrast_db:.0f} dB below the voice), which is taken for a part of the voice."
+        )
 
 
 def needs_reference(chain: Chain) -> bool:

@@ -205,3 +205,15 @@ def test_a_network_that_tells_speakers_apart_finds_the_one_of_the_reference(
         (path,) = Path("separated").rglob(f"{stem}.wav")
         samples, _ = soundfile.read(path, dtype="float32")
         np.testing.assert_allclose(samples, voice[0].numpy(), atol=1e-5)
+
+
+def test_what_is_wrong_with_a_reference_is_said_and_recorded(
+    stemsplit: Stemsplit, talk: Path, model: Path
+) -> None:
+    reference = voice(talk.parent / "voice.wav", 0.25)
+    result = stemsplit("extract", talk, "--reference", reference, "-m", model)
+    assert result.exit_code == 0, result.stderr
+    said = "The reference voice.wav has only 1.5 s of a voice"
+    assert said in " ".join(result.stderr.split())
+    (record,) = Path("separated").rglob("stemsplit.json")
+    assert any(said in warning for warning in json.loads(record.read_text())["warnings"])
