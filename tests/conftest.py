@@ -35,7 +35,7 @@ def empty_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     entries = [entry.distribution for entry in load_catalog().values()]
     names = {Distribution.parse(entry).name for entry in entries if entry is not None}
-    for name in {*names, "speechmos"}:
+    for name in {*names, "speechmos", "Resemblyzer"}:
         info = folder / f"{name.replace('-', '_')}-0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")

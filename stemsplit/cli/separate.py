@@ -68,7 +68,7 @@ def run(ctx: typer.Context, asked: SeparateOptions) -> None:
     known = models or default
     check_models(known, plan)
     if to_stdout:
-        check_one_output(asked.inputs, known, plan.options)
+        check_one_output(asked.inputs, known, plan)
     show(Waiting("Loading PyTorch"))
     with importing():
         from stemsplit.cli.separate_songs import separate_songs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from stemsplit.audio.file_names import display_path
 from stemsplit.batch.inputs import named_songs
 from stemsplit.batch.song import Song
 from stemsplit.cli.pipes import check_single
-from stemsplit.engine.options import SeparationOptions, choose_outputs
+from stemsplit.engine.options import choose_outputs
 from stemsplit.engine.plan import RunPlan
 from stemsplit.engine.preference import check_permissive
 from stemsplit.engine.steps import first_parents
 from stemsplit.errors import UsageError
-from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.catalog import Task, load_catalog
 from stemsplit.hub.choose import choose
 from stemsplit.hub.expression import catalogue_stems
+
+_SPEAKER = re.compile(r"speaker\d+")
 
 
 def check_models(models: Sequence[str], plan: RunPlan) -> None:
@@ -37,13 +40,21 @@ def check_models(models: Sequence[str], plan: RunPlan) -> None:
         choose(wanted, load_catalog().values())
     for model in models:
         plan.preference.check_named(model)
-        stems = catalogue_stems(model)
+        stems = _stems_for(plan.task, model)
         if stems is not None:
             choose_outputs(stems, plan.options, parents)
     for _, model in plan.then:
         catalogue_stems(model)
         if plan.preference.permissive:
             check_permissive(model)
+
+
+def _stems_for(task: Task, model: str) -> tuple[str, ...] | None:
+    """What the model has for the task, if it is in the catalogue: of speakers, one is extracted."""
+    stems = catalogue_stems(model)
+    if stems is None or task != "extract" or not all(map(_SPEAKER.fullmatch, stems)):
+        return stems
+    return ("target", "rest")
 
 
 def check_there(path: Path) -> None:
@@ -55,13 +66,11 @@ def check_there(path: Path) -> None:
         )
 
 
-def check_one_output(
-    inputs: Sequence[Path], models: Sequence[str], options: SeparationOptions
-) -> None:
+def check_one_output(inputs: Sequence[Path], models: Sequence[str], plan: RunPlan) -> None:
     """Raises UsageError if what goes to stdout is more than one file, as far as is known by now."""
-    stems = catalogue_stems(models[0]) if models else None
-    if stems is not None and not options.stem_file:
-        outputs = [output.name for output in choose_outputs(stems, options)]
+    stems = _stems_for(plan.task, models[0]) if models else None
+    if stems is not None and not plan.options.stem_file:
+        outputs = [output.name for output in choose_outputs(stems, plan.options)]
         check_single(outputs * len(set(inputs)))
 
 

@@ -16,6 +16,8 @@ from stemsplit.models.spec import Model, ModelSpec
 from tests.audio.songs import write_sndfile
 from tests.cli.conftest import Stemsplit
 from tests.engine.toy_models import GainModel
+from tests.golden.make_spexplus import SETTINGS
+from tests.models.published_spexplus import published_tensors
 from tests.models.toy_speakers import PITCHES_HZ, Forgetful, PitchKnower, speaker
 
 RATE = 16_000
@@ -217,3 +219,20 @@ def test_what_is_wrong_with_a_reference_is_said_and_recorded(
     assert said in " ".join(result.stderr.split())
     (record,) = Path("separated").rglob("stemsplit.json")
     assert any(said in warning for warning in json.loads(record.read_text())["warnings"])
+
+
+def test_the_folder_of_a_training_of_spex_plus_is_a_model(
+    stemsplit: Stemsplit, talk: Path, workplace: Path
+) -> None:
+    settings = SETTINGS["8k"]
+    folder = workplace / "trained"
+    folder.mkdir()
+    tensors = published_tensors(settings)
+    torch.save({"epoch": 3, "model_state_dict": tensors}, folder / "best.pt.tar")
+    (folder / "mdl.json").write_text(json.dumps(settings))
+    reference = voice(workplace / "voice.wav", 0.25)
+    result = stemsplit("extract", talk, "--reference", reference, "-m", folder, "--residual")
+    assert result.exit_code == 0, result.stderr
+    assert {path.stem for path in Path("separated").rglob("*.wav")} == {"target", "rest"}
+    for named in ("separate", "denoise"):
+        assert stemsplit(named, talk, "-m", folder).exit_code == 2

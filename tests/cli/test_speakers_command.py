@@ -18,6 +18,7 @@ from tests.cli.conftest import Stemsplit
 from tests.hub.loopback import running_hub
 from tests.hub.published_layouts import publish
 from tests.models.parity import noise
+from tests.models.toy_speakers import PitchKnower
 
 Split = Callable[..., Result]
 
@@ -30,12 +31,12 @@ def split(
     talk = 0.1 * noise(2, 7 * 44100).numpy()
     write_sndfile(workplace / "talk.wav", talk, sample_rate=44100, subtype="FLOAT")
 
-    def run(name: str, *arguments: str) -> Result:
+    def run(name: str, *arguments: str, command: str = "separate") -> Result:
         entry = load_catalog()[name]
         (workplace / "made").mkdir(exist_ok=True)
         catalog = {**load_catalog(), name: publish(entry, hub, workplace / "made")}
         monkeypatch.setattr(resolve_module, "load_catalog", lambda: catalog)
-        return stemsplit("separate", "talk.wav", "-m", name, "-o", "out", *arguments)
+        return stemsplit(command, "talk.wav", "-m", name, "-o", "out", *arguments)
 
     with running_hub(tmp_path / "hf_home", monkeypatch) as hub:
         yield run
@@ -65,6 +66,33 @@ def test_each_speaker_is_a_file(
         assert abs(speaker).max() > 1e-4
     (record,) = (workplace / "out").rglob("stemsplit.json")
     assert name in json.dumps(json.loads(record.read_text()))
+
+
+@pytest.mark.parametrize("name", ["speakers2", "speakers2_8k"])
+def test_the_speaker_of_a_reference_is_a_file(
+    name: str, split: Split, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "stemsplit.engine.speaker_selection.load_embedding", lambda _: PitchKnower()
+    )
+    result = split(
+        name, "--reference", "talk.wav", "--residual", "--bit-depth", "32f", command="extract"
+    )
+    assert result.exit_code == 0, result.stderr
+    found = stems(workplace / "out")
+    assert found.keys() == {"target", "rest"}
+    assert abs(found["target"]).max() > 1e-4
+    talk, _ = soundfile.read(workplace / "talk.wav", dtype="float32")
+    np.testing.assert_allclose(found["target"] + found["rest"], talk.T, atol=1e-6)
+
+
+def test_without_the_network_that_knows_voices_nothing_is_chosen(
+    split: Split, workplace: Path
+) -> None:
+    result = split("speakers2", "--reference", "talk.wav", command="extract")
+    assert result.exit_code == 3
+    assert "Resemblyzer==0.1.4" in " ".join(result.stderr.split())
+    assert not (workplace / "out").exists()
 
 
 @pytest.mark.slow
