@@ -27,6 +27,7 @@ from stemsplit.models import (
     fullsubnet,
     hdemucs,
     htdemucs,
+    logmmse,
     mdx23c,
     mdxnet,
     nsnet2,
@@ -69,6 +70,7 @@ _FOLDERS = (
     speech_tasnet,
     complex_unet,
     spectral,
+    logmmse,
 )
 _ALL: tuple[Family | BuiltIn, ...] = tuple(each for folder in _FOLDERS for each in folder.FAMILIES)
 FAMILIES: Mapping[str, Family] = MappingProxyType(

@@ -64,6 +64,7 @@ def test_weights_with_a_disputed_licence_are_not_called_permissive() -> None:
         "nsnet2",
         "nsnet2_48k",
         *SPLEETER,
+        "logmmse",
         "spectral_backing",
         "spectral",
     }

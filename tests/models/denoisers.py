@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
@@ -62,15 +62,18 @@ def clicks(num_samples: int) -> Tensor:
 
 
 @cache
-def speech_in_noise(sample_rate: int) -> Tensor:
-    """Real speech [1, T] in white noise; the test skips without it."""
+def clean_speech(sample_rate: int) -> Tensor:
+    """Real speech [1, T]; the test skips without it."""
     if not SPEECH.exists():
         pytest.skip("the shared speech is not here")
-    import soundfile
-
     speech, rate = soundfile.read(SPEECH, dtype="float32", frames=SECONDS * 16000)
     blocks = resample_blocks([torch.from_numpy(speech)[None]], from_rate=rate, to_rate=sample_rate)
-    signal = torch.cat(list(blocks), dim=-1)
+    return torch.cat(list(blocks), dim=-1)
+
+
+def speech_in_noise(sample_rate: int) -> Tensor:
+    """The same in white noise."""
+    signal = clean_speech(sample_rate)
     noise = torch.randn(signal.shape, generator=torch.Generator().manual_seed(1))
     return signal + _NOISE_LEVEL * noise
 
@@ -107,9 +110,3 @@ def in_pieces(model: Model, signal: Tensor, chunk_samples: int) -> Tensor:
             chunk = padded[None, :, start : start + chunk_samples + 2 * context]
             pieces.append(stream(chunk)[0, 0, :, context : context + chunk_samples])
     return torch.cat(pieces, dim=-1)[:, :num_samples]
-
-
-def as_array(signal: Tensor) -> np.ndarray:
-    """[1, T] -> [T]"""
-    array: np.ndarray = signal[0].numpy()
-    return array
