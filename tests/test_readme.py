@@ -19,8 +19,9 @@ from stemsplit.evaluate.demo_song import make_demo_song
 from stemsplit.hub.catalog import load_catalog
 from tests.audio.songs import tone, write_pyav, write_sndfile
 from tests.hub.loopback import Hub, serve
-from tests.hub.published_layouts import as_yaml, small_settings, tensors_of
+from tests.hub.published_layouts import as_yaml, publish, small_settings, tensors_of
 from tests.models.random_models import htdemucs, write_bag
+from tests.models.takes import SAMPLE_RATE, TAKES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +65,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             write_bag(folder, name, models, identity if count == 4 else None)
             running.add_folder(f"adefossez/{repo}", folder)
         running.add_folder(*published_karaoke(tmp_path_factory.mktemp("karaoke")))
+        publish(load_catalog()["speakers2"], running, tmp_path_factory.mktemp("speakers"))
         yield running
 
 
@@ -81,7 +83,10 @@ def published_karaoke(folder: Path) -> tuple[str, Path]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A folder with a song and an album in it."""
+    """A folder with a song, an album and recordings of voices in it."""
+    for name in ("take", "talk"):
+        voice = TAKES["voice"](SAMPLE_RATE).numpy()
+        write_sndfile(tmp_path / f"{name}.wav", voice, sample_rate=SAMPLE_RATE)
     write_pyav(tmp_path / "song.mp3", tone(30_000), codec="libmp3lame")
     (tmp_path / "album" / "cd 1").mkdir(parents=True)
     write_sndfile(tmp_path / "album" / "cd 1" / "first.flac", tone(20_000))
@@ -146,6 +151,8 @@ def test_all_commands_work_as_they_stand_in_order(hub: Hub, desk: Path, bare_pat
     written = {path.name for path in (desk / "separated" / "htdemucs" / "song").iterdir()}
     assert {f"{stem}.wav" for stem in ("drums", "bass", "other", "vocals")} < written
     assert "(2, 30000) 44100" in result.stdout
+    spoken = {path.stem for path in (desk / "separated").glob("*/ta[kl]*/*.wav")}
+    assert spoken == {"speech", "noise", "speaker1", "speaker2"}
 
 
 def test_the_readme_can_be_read_in_one_sitting() -> None:
