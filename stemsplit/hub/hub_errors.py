@@ -6,13 +6,14 @@ The same goes for other servers with files of the catalogue: the question says w
 from __future__ import annotations
 
 from stemsplit.errors import HubUnreachableError, ModelError, NotOnHubError
-from stemsplit.hub.catalog import FALLBACK_MODEL
+from stemsplit.hub.catalog import DEFAULT_MODELS, FALLBACK_MODEL
 from stemsplit.hub.question import Question
 from stemsplit.quoting import reason
 
+_BUILT_IN = f"`model='{FALLBACK_MODEL}'`, for speech `model='{DEFAULT_MODELS['denoise'][-1]}'`"
 OFFLINE_HINT = (
-    "Fetch it with `stemsplit models pull NAME` while there is a network, or use the built-in "
-    f"`model='{FALLBACK_MODEL}'`."
+    "Fetch it with `stemsplit models pull NAME` while there is a network, or use what is built in: "
+    f"{_BUILT_IN}."
 )
 _TOKEN_HINT = (
     "Check the spelling. For a private or gated model, accept its terms on the Hub and set "
@@ -119,7 +120,7 @@ def _network_hint(question: Question) -> str:
     return (
         f"Check {hub if question.is_for_hub else 'the network and the proxy'}, and run it "
         "again: a broken transfer continues. "
-        f"A pulled model works with `offline`, `model='{FALLBACK_MODEL}'` always."
+        f"A pulled model works with `offline`, and what is built in always: {_BUILT_IN}."
     )
 
 

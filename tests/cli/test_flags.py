@@ -99,7 +99,7 @@ LIBRARY = [path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_library_names_arguments_and_no_flags(path: Path) -> None:
     for text in texts(path):
-        without_commands = re.sub("`(stemsplit|pip) [^`]*(`|$)", "", text)
+        without_commands = re.sub("`(stemsplit|pip|uv) [^`]*(`|$)", "", text)
         is_sentence = " " in text.strip()
         assert not (is_sentence and re.search(r"(?<![\w-])--?[a-z]", without_commands)), text
 
