@@ -186,7 +186,7 @@ def test_released_checkpoints_of_tensorflow_say_enough(row: str, tmp_path: Path)
     entry = load_catalog()[row]
     settings = entry.networks[0].settings
     assert settings is not None
-    tensors = {name: torch.full(tensor.shape, 0.01) for name, tensor in variables(settings).items()}
+    tensors = {name: torch.rand(each.shape) for name, each in variables(settings).items()}
     files = checkpoint({**tensors, "conv2d/kernel/Adam": torch.zeros(1)})
     (tmp_path / "stems.tar.gz").write_bytes(archive(files))
     np.savez(tmp_path / "stems.npz", **{name: each.numpy() for name, each in tensors.items()})

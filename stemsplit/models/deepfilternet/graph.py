@@ -15,6 +15,7 @@ from stemsplit.models.blocks.declared import names_of
 from stemsplit.models.blocks.onnx_layers import gru_tensors, layers_of, refusal, word_of
 from stemsplit.models.deepfilternet.config import FIXED, DeepFilterNetConfig
 from stemsplit.models.family import Graph, GraphNode
+from stemsplit.quoting import reason
 
 _NETWORK = "DeepFilterNet3"
 _SEPARABLE, _UP, _SKIP = r"Conv\* Conv\* Relu", r"ConvTranspose\* Conv\* Relu", r"Conv\* Relu Add"
@@ -70,7 +71,7 @@ def recognise_deepfilternet(graph: Graph) -> tuple[dict[str, object], dict[str, 
             gru = gru_tensors([each for each in layers if each.kind == "GRU"], "memory.gru")
             found = _named_tensors([each for each in layers if each.kind in _LAYERS], names.split())
         except ValueError as error:
-            raise refusal(_NETWORK, f"in {part}, {error}") from error
+            raise refusal(_NETWORK, f"in {part}, {reason(error)}") from error
         tensors |= {f"{prefix}.{name}": tensor for name, tensor in {**gru, **found}.items()}
     return _arguments(graph.settings or {}), tensors
 
