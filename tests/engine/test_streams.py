@@ -91,6 +91,7 @@ def test_chunks_are_one_run_over_the_whole_track(length: int, num_channels: int)
         assert torch.equal(stems[name], samples)
 
 
+@pytest.mark.slow
 @given(length=st.integers(1, 3000), chunk=st.integers(1, 700), step=st.integers(1, 40))
 @settings(max_examples=20)
 def test_the_length_of_chunks_does_not_matter(length: int, chunk: int, step: int) -> None:
@@ -100,7 +101,7 @@ def test_the_length_of_chunks_does_not_matter(length: int, chunk: int, step: int
 
 
 @given(bounds=st.tuples(st.integers(0, 2502), st.integers(1, 2503)).filter(lambda b: b[0] < b[1]))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_range_remembers_what_was_before_it(bounds: tuple[int, int]) -> None:
     audio = noise(2503)
     start, stop = (bound / 44100 for bound in bounds)
