@@ -99,9 +99,7 @@ def write_noisy_speech(asked: NoisySpeechOptions, folder: Path, show: Show) -> b
         raise UsageError("None of the recordings could be mixed.")
     place = display_path(folder)
     if asked.clean is None:
-        show(
-            Note("A network that knows real voices may take the synthetic one for noise: --clean.")
-        )
+        show(Talk("A network that knows real voices may take this one for noise: see --clean."))
     show(Talk(f"{counted(num_written, 'noisy recording')} in {place}, to be measured with:"))
     show(Talk(f"stemsplit evaluate {shlex.quote(place)} -m MODEL --metric si_sdr,si_sdri"))
     return num_written == len(tracks)
