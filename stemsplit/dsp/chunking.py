@@ -107,6 +107,21 @@ class ChunkPolicy:
         ):
             raise ValueError("sequential chunks meet: window 'sum', tail 'left' and no overlap")
 
+    @classmethod
+    def in_sequence(
+        cls, chunk_samples: int, *, look_ahead_samples: int, length_step_samples: int = 1
+    ) -> ChunkPolicy:
+        """That of a network with a memory: chunks that meet, and are heard in their order."""
+        return cls(
+            chunk_samples=chunk_samples,
+            overlap_samples=0,
+            context_samples=look_ahead_samples,
+            window="sum",
+            tail="left",
+            sequential=True,
+            length_step_samples=length_step_samples,
+        )
+
     @property
     def is_resizable(self) -> bool:
         """Whether length and overlap are a matter of choice, and where the first chunk begins."""

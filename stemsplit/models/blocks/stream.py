@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from stemsplit.models.spec import ModelSpec
 
@@ -65,3 +65,25 @@ class Stream(Generic[State]):
             fresh, state = mixture[..., 2 * context :], self._state
         estimates, self._state = self._network.advance(fresh, state)
         return F.pad(estimates, (context, context))
+
+
+class StreamingModule(nn.Module, Generic[State]):
+    """What a `StreamingNetwork` that is a module is as a `StreamingModel`."""
+
+    spec: ModelSpec
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Estimates [B, S, C, T] of a track's only chunk [B, C, T]."""
+        return Stream(self)(mixture)
+
+    def stream(self, num_samples: int) -> Stream[State]:
+        """The network on its way through a track of so many samples."""
+        return Stream(self, num_samples)
+
+    def start(self, mixture: Tensor, num_samples: int) -> State:
+        """See `StreamingNetwork`."""
+        raise NotImplementedError
+
+    def advance(self, mixture: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `StreamingNetwork`."""
+        raise NotImplementedError

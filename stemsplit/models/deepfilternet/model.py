@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.frame_stream import FrameStream
-from stemsplit.models.blocks.stream import Stream
+from stemsplit.models.blocks.stream import StreamingModule
 from stemsplit.models.deepfilternet.config import DeepFilterNetConfig
 from stemsplit.models.deepfilternet.features import (
     band_widths,
@@ -57,7 +57,7 @@ class DeepFilterNetState(NamedTuple):
     """[levels, B, D] each: of the encoder, and of the decoders for bands and for filters."""
 
 
-class DeepFilterNet(nn.Module):
+class DeepFilterNet(StreamingModule[DeepFilterNetState]):
     """Mixture [B, C, T] -> speech [B, 1, C, T]; T is a number of hops, look-ahead included."""
 
     def __init__(self, config: DeepFilterNetConfig) -> None:
@@ -72,13 +72,6 @@ class DeepFilterNet(nn.Module):
         self.encoder = FeatureEncoder(config)
         self.band_decoder = BandDecoder(config)
         self.filter_decoder = FilterDecoder(config)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return Stream(self)(mixture)
-
-    def stream(self, num_samples: int) -> Stream[DeepFilterNetState]:
-        """The network on its way through one track."""
-        return Stream(self, num_samples)
 
     def start(self, mixture: Tensor, num_samples: int) -> DeepFilterNetState:  # noqa: ARG002
         """The memory before the first sample of a track like `mixture` [B, C, T]."""
@@ -189,13 +182,9 @@ def _spec(config: DeepFilterNetConfig) -> ModelSpec:
         residual_stem="noise",
         sample_rate=config.sample_rate,
         num_channels=1,
-        chunking=ChunkPolicy(
-            chunk_samples=_CHUNK_SECONDS * config.sample_rate // hop * hop,
-            overlap_samples=0,
-            context_samples=config.n_fft - hop + config.look_ahead * hop,
-            window="sum",
-            tail="left",
-            sequential=True,
+        chunking=ChunkPolicy.in_sequence(
+            _CHUNK_SECONDS * config.sample_rate // hop * hop,
+            look_ahead_samples=config.n_fft - hop + config.look_ahead * hop,
             length_step_samples=hop,
         ),
         scaling=None,

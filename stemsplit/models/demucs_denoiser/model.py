@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
-from stemsplit.models.blocks.stream import Stream
+from stemsplit.models.blocks.stream import StreamingModule
 from stemsplit.models.demucs_denoiser import doubling
 from stemsplit.models.demucs_denoiser.config import DenoiserConfig
 from stemsplit.models.spec import InputScaling, ModelSpec
@@ -70,7 +70,7 @@ class CausalLSTM(nn.Module):
         return result.transpose(1, 2), memory
 
 
-class DemucsDenoiser(nn.Module):
+class DemucsDenoiser(StreamingModule[DenoiserState]):
     """Mixture [B, 1, T] -> speech [B, 1, 1, T], as a `StreamingNetwork`."""
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -100,13 +100,6 @@ class DemucsDenoiser(nn.Module):
         self._rate = config.resample
         self._num_doublings = config.resample.bit_length() - 1
         self.spec = _spec(config, look_ahead=self._look_ahead)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return Stream(self)(mixture)
-
-    def stream(self, num_samples: int) -> Stream[DenoiserState]:
-        """The network on its way through a track of so many samples."""
-        return Stream(self, num_samples)
 
     def start(self, mixture: Tensor, num_samples: int) -> DenoiserState:
         nothing = mixture.new_zeros(mixture.shape[0], 1, 0, dtype=torch.float32)
@@ -233,13 +226,8 @@ def _spec(config: DenoiserConfig, *, look_ahead: int) -> ModelSpec:
         residual_stem="noise",
         sample_rate=config.sample_rate,
         num_channels=1,
-        chunking=ChunkPolicy(
-            chunk_samples=_CHUNK_SECONDS * config.sample_rate,
-            overlap_samples=0,
-            context_samples=look_ahead,
-            window="sum",
-            tail="left",
-            sequential=True,
+        chunking=ChunkPolicy.in_sequence(
+            _CHUNK_SECONDS * config.sample_rate, look_ahead_samples=look_ahead
         ),
         scaling=InputScaling(centred=False, floor=1e-3, floor_returns=False),
         paper="Défossez, Synnaeve, Adi (2020), arXiv:2006.12847",

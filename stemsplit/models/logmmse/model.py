@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.frame_stream import FrameStream
-from stemsplit.models.blocks.stream import Stream
+from stemsplit.models.blocks.stream import StreamingModule
 from stemsplit.models.spec import ModelSpec
 
 _SAMPLE_RATE = 48_000
@@ -52,7 +52,7 @@ class LogMmseState(NamedTuple):
     """[B, F]: the power that was found for the last frame."""
 
 
-class LogMmse(nn.Module):
+class LogMmse(StreamingModule[LogMmseState]):
     """Mixture [B, C, T] -> speech [B, 1, C, T]; T is a number of hops, look-ahead included."""
 
     def __init__(self) -> None:
@@ -63,25 +63,14 @@ class LogMmse(nn.Module):
             residual_stem="noise",
             sample_rate=_SAMPLE_RATE,
             num_channels=1,
-            chunking=ChunkPolicy(
-                chunk_samples=_CHUNK_SECONDS * _SAMPLE_RATE // _HOP * _HOP,
-                overlap_samples=0,
-                context_samples=_N_FFT - _HOP + _REACH * _HOP,
-                window="sum",
-                tail="left",
-                sequential=True,
+            chunking=ChunkPolicy.in_sequence(
+                _CHUNK_SECONDS * _SAMPLE_RATE // _HOP * _HOP,
+                look_ahead_samples=_N_FFT - _HOP + _REACH * _HOP,
                 length_step_samples=_HOP,
             ),
             scaling=None,
             paper="Ephraim & Malah (IEEE TASSP 1985); Martin (IEEE TSAP 2001)",
         )
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return Stream(self)(mixture)
-
-    def stream(self, num_samples: int) -> Stream[LogMmseState]:
-        """The denoiser on its way through one track."""
-        return Stream(self, num_samples)
 
     def start(self, mixture: Tensor, num_samples: int) -> LogMmseState:
         """The memory before the first sample of a track like `mixture` [B, C, T]."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.frame_stream import FrameStream
-from stemsplit.models.blocks.stream import Stream
+from stemsplit.models.blocks.stream import StreamingModule
 from stemsplit.models.nsnet2.config import Hearing, NsNet2Config
 from stemsplit.models.spec import ModelSpec
 
@@ -34,7 +34,7 @@ class NsNet2State(NamedTuple):
     """[levels, B * C, D]"""
 
 
-class NsNet2(nn.Module):
+class NsNet2(StreamingModule[NsNet2State]):
     """Mixture [B, C, T] -> speech [B, 1, C, T]; T is a number of hops, look-ahead included.
 
     As the authors have it, nothing is heard before the first sample, so that the speech is faded in
@@ -60,13 +60,6 @@ class NsNet2(nn.Module):
             nn.Linear(outer, config.num_bins),
             nn.Sigmoid(),
         )
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return Stream(self)(mixture)
-
-    def stream(self, num_samples: int) -> Stream[NsNet2State]:
-        """The network on its way through one track."""
-        return Stream(self, num_samples)
 
     def start(self, mixture: Tensor, num_samples: int) -> NsNet2State:  # noqa: ARG002
         """The memory before the first sample of a track like `mixture` [B, C, T]."""
@@ -125,13 +118,9 @@ def _spec(hearing: Hearing) -> ModelSpec:
         residual_stem="noise",
         sample_rate=hearing.sample_rate,
         num_channels=1,
-        chunking=ChunkPolicy(
-            chunk_samples=_CHUNK_SECONDS * hops_per_second * hearing.hop_length,
-            overlap_samples=0,
-            context_samples=hearing.hop_length,
-            window="sum",
-            tail="left",
-            sequential=True,
+        chunking=ChunkPolicy.in_sequence(
+            _CHUNK_SECONDS * hops_per_second * hearing.hop_length,
+            look_ahead_samples=hearing.hop_length,
             length_step_samples=hearing.hop_length,
         ),
         scaling=None,
