@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from stemsplit.audio.file_names import display_path
 from stemsplit.audio.formats import ClipPolicy, Encoding, SampleRate
-from stemsplit.audio.readable import changed
+from stemsplit.audio.readable import changed, reading_errors
 from stemsplit.audio.source import Look, hash_file, look, no_such_stretch
 from stemsplit.audio.write.output_files import track_key
 from stemsplit.audio.write.stem_layout import STEM_FILE
@@ -229,7 +229,12 @@ def _digest_of(path: Path, state: FileState) -> str:
 
 def _reference(job: Job) -> dict[str, Any]:
     """The recording of the wanted voice, if there is one, for a fingerprint."""
-    return {} if job.reference is None else {"reference_sha256": hash_file(job.reference)}
+    if job.reference is None:
+        return {}
+    # All recordings may have the same one.
+    with reading_errors(job.reference):
+        state = FileState.of(job.reference)
+    return {"reference_sha256": _digest_of(job.reference, state)}
 
 
 def _track(job: Job) -> dict[str, Any] | None:

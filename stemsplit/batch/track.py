@@ -106,10 +106,8 @@ def _separate(
         show(Staged(plan.job, stage))
 
     check_target(plan.record_file, may_replace=True)  # its name may be too long
-    doubts: tuple[str, ...] = ()
     if plan.job.reference is not None:
         voice = Reference.of_file(plan.job.reference)
-        doubts = voice.warnings
         session = replace(session, chain=enrolled(session.chain, voice))
     track = session.chain.scan(plan.mixture, sample_rate=plan.job.sample_rate, on_stage=on_stage)
     separation = ChainSeparation(
@@ -126,10 +124,8 @@ def _separate(
         on_stage(Stage(kind="writing", name=track.mixture.name))
         report = writer.finish(tagger, check)
         plan.check_input()
-        result = _result(plan, separation, report, tagger)
         result = replace(
-            result,
-            warnings=(*doubts, *result.warnings),
+            _result(plan, separation, report, tagger),
             seconds=time.monotonic() - started,
             redone=previous is not None,
         )

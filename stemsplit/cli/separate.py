@@ -29,23 +29,16 @@ from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import DEFAULT_MODELS
 
 
-@takes()
-def separate(ctx: typer.Context, asked: SeparateOptions) -> None:
+def run(ctx: typer.Context, asked: SeparateOptions) -> None:
     """Split songs into stems.
 
     Options that people know from demucs (--two-stems, --mp3, --other-method, -n, ...) work as well.
     """
-    if asked.model.list_models:
-        set_up_logging(verbose=asked.messages.verbose, debug=asked.messages.debug)
-        list_models_of(asked.model.repo)
-        return
-    run(ctx, asked)
-
-
-def run(ctx: typer.Context, asked: SeparateOptions) -> None:
-    """What is asked, by whichever command."""
     messages = asked.messages
     set_up_logging(verbose=messages.verbose, debug=messages.debug)
+    if asked.model.list_models:
+        list_models_of(asked.model.repo)
+        return
     if not asked.inputs:
         example = {"separate": "song.mp3"}.get(asked.task, f"{asked.task} take.wav")
         raise UsageError("No song was named.", hint=f"Example: stemsplit {example}")
@@ -74,6 +67,10 @@ def run(ctx: typer.Context, asked: SeparateOptions) -> None:
         from stemsplit.cli.separate_songs import separate_songs
     plans = [replace(plan, model=name) for name in models or (None,)]
     separate_songs(ctx, asked, plans, show)
+
+
+separate = takes()(run)
+"""The command. Others for speech call `run` with what they are asked."""
 
 
 def _check(asked: SeparateOptions, models: Sequence[str]) -> None:

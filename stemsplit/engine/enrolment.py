@@ -106,7 +106,7 @@ def check_task(chain: Chain, task: Task) -> None:
 def enrolled(chain: Chain, reference: Reference) -> Chain:
     """The chain with its models looking for the voice of the reference."""
     parts = tuple(replace(part, bag=_enrolled(part.bag, reference)) for part in chain.model.parts)
-    return replace(chain, model=replace(chain.model, parts=parts))
+    return replace(chain, model=replace(chain.model, parts=parts, doubts=reference.warnings))
 
 
 def _enrolled(bag: Bag, reference: Reference) -> Bag:

@@ -46,6 +46,8 @@ class Ensemble:
     name: str
     stems: tuple[str, ...]
     parts: tuple[EnsemblePart, ...]
+    doubts: tuple[str, ...] = ()
+    """What may be wrong with the reference that they have heard."""
 
     def __post_init__(self) -> None:
         for part in self.parts:
@@ -86,8 +88,8 @@ class Ensemble:
         )
 
     def notes(self, options: SeparationOptions) -> list[str]:
-        """What the user should know about how `options` were understood."""
-        return [note for bag in self.bags for note in bag.notes(options)]
+        """What the user should know about the models, and how `options` were understood."""
+        return [*self.doubts, *(note for bag in self.bags for note in bag.notes(options))]
 
 
 def _check_hearing(bag: Bag, heard: Bag, stem: str) -> None:

@@ -27,7 +27,7 @@ def build_network(member: Member) -> Model:
         CheckpointError: a file is damaged, or not of a network of a known family.
     """
     path = member.fetch()
-    if path.suffix == ".onnx" or holds_networks(path):
+    if path.suffix == ".onnx" or (member.class_name is None and holds_networks(path)):
         found = recognize_graph(_read_graph(member, path))
         return build_model(found.class_name, (), found.kwargs, found.tensors)
     if member.class_name is not None or member.weights[0].part:

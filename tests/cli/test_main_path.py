@@ -16,7 +16,7 @@ from tests.cli.conftest import Stemsplit
 
 OURS = str(Path(package.__file__).parent)
 
-MAX_FRAMES = 24
+MAX_FRAMES = 23
 MAX_FILES = 17
 """The least that the idea needs: command, run, job, chain, loop, estimate, queue, network."""
 
