@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from math import ceil, gcd
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stemsplit.audio.blocks import regroup
-from stemsplit.errors import AudioReadError
+from stemsplit.errors import AudioError, AudioReadError
+from stemsplit.quoting import reason
 
 MAX_SAMPLE_RATE = 768_000
 
@@ -86,9 +88,8 @@ def check_rates(from_rate: int, to_rate: int) -> None:
 
 
 def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
-    from torchaudio.transforms import Resample  # here, because most songs have the model's rate
-
-    resampler = Resample(
+    transforms = _transforms()
+    resampler = transforms.Resample(
         from_rate,
         to_rate,
         resampling_method="sinc_interp_kaiser",
@@ -114,6 +115,19 @@ def _resampled(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterat
             yield converted[:, start : start + num_samples].clone()
             past = present[:, -context:]
         present = future
+
+
+def _transforms() -> Any:
+    """torchaudio's transforms, imported late: most songs have the model's rate already."""
+    try:
+        from torchaudio import transforms
+    except Exception as error:  # a build for another torch raises whatever it likes
+        raise AudioError(
+            f"The sample rate cannot be converted: torchaudio does not load beside torch "
+            f"{torch.__version__}: {reason(error)}",
+            hint="Install both again, as a pair: `stemsplit doctor` says how.",
+        ) from error
+    return transforms
 
 
 def _ratio(from_rate: int, to_rate: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from stemsplit.audio import resample
 from stemsplit.audio.resample import MAX_SAMPLE_RATE, resample_blocks, resampled_length
-from stemsplit.errors import AudioReadError
+from stemsplit.errors import AudioError, AudioReadError
 from tests.audio.songs import band_noise
 
 RATES = [8000, 11025, 16000, 22050, 32000, 48000, 88200, 96000, 176_400, 192_000]
@@ -122,3 +123,10 @@ def test_ratio_whose_filter_is_huge(from_rate: int) -> None:
     with pytest.raises(AudioReadError, match=f"{from_rate} Hz cannot .* the ratio") as caught:
         resample_blocks([], from_rate=from_rate, to_rate=44100)
     assert "44100" in caught.value.hint
+
+
+def test_a_torchaudio_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    with pytest.raises(AudioError, match=r"beside torch 2.*import of torchaudio") as caught:
+        convert(torch.zeros(1, 100), 48000, 44100)
+    assert "stemsplit doctor" in caught.value.hint

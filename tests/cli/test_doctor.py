@@ -205,7 +205,7 @@ def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
         "it cannot be loaded: libtorchaudio.so: undefined symbol: _ZN3c10"
     )
     assert finding.fix is not None
-    assert '"torch<2.12,>=2.8" "torchaudio<2.12,>=2.8"' in finding.fix
+    assert '"torch<2.12,>=2.8" "torchaudio<2.11.1,>=2.8"' in finding.fix
 
 
 HOPPER = ("sm_80", "sm_90", "compute_90")
