@@ -93,10 +93,15 @@ def read_file(path: Path) -> Weights | dict[str, Tensor]:
 
 def _bare_tensors(path: Path, content: object) -> dict[str, Tensor]:
     if isinstance(content, dict):
-        for key in _STATE_KEYS:
-            if isinstance(content.get(key), dict):
-                return _checked_tensors(path, content[key])
+        inner = [content[key] for key in _STATE_KEYS if isinstance(content.get(key), dict)]
+        # What is called `state` may be that of the training, beside that of the network.
+        for state in (*filter(_has_tensors, inner), *inner):
+            return _checked_tensors(path, state)
     return _checked_tensors(path, content)
+
+
+def _has_tensors(state: Mapping[str, object]) -> bool:
+    return any(isinstance(value, Tensor) for value in state.values())
 
 
 def _open_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -117,7 +117,10 @@ def _resolve_path(reference: str) -> ModelSource:
     system = declared_system(path) if path.is_dir() else None
     if system is not None and len(system.models) == 1:
         return system.models[0]
-    main_file = choose_main_file(files if path.is_dir() else [path.name], origin=str(path))
+    if path.is_file() and not path.suffix:  # so some training programs call what they save
+        main_file = path.name
+    else:
+        main_file = choose_main_file(files if path.is_dir() else [path.name], origin=str(path))
     bag = None
     if not is_description(main_file):
         members: tuple[Member, ...] = (

@@ -38,6 +38,7 @@ from stemsplit.models import (
     speech_tasnet,
     spexplus,
     spleeter,
+    waveunet,
 )
 from stemsplit.models.family import (
     BuiltIn,
@@ -69,6 +70,7 @@ _FOLDERS = (
     openunmix,
     speech_tasnet,
     complex_unet,
+    waveunet,
     spectral,
     logmmse,
 )

@@ -111,6 +111,10 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         [_ALONE | {"kernel_size": 2, "stride": 1, "chunk_size": 250, "hop_size": 125}],
     ),
     "dptnet": ("DPTNet", [_ALONE | {"n_repeats": 2}]),
+    "waveunet": (
+        "waveunet",
+        [{"instruments": list(_FOUR), "num_channels": [32 << level for level in range(6)]}],
+    ),
 }
 
 

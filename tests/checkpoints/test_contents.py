@@ -334,3 +334,14 @@ def test_packages_that_are_not_networks_are_refused(tmp_path: Path) -> None:
     file.write_text("not a checkpoint at all")
     with pytest.raises(CheckpointError, match="not a PyTorch checkpoint"):
         read_weights(file)
+
+
+def test_the_state_of_a_training_is_not_that_of_the_network(tmp_path: Path) -> None:
+    path, weight = tmp_path / "x.pt", torch.arange(3.0)
+    torch.save({"state": {"step": 3, "best": 0.5}, "model_state_dict": {"w": weight}}, path)
+    content = read_file(path)
+    assert isinstance(content, dict)
+    torch.testing.assert_close(content, {"w": weight})
+    torch.save({"state": {"step": 3}}, path)
+    with pytest.raises(CheckpointError, match="'step' in its state is not a tensor"):
+        read_file(path)

@@ -71,6 +71,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     **{name: {**args, "n_src": 2} for name, args in published_asteroid.SMALL.items()},
     "nsnet2": {"bins": 161, "fc_in": 12, "gru": 10, "fc_out": 14},
     "deepfilternet": {"conv_ch": 8, "emb_hidden_dim": 16, "df_hidden_dim": 16},
+    "waveunet": {"instruments": list(STEMS), "num_channels": [8, 16, 16], "strides": 3}
+    | {"target_output_size": 1000},
     "toy": {},
 }
 
