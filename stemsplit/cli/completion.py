@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import typer
 
 from stemsplit.errors import StemsplitError
-from stemsplit.hub.catalog import list_models, load_catalog
+from stemsplit.hub.catalog import list_models, load_catalog, load_purposes
 from stemsplit.hub.expression import catalogue_stems
 
 _Offer = tuple[str, str]
@@ -23,6 +23,10 @@ def complete_models(incomplete: str) -> list[_Offer]:
         for entry in load_catalog().values()
         for name in (entry.name, *entry.aliases)
     ]
+
+
+def complete_purposes() -> list[str]:
+    return [purpose.name for purpose in load_purposes()]
 
 
 def complete_stems(ctx: typer.Context, incomplete: str) -> list[str]:

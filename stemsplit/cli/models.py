@@ -10,10 +10,10 @@ from typing import Any, Literal
 import typer
 
 from stemsplit.cli.bench_results import best_of, read_measurements
-from stemsplit.cli.completion import complete_models
+from stemsplit.cli.completion import complete_models, complete_purposes
 from stemsplit.cli.from_demucs import models_of_repo
 from stemsplit.cli.help import HelpfulCommand, HelpfulGroup
-from stemsplit.cli.options.declare import argument, like, takes
+from stemsplit.cli.options.declare import argument, like, option, takes
 from stemsplit.cli.options.running import MessageOptions, NetworkOptions
 from stemsplit.cli.options.wanted import ModelOptions
 from stemsplit.cli.printer.command_events import (
@@ -29,10 +29,18 @@ from stemsplit.errors import (
     HubUnreachableError,
     UnknownModelError,
 )
-from stemsplit.hub.catalog import CatalogEntry, find_entry, load_catalog, suggest_names
+from stemsplit.hub.catalog import (
+    CatalogEntry,
+    Purpose,
+    find_entry,
+    load_catalog,
+    load_purposes,
+    suggest_names,
+)
 from stemsplit.hub.choose import PERMISSIVE
 from stemsplit.hub.expression import availability, resolve_expression
 from stemsplit.hub.model_files import ModelSource
+from stemsplit.hub.purposes import best_first, fitting, purpose_named
 from stemsplit.quoting import counted
 
 app = typer.Typer(
@@ -43,6 +51,7 @@ app = typer.Typer(
 )
 
 _MODELS = "Models"
+_WHICH = "Which models"
 
 _NAME: dict[str, Any] = {"panel": _MODELS, "metavar": "NAME", "autocompletion": complete_models}
 
@@ -60,19 +69,49 @@ def models(context: typer.Context) -> None:
         _list()
 
 
+def _purpose(_flag: str, text: str) -> Purpose:
+    return purpose_named(text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListOptions:
+    """Which models."""
+
+    purpose: Purpose | None = option(
+        None,
+        "--for",
+        panel=_WHICH,
+        reads=_purpose,
+        metavar="PURPOSE",
+        help=f"Only models for {', '.join(purpose.name for purpose in load_purposes())}.",
+        autocompletion=complete_purposes,
+    )
+    in_full: bool = option(
+        False,
+        "--all",
+        panel=_WHICH,
+        help="All of them, where a terminal has the best few for each purpose. Pipes and --json "
+        "always get all.",
+    )
+
+
 @app.command("list", cls=HelpfulCommand)
-@takes(only={"json", "licence"})
-def list_models(table: TableOptions, model: ModelOptions) -> None:
-    """List all models that have a name, and whether they are on this machine."""
-    _list(as_json=table.json, permissive=model.licence is not None)
+@takes(only={"purpose", "in_full", "json", "licence"})
+def list_models(which: ListOptions, table: TableOptions, model: ModelOptions) -> None:
+    """List models by what they are for, best first, and whether they are on this machine."""
+    _list(which, as_json=table.json, permissive=model.licence is not None)
 
 
-def _list(*, as_json: bool = False, permissive: bool = False) -> None:
+def _list(
+    which: ListOptions = ListOptions(), *, as_json: bool = False, permissive: bool = False
+) -> None:
     entries = [
         entry for entry in load_catalog().values() if not permissive or entry.licence in PERMISSIVE
     ]
+    if which.purpose is not None:
+        entries = best_first(fitting(which.purpose, entries), which.purpose)
     with printing(as_json=as_json) as show:
-        show(ModelsListed(_rows(entries)))
+        show(ModelsListed(_rows(entries), which.purpose, which.in_full))
 
 
 def list_models_of(repo: Path | None) -> None:

@@ -39,7 +39,8 @@ Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "un
 class PublishedScore:
     """One published figure, in dB; `stem` None is the source's own figure for all stems.
 
-    `short` stands for the protocol where there is little room.
+    `short` stands for the protocol where there is little room. `rank`: how many protocols the
+    catalogue has before it, which count for more where models are compared.
     """
 
     metric: str
@@ -49,6 +50,7 @@ class PublishedScore:
     protocol: str
     source: str
     short: str
+    rank: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,11 +157,37 @@ class CatalogEntry:
         return " and ".join(part.model for part in self.parts) or "built in"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Purpose:
+    """What models are for.
+
+    `has`: lists of stems; a model that has all those of one list is for it. `figure`: the stem
+    whose scores count, None for all stems. `shown`: how many models a short list has for it.
+    """
+
+    name: str
+    has: tuple[tuple[str, ...], ...]
+    figure: str | None = None
+    shown: int = 0
+
+
 @functools.cache
 def load_catalog() -> Mapping[str, CatalogEntry]:
     """Every entry by its name, in the order in which the catalogue lists them."""
-    text = resources.files("stemsplit.hub").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return MappingProxyType(parse_catalog(text))
+    return MappingProxyType(parse_catalog(_catalog_text()))
+
+
+@functools.cache
+def load_purposes() -> tuple[Purpose, ...]:
+    """What models are for, in the order in which they are listed."""
+    return tuple(
+        Purpose(**{**table, "has": tuple(map(tuple, table["has"]))})
+        for table in tomllib.loads(_catalog_text())["purposes"]
+    )
+
+
+def _catalog_text() -> str:
+    return resources.files("stemsplit.hub").joinpath("catalog.toml").read_text(encoding="utf-8")
 
 
 def list_models() -> list[str]:
@@ -192,7 +220,9 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
     checked here.
     """
     document = tomllib.loads(text)
-    protocols = {each.pop("id"): each for each in document["protocols"]}
+    protocols = {
+        each.pop("id"): {**each, "rank": rank} for rank, each in enumerate(document["protocols"])
+    }
     licences = {each["id"]: each for each in document["licences"]}
     settings = document.get("settings", {})
     return {
@@ -205,7 +235,7 @@ def _parse_entry(
     name: str,
     table: dict[str, Any],
     licences: Mapping[str, Mapping[str, Any]],
-    protocols: Mapping[str, Mapping[str, str]],
+    protocols: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Mapping[str, object]],
 ) -> CatalogEntry:
     licence = licences[table.pop("licence")]
@@ -246,7 +276,7 @@ def _parse_network(
     )
 
 
-def _parse_score(name: str, protocol: Mapping[str, str], stem: str, value: float) -> PublishedScore:
+def _parse_score(name: str, protocol: Mapping[str, Any], stem: str, value: float) -> PublishedScore:
     return PublishedScore(
         **{"short": name, **protocol}, value=float(value), stem=None if stem == "all" else stem
     )

@@ -1,10 +1,10 @@
 """Which model of the catalogue to run for someone who says how good, and not which one.
 
 Published figures are compared only where they were measured in the same way: one measurement is
-chosen, that for which most of the models in question have a figure for every wanted stem, and its
-figures alone decide. A model without one comes after all that have one, whatever it may have
-elsewhere; MUSDB18 says nothing about a model that was trained on its test songs. If no model has a
-figure, the order of the catalogue decides.
+chosen, the first of the catalogue's protocols in which any of the models in question has a figure
+for every wanted stem, and its figures alone decide. A model without one comes after all that have
+one, whatever it may have elsewhere; MUSDB18 says nothing about a model that was trained on its test
+songs. If no model has a figure, the order of the catalogue decides.
 
 What a model costs are multiplications and additions for a second of music. Two cores with AVX-512
 get through 200 to 270 * 10^9 of them in a second with htdemucs (4.7 times as fast as the music
@@ -187,9 +187,10 @@ def _measurement(score: PublishedScore) -> tuple[str, str, str]:
 def _common_measurement(
     entries: Sequence[CatalogEntry], stems: Sequence[str]
 ) -> tuple[str, str, str] | None:
-    """The one that most of the models were measured in; None if none was."""
+    """The one that counts for most, and of these the most common; None if there is none."""
     counts = Counter(measurement for entry in entries for measurement in _figures(entry, stems))
-    return counts.most_common(1)[0][0] if counts else None
+    ranks = {_measurement(score): score.rank for entry in entries for score in entry.scores}
+    return min(counts, key=lambda each: (ranks[each], -counts[each]), default=None)
 
 
 def _reason(

@@ -17,6 +17,7 @@ from stemsplit.hub.catalog import (
     parse_catalog,
     suggest_names,
 )
+from stemsplit.hub.purposes import best_first, by_purpose, figure, purpose_named, purposes_of
 from stemsplit.hub.web_files import WebFile
 
 SPLEETER = tuple(name for name in list_models() if name.startswith("spleeter"))
@@ -137,6 +138,42 @@ def test_the_stems_of_a_stem_have_names_of_their_own() -> None:
     assert catalog["htdemucs"].child_names == {}
 
 
+def test_purposes_follow_from_the_stems() -> None:
+    catalog = load_catalog()
+    for name, words in {
+        "htdemucs": "stems vocals drums bass",
+        "htdemucs_6s": "stems vocals drums bass guitar piano",
+        "melband_kim": "vocals",
+        "melband_karaoke": "karaoke",  # its vocals are the lead
+        "mdx23c_drumsep": "drumsep",
+        "melband_dereverb": "dereverb",
+        "melband_denoise": "denoise",
+        "deepfilternet3": "speech denoise",
+        "speakers3": "speakers speech",
+        "spectral_backing": "drums bass",
+    }.items():
+        assert [purpose.name for purpose in purposes_of(catalog[name])] == words.split()
+
+
+def test_every_model_is_listed_once() -> None:
+    catalog = load_catalog()
+    names = [
+        entry.name for entries in by_purpose([*catalog.values()]).values() for entry in entries
+    ]
+    assert sorted(names) == sorted(catalog)
+
+
+def test_the_best_come_first() -> None:
+    """Within a protocol by the figure; those in an earlier protocol of the catalogue before."""
+    catalog = load_catalog()
+    stems = purpose_named("Stems")
+    first = best_first([catalog[name] for name in ("scnet", "umx", "scnet_xl", "htdemucs")], stems)
+    assert [entry.name for entry in first] == ["scnet_xl", "htdemucs", "scnet", "umx"]
+    assert figure(catalog["htdemucs_ft"], stems) == (9.33, "S", 0)  # the mean of its stems
+    assert figure(catalog["htdemucs"], purpose_named("vocals")) == (8.24, "S", 0)
+    assert figure(catalog["mdx_extra"], stems) is None  # it has heard the test songs
+
+
 def test_names_and_aliases_are_there_once() -> None:
     names = [name for entry in load_catalog().values() for name in (entry.name, *entry.aliases)]
     assert len(set(names)) == len(names)
@@ -145,6 +182,7 @@ def test_names_and_aliases_are_there_once() -> None:
 @pytest.mark.parametrize("entry", load_catalog().values(), ids=lambda entry: entry.name)
 def test_a_row_makes_sense(entry: CatalogEntry) -> None:
     assert entry.stems
+    assert purposes_of(entry), "by its stems or `child_names` it is for none of [[purposes]]"
     assert len(set(entry.stems)) == len(entry.stems)
     assert entry.licence in get_args(Licence)
     for score in entry.scores:

@@ -19,7 +19,7 @@ CATALOG = load_catalog()
 
 
 def score(
-    value: float, stem: str | None = "vocals", dataset: str = "hidden songs"
+    value: float, stem: str | None = "vocals", dataset: str = "hidden songs", rank: int = 0
 ) -> PublishedScore:
     return PublishedScore(
         metric="SDR",
@@ -29,6 +29,7 @@ def score(
         protocol="mean",
         source="somebody",
         short="s",
+        rank=rank,
     )
 
 
@@ -58,12 +59,15 @@ def test_the_highest_figure_wins_and_the_cheaper_of_equals() -> None:
 
 
 def test_figures_of_different_measurements_are_never_compared() -> None:
-    """What most models were measured in decides, and a higher figure elsewhere does not count."""
+    """What comes first in the catalogue decides, and a higher figure elsewhere does not count."""
     common = [entry("a", score(8)), entry("b", score(9))]
-    other = entry("c", score(12, dataset="easy songs"))
+    other = entry("c", score(12, dataset="easy songs", rank=1))
     assert chosen(*common, other) == "b"
-    both = entry("d", score(7), score(12, dataset="easy songs"))
+    both = entry("d", score(7), score(12, dataset="easy songs", rank=1))
     assert chosen(*common, other, both) == "b"
+    old = [entry(name, score(11, dataset="easy songs", rank=1)) for name in "efgh"]
+    assert chosen(*common, *old) == "b"  # however many there are
+    assert chosen(*old, entry("i", score(12, "drums"))) == "e"
 
 
 def test_figures_count_for_the_wanted_stems_only() -> None:

@@ -16,8 +16,11 @@ from stemsplit.errors import (
     HubUnreachableError,
     ModelError,
     UnknownModelError,
+    UsageError,
 )
-from stemsplit.hub.catalog import load_catalog
+from stemsplit.hub.catalog import DEFAULT_MODELS, CatalogEntry, load_catalog, load_purposes
+from stemsplit.hub.choose import PERMISSIVE
+from stemsplit.hub.purposes import purposes_of
 from stemsplit.hub.resolve import resolve
 from tests.hub.loopback import Hub
 
@@ -61,30 +64,42 @@ def lines(result: Result) -> list[list[str]]:
     return [line.split("\t") for line in result.stdout.splitlines()]
 
 
+def here() -> dict[str, str]:
+    """What `models list` says in a pipe of each model: whether it is on this machine."""
+    header, *rows = lines(models("list"))
+    return {row[0]: row[header.index("here")] for row in rows}
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str, width: int = 80) -> list[str]:
+    """The lines that a terminal shows, notes included, without their colours."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", models(*arguments).output).splitlines()
+    assert max(map(len, shown)) <= width
+    return shown
+
+
 def test_what_no_program_can_fetch_is_said(hub: Hub) -> None:
     by_hand = [name for name, entry in load_catalog().items() if entry.by_hand]
     assert "fullsubnet_plus" in by_hand
-    here = {row[0]: row[-1] for row in lines(models("list"))[1:]}
+    listed = here()
     for name in by_hand:
         shown = " ".join(models("show", name).stdout.split())
         assert "fetch it by hand and give its path as the model" in shown
-        assert here[name] == "no"
+        assert listed[name] == "no"
         with pytest.raises(ModelError, match=rf"{name} cannot be fetched by a program: it is on"):
             resolve(name)
     assert hub.requests == []
 
 
 def test_list_says_what_is_here(hub_with_model: Hub) -> None:
-    def downloaded() -> dict[str, str]:
-        return {row[0]: row[-1] for row in lines(models("list"))[1:]}
-
-    assert downloaded()["spectral"] == "built in"
-    assert downloaded()["htdemucs"] == "no"
+    assert here()["spectral"] == "built in"
+    assert here()["htdemucs"] == "no"
     assert hub_with_model.requests == []
     resolve("htdemucs").members[0].fetch()
-    assert downloaded()["htdemucs"] == "partly"
+    assert here()["htdemucs"] == "partly"
     assert models("pull", "htdemucs", "-q").exit_code == 0
-    assert downloaded()["htdemucs"] == "yes"
+    assert here()["htdemucs"] == "yes"
 
 
 def test_no_command_lists(hub: Hub) -> None:
@@ -97,37 +112,104 @@ def test_list_as_json(hub: Hub) -> None:
     assert entries["htdemucs"]["downloaded"] == "no"
     assert entries["htdemucs"]["licence"] == "restricted"
     assert entries["mdx_extra"]["trained_on_test_set"] is True
+    assert entries["melband_karaoke"]["purposes"] == ["karaoke"]
+    assert entries["htdemucs_6s"]["purposes"][0] == "stems"
+    assert list(entries) == list(load_catalog())
     assert hub.requests == []
 
 
 @pytest.mark.parametrize("measured", [False, True])
-def test_on_a_narrow_terminal_stems_alone_make_room(
+def test_a_terminal_has_the_best_of_each_purpose_on_one_page(
     measured: bool, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEMSPLIT_CACHE", str(tmp_path))
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
-    monkeypatch.setenv("COLUMNS", "80")
     if measured:
         store([MEASUREMENT])
-    table = re.sub(r"\x1b\[[0-9;]*m", "", models("list").stdout).splitlines()
-    assert max(map(len, table)) <= 80
-    rows = [line.split() for line in table if not line.startswith(" ")][1:]
-    assert (len(rows) < len(table) - 1) == measured  # else no row needs a second line
-    for entry, row in zip(load_catalog().values(), rows, strict=True):
-        assert row[0] == entry.name
-        assert entry.licence.partition("-")[0] in row
-        assert row[-1] in ("no", "in")  # "built in"
-    assert ("4.7" in rows[0]) == measured
+    shown = on_terminal(monkeypatch, "list")
+    assert len(shown) < 24  # and a line for the next command
+    table = shown[: next(place for place, line in enumerate(shown) if line.startswith("Usual"))]
+    words = [line.split()[0] for line in table if line[0] != " "]
+    purposes = [purpose.name for purpose in load_purposes()]
+    assert words == ["for", *(name for name in purposes if name in words)]
+    assert {"stems", "vocals", "karaoke", "drumsep", "dereverb", "denoise", "guitar"} < set(words)
+    names = {line[10:].split()[0] for line in table[1:]}
+    assert {"scnet_xl", "melband_kim", "melband_karaoke", "htdemucs_6s"} < names
+    assert {default for default, *_ in DEFAULT_MODELS.values()} < names
+    assert not any(load_catalog()[name].unverified for name in names)
+    more = len(load_catalog()) - len(names)
+    assert f"{more} more: `models list --all`, or --for one of stems, vocals" in " ".join(shown)
+    assert not any("Left out" in line for line in shown)
+    assert hub.requests == []
+
+
+def test_all_are_listed_by_their_purposes(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMSPLIT_CACHE", str(tmp_path))
+    store([MEASUREMENT])
+    shown = on_terminal(monkeypatch, "list", "--all", width=100)
+    catalog = load_catalog()
+    found = [word for line in shown for word in line.split()[:2] if word in catalog]
+    assert sorted(found) == sorted(catalog)
+    assert found == [row[0] for row in lines_in_pipe(monkeypatch)]
+    assert any("4.7 x" in line and "htdemucs " in line for line in shown)
+    assert any(line.split()[:2] == ["S", "MVSep"] for line in shown)
+    assert hub.requests == []
+
+
+def lines_in_pipe(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[list[str]]:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return lines(models("list", *arguments))[1:]
+
+
+@pytest.mark.parametrize("purpose", [purpose.name for purpose in load_purposes()])
+def test_models_are_found_by_what_they_are_for(
+    purpose: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them in a pipe and as JSON; as many as there is room for on a terminal."""
+    header, *rows = lines(models("list", "--for", purpose))
+    found = [row[0] for row in rows]
+    entries = json.loads(models("list", "--for", purpose, "--json").stdout)
+    assert [entry["name"] for entry in entries] == found
+    expected = {name for name, e in load_catalog().items() if purpose in words_for(e)}
+    assert set(found) == expected
+    assert all(purpose in row[header.index("for")].split(", ") for row in rows)
+    shown = on_terminal(monkeypatch, "list", "--for", purpose.upper())
+    assert len(shown) < 24
+    assert shown[1].split()[0] == found[0]
+    assert any("add --all" in line for line in shown) == (len(found) > 15)
+    whole = on_terminal(monkeypatch, "list", "--for", purpose, "--all")
+    assert expected <= {line.split()[0] for line in whole}
+    assert hub.requests == []
+
+
+def words_for(entry: CatalogEntry) -> list[str]:
+    return [purpose.name for purpose in purposes_of(entry)]
+
+
+def test_an_unknown_purpose_is_a_mistake_that_names_those_there_are(hub: Hub) -> None:
+    with pytest.raises(UsageError, match="No model is known to be for 'tuba'") as error:
+        models("list", "--for", "tuba")
+    assert "stems, vocals, karaoke, drumsep, dereverb" in str(error.value.hint)
+    assert error.value.exit_code == 2
+    assert hub.requests == []
+
+
+def test_on_a_very_narrow_terminal_each_model_is_a_paragraph(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = on_terminal(monkeypatch, "list", width=34)
+    rows = shown[: next(i for i, line in enumerate(shown) if line.startswith("Usual 4"))]
+    assert rows[:2] == ["stems", "scnet_xl"]
+    assert rows.count("stems") == rows.count("vocals") == 1
     assert hub.requests == []
 
 
 def test_list_of_the_permissive(hub: Hub) -> None:
     rows = lines(models("list", "--licence", "permissive"))[1:]
-    spleeter = [name for name in load_catalog() if name.startswith("spleeter")]
-    others = ["scnet", "scnet_large_mit", "umxhq"]
-    built_in = ["logmmse", "spectral_backing", "spectral"]
-    speech = ["deepfilternet3", "nsnet2_48k", "nsnet2"]
-    assert [row[0] for row in rows] == [*others, *speech, *spleeter, *built_in]
+    permissive = [name for name, e in load_catalog().items() if e.licence in PERMISSIVE]
+    assert sorted(row[0] for row in rows) == sorted(permissive)
+    assert rows[0][0] == "scnet_large_mit"
     entries = json.loads(models("list", "--licence", "permissive", "--json").stdout)
     assert {entry["licence"] for entry in entries} == {"permissive-confirmed", "stated-permissive"}
     assert len(entries) == len(rows)

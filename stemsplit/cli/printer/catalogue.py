@@ -2,43 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from stemsplit.cli.bench_results import shown_speed
 from stemsplit.cli.printer.command_events import ModelRow, ModelShown, ModelsListed
-from stemsplit.cli.printer.console import say
+from stemsplit.cli.printer.console import say, stdout
 from stemsplit.cli.printer.tables import print_facts, print_indented, print_table
-from stemsplit.hub.catalog import CatalogEntry
+from stemsplit.hub.catalog import DEFAULT_MODELS, CatalogEntry, Purpose, load_purposes
+from stemsplit.hub.purposes import by_purpose, figure, purposes_of, shortlist
 
 _USUAL_STEMS = {"drums", "bass", "other", "vocals"}
-_MOST_USED = "S"
-_STEM_COLUMNS = 16
+_STEM_COLUMNS = {False: 16, True: 13}
+_MOST_ROWS = 15
+"""Of a short list for one purpose. With what is said about it, it fits into 24 lines."""
+
+Groups = Mapping[Purpose | None, Sequence[CatalogEntry]]
 
 
 def print_models(listed: ModelsListed) -> None:
-    """A row for each model; of those columns that the terminal has room for, what they mean."""
-    rows = listed.rows
-    entries = [row.entry for row in rows]
-    columns: dict[str, list[str]] = {
-        "name": [entry.name for entry in entries],
-        "stems": [_stems(entry) for entry in entries],
-        "SDR": [_headline(entry) for entry in entries],
-        "MB": [_megabytes(entry) for entry in entries],
-        "Gop/s": [_operations(entry) for entry in entries],
-        "licence": [entry.licence.partition("-")[0] for entry in entries],
-    }
-    if any(row.measured for row in rows):
-        columns["speed"] = [_speed(row) or "-" for row in rows]
-    columns["here"] = [row.downloaded for row in rows]
+    """A row for each model, by what it is for, best first.
+
+    A terminal has the best few, if nobody asked for all; a pipe has all.
+    """
+    is_terminal = stdout().is_terminal
+    is_short = is_terminal and not listed.in_full
+    rows = {row.entry.name: row for row in listed.rows}
+    groups = _groups(listed, is_short=is_short)
+    places = [(purpose, rows[entry.name]) for purpose in groups for entry in groups[purpose]]
+    columns = _columns(places, is_short=is_short)
+    words = ["" if purpose is None else purpose.name for purpose, _ in places]
+    if not is_terminal:
+        columns["for"] = [_words(row.entry) for _, row in places]
+    elif listed.purpose is None:
+        columns = {"for": words, **columns}
     left_out = print_table(
         list(columns),
         list(zip(*columns.values(), strict=True)),
         right=("MB", "Gop/s"),
-        wraps=("stems", "here"),
+        wraps=("here",) if is_short else ("stems", "here"),
         spare=("Gop/s", "licence", "speed", "MB", "SDR"),
+        grouped=is_terminal and listed.purpose is None,
     )
-    _explain([title for title in columns if title not in left_out], entries, columns["SDR"])
-    say("`stemsplit models show NAME` says more.")
+    titles = [title for title in columns if title not in left_out]
+    if is_short:
+        _explain_shortly(len(listed.rows) - len(places), listed.purpose)
+    else:
+        _explain(titles, [row.entry for row in listed.rows], columns["SDR"])
+        say("`stemsplit models show NAME` says more.")
+
+
+def _groups(listed: ModelsListed, *, is_short: bool) -> Groups:
+    entries = [row.entry for row in listed.rows]
+    if listed.purpose is not None:
+        return {listed.purpose: entries[: _MOST_ROWS if is_short else None]}
+    return shortlist(entries) if is_short else by_purpose(entries)
+
+
+def _columns(
+    places: Sequence[tuple[Purpose | None, ModelRow]], *, is_short: bool
+) -> dict[str, list[str]]:
+    """The cells of each column, by its title."""
+    rows = [row for _, row in places]
+    columns = {
+        "name": [row.entry.name for row in rows],
+        "stems": [_stems(row.entry, _STEM_COLUMNS[is_short]) for row in rows],
+        "SDR": [_figure(row.entry, purpose) for purpose, row in places],
+        "MB": [_megabytes(row.entry) for row in rows],
+        "Gop/s": [_operations(row.entry) for row in rows],
+        "licence": [row.entry.licence.partition("-")[0] for row in rows],
+    }
+    if is_short:
+        del columns["Gop/s"]
+    elif any(row.measured for row in rows):
+        columns["speed"] = [_speed(row) or "-" for row in rows]
+    columns["here"] = [row.downloaded for row in rows]
+    return columns
 
 
 def print_model(model: ModelShown) -> None:
@@ -51,6 +89,7 @@ def print_model(model: ModelShown) -> None:
         "stems of a stem": ", ".join(
             f"{child} ({stem})" for stem, child in entry.child_names.items()
         ),
+        "for": _words(entry),
         "family": entry.family,
         "from": entry.origin,
         "size": _size(entry),
@@ -68,6 +107,22 @@ def print_model(model: ModelShown) -> None:
     _print_scores(entry)
 
 
+def _explain_shortly(num_more: int, purpose: Purpose | None) -> None:
+    """How to read the columns, in few lines, and how to see the rest."""
+    say(
+        "Usual 4: bass, drums, other, vocals. SDR: published, in dB; compare only those with the "
+        "same letter. `stemsplit models show NAME` says how it was measured, and more."
+    )
+    if purpose is None:
+        first, *others = DEFAULT_MODELS.items()
+        named = [f"`{task}` {names[0]}" for task, names in others]
+        say(f"Without -m, {first[1][0]} runs; with {', '.join(named)}.")
+        words = ", ".join(each.name for each in load_purposes())
+        say(f"{num_more} more: `models list --all`, or --for one of {words}.")
+    elif num_more:
+        say(f"{num_more} more: add --all.")
+
+
 def _explain(
     titles: Collection[str], entries: Sequence[CatalogEntry], figures: Sequence[str]
 ) -> None:
@@ -75,8 +130,8 @@ def _explain(
     say(f"Usual 4: {', '.join(sorted(_USUAL_STEMS))}.")
     if "SDR" in titles:
         say(
-            "SDR: published, in dB, of all stems or else of the first. Compare only those with the "
-            "same letter:"
+            "SDR: published, in dB, of all stems, or of that which the model is for. Compare only "
+            "those with the same letter:"
         )
         shown = {figure[-1] for figure in figures}
         for short, dataset in _protocols(entries).items():
@@ -101,18 +156,26 @@ def _size(entry: CatalogEntry) -> str:
     return f"about {entry.size_bytes / 1e6:.0f} MB" if entry.size_bytes else "0"
 
 
-def _stems(entry: CatalogEntry) -> str:
+def _words(entry: CatalogEntry) -> str:
+    """What `--for` finds it by."""
+    return ", ".join(purpose.name for purpose in purposes_of(entry))
+
+
+def _stems(entry: CatalogEntry, columns: int) -> str:
     """The stems, in few columns; the usual four, which most models have, as a number."""
     if set(entry.stems) == _USUAL_STEMS:
         return "usual 4"
+    others = [stem for stem in entry.stems if stem not in _USUAL_STEMS]
     if set(entry.stems) > _USUAL_STEMS:
-        return f"4, {', '.join(stem for stem in entry.stems if stem not in _USUAL_STEMS)}"
+        more = f"4, {', '.join(others)}"
+        return more if len(more) <= columns else f"4, {others[0]}, +{len(others) - 1}"
     if all(stem.startswith("speaker") for stem in entry.stems):
         return f"{len(entry.stems)} speakers"
     stems = ", ".join(entry.stems)
     stems = stems.replace("instrumental", "instrum.").replace("accompaniment", "accomp.")
-    if len(stems) > _STEM_COLUMNS and len(entry.stems) > 2:
-        return f"{', '.join(entry.stems[:2])}, +{len(entry.stems) - 2}"
+    if len(stems) > columns and len(entry.stems) > 2:
+        first = 2 if len(", ".join(entry.stems[:2])) + 4 <= columns else 1
+        return f"{', '.join(entry.stems[:first])}, +{len(entry.stems) - first}"
     return stems
 
 
@@ -139,17 +202,9 @@ def _operations_clause(entry: CatalogEntry) -> str:
     return f"; {entry.giga_operations:g} * 10^9 operations for a second of music"
 
 
-def _headline(entry: CatalogEntry) -> str:
-    """The figure that most models have one of: for all stems, or for the first one."""
-    shorts = sorted({score.short for score in entry.scores}, key=lambda short: short != _MOST_USED)
-    for short in shorts:
-        values = {score.stem: score.value for score in entry.scores if score.short == short}
-        if None not in values and set(entry.stems) <= values.keys():
-            values[None] = sum(values[stem] for stem in entry.stems) / len(entry.stems)
-        for stem in (None, entry.stems[0]):
-            if stem in values:
-                return f"{values[stem]:.2f} {short}"
-    return "-"
+def _figure(entry: CatalogEntry, purpose: Purpose | None) -> str:
+    found = figure(entry, purpose)
+    return "-" if found is None else f"{found[0]:.2f} {found[1]}"
 
 
 def _print_scores(entry: CatalogEntry) -> None:

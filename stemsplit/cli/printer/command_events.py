@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stemsplit.cli.bench_results import Measurement
     from stemsplit.evaluate.bootstrap import Summary
     from stemsplit.evaluate.compare import Comparison
-    from stemsplit.hub.catalog import CatalogEntry
+    from stemsplit.hub.catalog import CatalogEntry, Purpose
     from stemsplit.stages import Stage
 
 
@@ -161,9 +161,14 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelsListed:
-    """The catalogue."""
+    """Models of the catalogue, in its order; those for a purpose, if there is one, best first.
+
+    `in_full`: where a person has asked for all of them.
+    """
 
     rows: Sequence[ModelRow]
+    purpose: Purpose | None = None
+    in_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from stemsplit.cli.printer import command_events as events
 from stemsplit.cli.printer.json_forms import FORMS, Form
 from stemsplit.cli.printer.person import PersonPrinter
 from stemsplit.engine.note import Note
+from stemsplit.hub.purposes import purposes_of
 
 SCHEMA = 1
 
@@ -83,7 +84,11 @@ def _absolute(path: Path) -> str:
 
 def _model(row: events.ModelRow) -> dict[str, Any]:
     measured = row.measured and row.measured.as_json()
-    return {**asdict(row.entry), "measured": measured, "downloaded": row.downloaded}
+    known = asdict(row.entry)
+    for score in known["scores"]:
+        del score["rank"]  # it changes whenever the catalogue has another protocol
+    purposes = [purpose.name for purpose in purposes_of(row.entry)]
+    return {**known, "measured": measured, "downloaded": row.downloaded, "purposes": purposes}
 
 
 def _print_document(value: object) -> None:

@@ -29,13 +29,15 @@ def print_table(
     right: Collection[str] = (),
     wraps: Collection[str] | None = None,
     spare: Sequence[str] = (),
+    grouped: bool = False,
 ) -> Sequence[str]:
     """A table on a terminal; tab-separated lines for other programs.
 
     Columns in `right` have figures. Where the terminal is too narrow, those in `wraps` make room
     for the others: all but the first, which has the names, if there is no telling (None). If that
     is not enough, those in `spare` are left out, the first one first; stderr says so, and they are
-    returned.
+    returned. `grouped`: the first column says what several rows have in common, and on a terminal
+    says it once.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
     console = stdout()
@@ -56,13 +58,19 @@ def print_table(
         if widths is not None:
             is_right = [title in right for title in titles]
             _print_lines(console, _table_row(titles, widths, is_right, style="bold"))
-            for row in table:
-                _print_lines(console, _table_row(row, widths, is_right))
+            for above, row in zip([titles, *table], table, strict=False):
+                first = "" if grouped and above[0] == row[0] else row[0]
+                _print_lines(console, _table_row([first, *row[1:]], widths, is_right))
             if left_out:
                 say(f"Left out, for want of room: {', '.join(dict.fromkeys(left_out))}.")
             return left_out
+    begin = 1 if grouped else 0
+    group = None
     for row in rows:
-        _print_lines(console, _paragraph(header, row, console.width))
+        if grouped and row[0] != group:
+            group = row[0]
+            _print_lines(console, fold(Text(group, "bold"), console.width))
+        _print_lines(console, _paragraph(header[begin:], row[begin:], console.width))
     return ()
 
 
