@@ -20,12 +20,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Window = Literal["triangle", "fade", "hann", "sum"]
+Window = Literal["triangle", "fade", "cut", "hann", "sum"]
 """The weight of a chunk's samples where chunks overlap.
 
 `triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
 tenth of the chunk, or over the overlap where that is shorter. The track's first chunk does not fade
-in and its last one does not fade out. `hann`: a raised cosine, 0 at the chunk's first and last
+in and its last one does not fade out. `cut`: 1, and 0 beyond the middle of an overlap, so that
+each sample comes from one chunk; the track's first and last chunk keep its ends. `hann`: a raised cosine, 0 at the chunk's first and last
 sample, wherever that lies; 1 everywhere if chunks share no more than these.
 
 `sum`: estimates are not weighted but added up where chunks overlap: each holds a part of what is
@@ -36,12 +37,14 @@ Border = Literal["silence", "reflect"]
 """What surrounds the track: silence; or, where the track is longer than two overlaps, one overlap
 of its own reflection at each end, which is cut into chunks together with the track."""
 
-Tail = Literal["centre", "left", "reflect"]
+Tail = Literal["centre", "left", "reflect", "whole"]
 """Where a last chunk that came out short lies in what the network reads.
 
 `centre`: in the middle, so that it has more of the music before it. `left`: where the start of any
 chunk lies, with silence behind it. `reflect`: the same, but behind it is its own reflection if it
-has more than half of the samples of a full chunk.
+has more than half of the samples of a full chunk. `whole`: no last chunk comes out short, since
+silence brings the track to a multiple of a chunk and none reaches beyond that; in a track that is
+shorter than one, it is as with `left`.
 """
 
 _FADES_PER_CHUNK = 10
@@ -231,7 +234,10 @@ class ChunkPlan:
         if policy.margin_samples:
             step = max(1, policy.chunk_samples - 2 * policy.margin_samples)
             stop += step - stop % step
-        return range(self.origin - border, stop + border)
+        start, stop = self.origin - border, stop + border
+        if policy.tail == "whole" and stop - start > policy.chunk_samples:
+            stop += (start - stop) % policy.chunk_samples
+        return range(start, stop)
 
     @property
     def longest_chunk(self) -> int:
@@ -241,7 +247,8 @@ class ChunkPlan:
     def __len__(self) -> int:
         if not self.span:
             return 0
-        return -(-(self.span.stop - self.grid.start) // self.policy.hop_samples) - self._num_skipped
+        starting_before = -(-(self.span.stop - self.grid.start) // self.policy.hop_samples)
+        return min(starting_before, self._last_of_grid + 1) - self._num_skipped
 
     def __getitem__(self, index: int) -> Chunk:
         if not 0 <= index < len(self):
@@ -274,6 +281,13 @@ class ChunkPlan:
 
     def __iter__(self) -> Iterator[Chunk]:
         return (self[index] for index in range(len(self)))
+
+    @property
+    def _last_of_grid(self) -> int:
+        """The index of the grid's last chunk, whatever is wanted."""
+        policy = self.policy
+        from_its_start = policy.chunk_samples if policy.tail == "whole" else policy.hop_samples
+        return -(-max(0, len(self.grid) - from_its_start) // policy.hop_samples)
 
     @property
     def _num_skipped(self) -> int:
@@ -309,12 +323,19 @@ class ChunkPlan:
             overlaps = self.policy.overlap_samples > 1
             return _hann(length) if overlaps else torch.ones(length)
         window = torch.ones(length)
+        is_first = chunk.start == self.grid.start
+        is_last = chunk.start == self.grid.start + self._last_of_grid * hop
+        if self.policy.window == "cut":
+            cut = self.policy.overlap_samples // 2
+            window[cut + hop :] = float(is_last)
+            window[:cut] = float(is_first)
+            return window
         # Ramps no longer than the overlap: where one chunk has weight 0 another one has more.
         fade = min(full // _FADES_PER_CHUNK, self.policy.overlap_samples)
         fading_out = length - (full - fade)
-        if chunk.start + hop < self.grid.stop and fading_out > 0:  # not the last one
+        if not is_last and fading_out > 0:
             window[full - fade :] = torch.linspace(1, 0, fade)[:fading_out]
-        if chunk.start > self.grid.start:  # not the first one
+        if not is_first:
             window[:fade] = torch.linspace(0, 1, fade)[:length]
         return window
 

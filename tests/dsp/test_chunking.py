@@ -22,7 +22,7 @@ def policies(draw: st.DrawFn) -> ChunkPolicy:
     """Rules of any kind, as a model declares them or as --segment and --overlap change them."""
     chunk = draw(st.integers(1, 60))
     fixed = draw(st.booleans())
-    window = draw(st.sampled_from(["triangle", "fade", "hann"]))
+    window = draw(st.sampled_from(["triangle", "fade", "cut", "hann"]))
     margin = draw(st.integers(window == "hann", 20))
     policy = ChunkPolicy(
         chunk_samples=chunk,
@@ -31,7 +31,7 @@ def policies(draw: st.DrawFn) -> ChunkPolicy:
         margin_samples=margin,
         window=window,  # type: ignore[arg-type]
         border=draw(st.sampled_from(["silence", *["reflect"] * (margin == 0)])),
-        tail=draw(st.sampled_from(["centre", "left", *["reflect"] * fixed])),
+        tail=draw(st.sampled_from(["centre", "left", "whole", *["reflect"] * fixed])),
         fixed_length=fixed,
         min_length_samples=draw(st.integers(0, 50)),
         length_step_samples=draw(st.integers(1, 9)),
@@ -187,7 +187,8 @@ def test_weights_are_the_left_part_of_a_full_chunk_s(plan: ChunkPlan) -> None:
             rising, falling = torch.arange(1, half + 1), torch.arange(full - half, 0, -1)
             window = torch.cat([rising, falling]).float() / (full - half)
         elif policy.window == "fade":
-            if chunk.start + policy.hop_samples < plan.grid.stop:
+            reach = full if policy.tail == "whole" else policy.hop_samples
+            if chunk.start + reach < plan.grid.stop:
                 window[full - fade :] = torch.linspace(1, 0, fade)
             if chunk.start > plan.grid.start:
                 window[:fade] = torch.linspace(0, 1, fade)
@@ -315,6 +316,33 @@ def test_a_last_chunk_lies_where_the_policy_says() -> None:
     assert heard("left", 6) == [4, 5, 6, 0, 0, 0]
     assert heard("reflect", 6) == [4, 5, 6, 0, 0, 0]
     assert heard("reflect", 7) == [4, 5, 6, 7, 6, 5]
+
+
+@given(st.integers(1, 9), st.integers(1, 200))
+def test_whole_chunks_of_which_the_middle_half_is_kept(quarter: int, length: int) -> None:
+    """Kong et al. (2021): the rule as their program lays the halves side by side."""
+    chunk = 4 * quarter
+    policy = ChunkPolicy(
+        chunk_samples=chunk,
+        overlap_samples=2 * quarter,
+        window="cut",
+        tail="whole",
+        fixed_length=True,
+    )
+    plan = ChunkPlan(num_samples=length, policy=policy)
+    padded = -(-length // chunk) * chunk
+    starts = range(0, padded - chunk + 1, 2 * quarter)
+    source = [starts[0]] * 3 * quarter
+    for start in starts[1:-1]:
+        source += [start] * 2 * quarter
+    source = source + [starts[-1]] * 3 * quarter if len(starts) > 1 else [0] * chunk
+    found = torch.full((padded,), -1)
+    for each in plan:
+        assert (each.read_start, each.num_read_samples) == (each.start, chunk)
+        kept = plan.weights(each).bool()
+        assert found[each.start : each.stop][kept].eq(-1).all()
+        found[each.start : each.stop][kept] = each.start
+    assert found[:length].tolist() == source[:length]
 
 
 @pytest.mark.parametrize(("chunk", "overlap"), [(0, 0), (4, 4), (4, -1)])
