@@ -26,8 +26,9 @@ Window = Literal["triangle", "fade", "cut", "hann", "sum"]
 `triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
 tenth of the chunk, or over the overlap where that is shorter. The track's first chunk does not fade
 in and its last one does not fade out. `cut`: 1, and 0 beyond the middle of an overlap, so that
-each sample comes from one chunk; the track's first and last chunk keep its ends. `hann`: a raised cosine, 0 at the chunk's first and last
-sample, wherever that lies; 1 everywhere if chunks share no more than these.
+each sample comes from one chunk; the track's first and last chunk keep its ends. `hann`: a raised
+cosine, 0 at the chunk's first and last sample, wherever that lies; 1 everywhere if chunks share no
+more than these.
 
 `sum`: estimates are not weighted but added up where chunks overlap: each holds a part of what is
 there, as a transform's frames do. Such chunks are the network's own, so nobody may resize them.

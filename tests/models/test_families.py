@@ -18,7 +18,7 @@ from stemsplit.models import registry
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
-from tests.golden import make_cac_tdc
+from tests.golden import make_cac_tdc, make_resunet
 from tests.hub.published_layouts import small_settings
 from tests.models import published_asteroid
 from tests.models.deterministic_weights import values_by_name
@@ -59,6 +59,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "mdxnet": {**_MDXNET, **_MDXNET_SIZES},
     "cac_tdc": make_cac_tdc.SMALL,
     "openunmix": _OPENUNMIX,
+    "resunet": make_resunet.settings("MobileNet_Subbandtime"),
     "spexplus": {"L": 20, "N": 16, "B": 8, "H": 8, "X": 2, "R": 2, "spk_emb_dim": 8},
     "spleeter": {
         "instrument_list": list(STEMS),
