@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from stemsplit.checkpoints.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
-from stemsplit.checkpoints.pickled_arrays import DTYPE, RECONSTRUCT, ArrayRecord, ArrayType
+from stemsplit.checkpoints.pickled_arrays import ARRAY_CALLS, ArrayRecord, ArrayType
 from stemsplit.errors import CheckpointError
 from stemsplit.quoting import reason
 
@@ -227,7 +227,7 @@ class _Walker:
             return self._tensors.tensor(storage, offset, size, stride)
         if function.name == "torch._utils._rebuild_parameter":
             return arguments[0]
-        describe = _ARRAY_CALLS.get(function.name) or DATA_CALLS.get(function.name)
+        describe = ARRAY_CALLS.get(function.name) or DATA_CALLS.get(function.name)
         if describe is None:
             return function
         for part in arguments:
@@ -293,7 +293,6 @@ _STEPS: dict[str, Callable[[_Walker, Any], None]] = {
     "INST": _Walker._old_instance,
     "BUILD": _Walker._build,
 }
-_ARRAY_CALLS: dict[str, Callable[..., object]] = {RECONSTRUCT: ArrayRecord, DTYPE: ArrayType}
 _TENSOR_CALLS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 
 

@@ -1,12 +1,14 @@
-"""NumPy arrays inside a pickle, whose bytes are in the stream itself.
+"""NumPy arrays and numbers inside a pickle, whose bytes are in the stream itself.
 
-NumPy writes an empty array and then its state: version, shape, type, order and content. Four names
-are known, none of which is ever called; arrays of Python objects are refused.
+NumPy writes an empty array and then its state: version, shape, type, order and content; of a
+number, type and content. Few names are known, none of which is ever called; arrays of Python
+objects are refused.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from stemsplit.checkpoints.pickle_values import Opaque
 
-RECONSTRUCT, ARRAY, DTYPE = "numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype"
+ARRAY = "numpy.ndarray"
 
 _MAX_DIMENSIONS = 8
 _DTYPES = {
@@ -63,6 +65,14 @@ class ArrayRecord:
                 raise ValueError("an array has an impossible state")
 
 
+def scalar_value(kind: Any, content: Any) -> int | float | bool:
+    """The Python number that stands for one of NumPy's, of that type and with these bytes."""
+    if not isinstance(kind, ArrayType) or not isinstance(content, bytes):
+        raise ValueError("a number has an impossible type")
+    value: int | float | bool = _tensor((), kind.dtype, content, is_fortran=False).item()
+    return value
+
+
 def _tensor(
     shape: tuple[Any, ...], dtype: torch.dtype, content: bytes, *, is_fortran: bool
 ) -> Tensor:
@@ -77,3 +87,12 @@ def _tensor(
     if not is_fortran:
         return flat.reshape(shape)
     return flat.reshape(shape[::-1]).permute(*reversed(range(len(shape))))
+
+
+# NumPy 2 has renamed where its functions are.
+ARRAY_CALLS: dict[str, Callable[..., object]] = {"numpy.dtype": ArrayType} | {
+    f"numpy.{core}.multiarray.{name}": call
+    for core in ("core", "_core")
+    for name, call in (("_reconstruct", ArrayRecord), ("scalar", scalar_value))
+}
+"""By the name of the function, which is never called, what its arguments stand for."""

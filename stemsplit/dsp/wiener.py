@@ -15,8 +15,8 @@ section 2, where R is the average of the estimates' own covariances, weighted by
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -98,6 +98,30 @@ def initial_estimates(
     return estimates  # [B, S, C, F, N]
 
 
+def wiener_in_parts(
+    parts: Callable[[], Iterable[tuple[Tensor, Tensor]]], *, options: WienerOptions = _DEFAULTS
+) -> Iterator[Tensor]:
+    """The same for spectrograms and mixture in parts, [B, S, C, F, N'] and [B, C, F, N'] of them.
+
+    With `window_frames` None, covariances are those of all parts, which `parts` gives once more for
+    each iteration: no more than one part is in memory. Otherwise windows begin with each part.
+    """
+    if options.window_frames is not None:
+        for spectrograms, mixture in parts():
+            yield wiener(spectrograms, mixture, options=options)
+        return
+
+    def initial() -> Iterator[tuple[Tensor, Tensor]]:
+        for spectrograms, mixture in parts():
+            yield initial_estimates(spectrograms, mixture, options=options), mixture
+
+    refined = _Refinement(epsilon=options.epsilon)
+    for _ in range(options.num_iterations):
+        refined = refined.iterated(initial())
+    for estimates, mixture in initial():
+        yield refined(estimates, mixture)
+
+
 def expectation_maximization(
     estimates: Tensor, mixture: Tensor, *, num_iterations: int = 1, epsilon: float = 1e-10
 ) -> Tensor:
@@ -106,23 +130,106 @@ def expectation_maximization(
     One iteration that starts from the true stems gives the best that a filter with one spatial
     covariance for each stem and frequency can do: the multichannel oracle.
     """
-    if mixture.shape[1] > _MAX_CHANNELS:
-        raise ValueError(f"the filter takes 1 or 2 channels, got {mixture.shape[1]}")
-    if num_iterations == 0 or estimates.numel() == 0:
+    if estimates.numel() == 0:
         return estimates
-    # Apple's GPUs have no float64.
-    device = torch.device("cpu") if mixture.device.type == "mps" else mixture.device
-    scale = (mixture.abs().amax(dim=(1, 2, 3), keepdim=True) / _LARGEST_MAGNITUDE).clamp(min=1)
-    x = (mixture / scale).to(device)  # [B, C, F, N]
-    refined = (estimates / scale[:, None]).to(device)  # [B, S, C, F, N]
+    refined = _Refinement(epsilon=epsilon)
     for _ in range(num_iterations):
-        refined = _iterate(refined, x, epsilon)
-    return refined.to(estimates.device) * scale[:, None]
+        refined = refined.iterated([(estimates, mixture)])
+    return refined(estimates, mixture)
 
 
-def _iterate(estimates: Tensor, mixture: Tensor, epsilon: float) -> Tensor:
-    """One step: each stem's model from its estimate, then the estimates from all models."""
-    models = [_Model.of(estimate, epsilon) for estimate in estimates.unbind(dim=1)]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refinement:
+    """Some iterations whose covariances are known."""
+
+    epsilon: float
+    level: Tensor | None = None
+    """The largest magnitude [B, 1, 1, 1] in each mixture."""
+    covariances: tuple[list[_Spatial], ...] = ()
+    """Of each iteration, those of the stems."""
+
+    def __call__(self, estimates: Tensor, mixture: Tensor) -> Tensor:
+        """The refined estimates [B, S, C, F, N]."""
+        if self.level is None:
+            return estimates
+        scale = self._scale(self.level)
+        x = (mixture / scale).to(_device_for(mixture))  # [B, C, F, N]
+        refined = (estimates / scale[:, None]).to(x.device)  # [B, S, C, F, N]
+        for spatial in self.covariances:
+            refined = _filtered(refined, x, spatial, self.epsilon)
+        return refined.to(estimates.device) * scale[:, None]
+
+    def iterated(self, parts: Iterable[tuple[Tensor, Tensor]]) -> _Refinement:
+        """With one iteration more, of estimates and mixture that come in parts."""
+        level, sums = self.level, None
+        for estimates, mixture in parts:
+            if mixture.shape[1] > _MAX_CHANNELS:
+                raise ValueError(f"the filter takes 1 or 2 channels, got {mixture.shape[1]}")
+            if self.level is None:
+                loudest = mixture.abs().amax(dim=(1, 2, 3), keepdim=True)
+                level = loudest if level is None else torch.maximum(level, loudest)
+            refined = self(estimates, mixture).to(_device_for(mixture))
+            part = [_Sums.of(stem) for stem in refined.unbind(dim=1)]
+            sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
+        if level is None or sums is None:
+            return self
+        epsilon = self.epsilon * self._scale(level)[:, 0].to(sums[0].power).square()
+        covariances = (*self.covariances, [each.spatial(epsilon) for each in sums])
+        return replace(self, level=level, covariances=covariances)
+
+    def _scale(self, level: Tensor) -> Tensor:
+        return (level / _LARGEST_MAGNITUDE).clamp(min=1)
+
+
+def _device_for(x: Tensor) -> torch.device:
+    """Apple's GPUs have no float64."""
+    return torch.device("cpu") if x.device.type == "mps" else x.device
+
+
+# R [C][C] of a stem, each [B, F, 1].
+_Spatial = list[list[Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Of an estimate's frames, in float64: products of channels [C][C] and power, each [B, F, 1].
+
+    In float32, where a mix is nearly mono and what is inverted nearly singular, the estimates of a
+    mono song were 14 dB away from the exact ones.
+    """
+
+    products: _Spatial
+    power: Tensor
+
+    @classmethod
+    def of(cls, estimate: Tensor) -> _Sums:
+        """Those of an estimate [B, C, F, N]."""
+        channels = estimate.to(torch.complex128).unbind(dim=1)  # C of [B, F, N]
+        products = [
+            [(_power(a) if a is b else a * b.conj()).sum(dim=-1, keepdim=True) for b in channels]
+            for a in channels
+        ]
+        power = _sum(products[index][index] for index in range(len(channels)))
+        return cls(products, power / len(channels))
+
+    def __add__(self, other: _Sums) -> _Sums:
+        rows = zip(self.products, other.products, strict=True)
+        products = [[a + b for a, b in zip(*row, strict=True)] for row in rows]
+        return _Sums(products, self.power + other.power)
+
+    def spatial(self, epsilon: Tensor) -> _Spatial:
+        """R, for an `epsilon` [B, 1, 1]."""
+        return [[each / (epsilon + self.power) for each in row] for row in self.products]
+
+
+def _filtered(
+    estimates: Tensor, mixture: Tensor, spatial: Sequence[_Spatial], epsilon: float
+) -> Tensor:
+    """The estimates [B, S, C, F, N] after one step, from those before and R of each stem."""
+    models = [
+        _Model(_mean_power(estimate), r)
+        for estimate, r in zip(estimates.unbind(dim=1), spatial, strict=True)
+    ]
     # The mixture, multiplied by the inverse of its covariance, is the same for all stems.
     whitened = _whiten(mixture, models, noise=epsilon**0.5)
     heard = [model.hear(whitened).to(estimates.dtype) for model in models]
@@ -131,30 +238,20 @@ def _iterate(estimates: Tensor, mixture: Tensor, epsilon: float) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What is known of one stem: v as `power` [B, F, N] and R as `spatial` [C][C] of [B, F, 1].
-
-    In float64. Where a mix is nearly mono, what is inverted is nearly singular: in float32, the
-    estimates of a mono song were 14 dB away from the exact ones.
-    """
+    """What is known of one stem: v as `power` [B, F, N] and R, in float64."""
 
     power: Tensor
-    spatial: list[list[Tensor]]
-
-    @classmethod
-    def of(cls, estimate: Tensor, epsilon: float) -> _Model:
-        """The model that an estimate [B, C, F, N] suggests."""
-        channels = estimate.to(torch.complex128).unbind(dim=1)  # C of [B, F, N]
-        power = _sum(_power(channel) for channel in channels) / len(channels)
-        weight = epsilon + power.sum(dim=-1, keepdim=True)  # [B, F, 1]
-        spatial = [
-            [(a * b.conj()).sum(dim=-1, keepdim=True) / weight for b in channels] for a in channels
-        ]
-        return cls(power, spatial)
+    spatial: _Spatial
 
     def hear(self, whitened: list[Tensor]) -> Tensor:
         """The estimate [B, C, F, N]: v R times the mixture's channels [B, F, N], whitened."""
         rows = [_sum(r * z for r, z in zip(row, whitened, strict=True)) for row in self.spatial]
         return torch.stack([self.power * row for row in rows], dim=1)
+
+
+def _mean_power(estimate: Tensor) -> Tensor:
+    """v [B, F, N] of an estimate [B, C, F, N], in float64."""
+    return _sum(_power(channel) for channel in estimate.unbind(dim=1)) / estimate.shape[1]
 
 
 def _whiten(mixture: Tensor, models: list[_Model], *, noise: float) -> list[Tensor]:
@@ -177,4 +274,4 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _power(bins: Tensor) -> Tensor:
-    return bins.real.square() + bins.imag.square()
+    return bins.real.double().square() + bins.imag.double().square()

@@ -71,6 +71,7 @@ _INSTVOC = _mdx23c(
 _KIT = ("kick", "snare", "toms", "hh", "ride", "crash")
 _DRUMSEP = _mdx23c(_KIT, 4, chunk_size=130_560, n_fft=2048, hop_length=512, dim_f=1024)
 
+_XUMX = {"sources": list(_FOUR), "max_bin": 1487}
 _SPEAKERS = {"n_src": 2, "kernel_size": 32, "stride": 16, "sample_rate": 16000}
 _SPEAKERS_8K = {"n_src": 2, "sample_rate": 8000}
 _ALONE = {"n_src": 1, "sample_rate": 16000}
@@ -110,6 +111,8 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         "DPRNNTasNet",
         [_ALONE | {"kernel_size": 2, "stride": 1, "chunk_size": 250, "hop_size": 125}],
     ),
+    "xumx": ("XUMX", [_XUMX]),
+    "xumxhq": ("XUMX", [_XUMX]),
     "dptnet": ("DPTNet", [_ALONE | {"n_repeats": 2}]),
     "waveunet": (
         "waveunet",

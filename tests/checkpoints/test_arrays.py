@@ -50,6 +50,26 @@ def test_arrays_in_a_pickle_are_tensors(tmp_path: Path) -> None:
     assert_same(read_tensors(zip_with(pickled(STATE), tmp_path / "a.ckpt")))
 
 
+@pytest.mark.parametrize("of_numpy_2", [False, True])
+def test_numbers_of_numpy_in_a_pickle_are_numbers(of_numpy_2: bool, tmp_path: Path) -> None:
+    numbers = {"max_bin": np.int64(1487), "rate": np.float64(44100), "flag": np.bool_(True)}
+    content = pickle.dumps(numbers, 2) if of_numpy_2 else pickled(numbers)
+    found = read_checkpoint(zip_with(content, tmp_path / "a.pth"))
+    assert found == {"max_bin": 1487, "rate": 44100.0, "flag": True}
+    assert isinstance(found, dict)
+    assert [type(each) for each in found.values()] == [int, float, bool]
+
+
+@pytest.mark.parametrize("content", [b"", bytes(7), bytes(16), None], ids=repr)
+def test_numbers_of_the_wrong_size_are_refused(content: object, tmp_path: Path) -> None:
+    class Number:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return np.int64(0).__reduce__()[0], (np.dtype("i8"), content)
+
+    with pytest.raises(CheckpointError, match=r"as many bytes as its shape|impossible type"):
+        read_checkpoint(zip_with(pickled([Number()]), tmp_path / "a.pth"))
+
+
 @pytest.mark.parametrize("compressed", [True, False])
 def test_an_archive_of_arrays(compressed: bool, tmp_path: Path) -> None:
     save = np.savez_compressed if compressed else np.savez
@@ -107,7 +127,7 @@ def test_other_arrays_in_a_pickle_are_refused(make: Any, message: str, tmp_path:
 
 
 def test_no_other_name_of_numpy_is_known(tmp_path: Path) -> None:
-    content = pickle.dumps({"a": np.float64(3)}, 2)  # numpy.core.multiarray.scalar
+    content = pickle.dumps({"a": np.add}, 2)  # a function
     value = read_checkpoint(zip_with(content, tmp_path / "a.ckpt"))
     assert isinstance(value, dict)
     assert type(value["a"]).__name__ == "Opaque"

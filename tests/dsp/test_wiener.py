@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 
 from stemsplit.dsp.difference import signal_to_difference_db
-from stemsplit.dsp.wiener import WienerOptions, expectation_maximization, wiener
+from stemsplit.dsp.wiener import (
+    WienerOptions,
+    expectation_maximization,
+    wiener,
+    wiener_in_parts,
+)
 from tests.references import reference_module
 
 REQUIRED_DB = 120.0
@@ -109,6 +116,31 @@ def test_windows_are_filtered_one_by_one(window_frames: int | None) -> None:
         for s, m in zip(spectrograms.split(size, -1), mixture.split(size, -1), strict=True)
     ]
     torch.testing.assert_close(ours, torch.cat(parts, dim=-1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        WienerOptions(window_frames=None),
+        WienerOptions(window_frames=None, num_iterations=0),
+        WienerOptions(window_frames=None, num_iterations=3, softmask=True, residual=True),
+        WienerOptions(window_frames=4),
+    ],
+    ids=str,
+)
+def test_parts_give_what_the_whole_gives(options: WienerOptions) -> None:
+    mixture = torch.cat([mixture_of(2), mixture_of(2, level=1e3)])
+    mixture[..., 20:] *= 0.1  # the loudest bin is in one part
+    spectrograms = spectrograms_for(mixture)
+    sizes = [12, 20, 1]
+
+    def parts() -> Iterator[tuple[Tensor, Tensor]]:
+        yield from zip(spectrograms.split(sizes, -1), mixture.split(sizes, -1), strict=True)
+
+    ours = list(wiener_in_parts(parts, options=options))
+    assert [part.shape[-1] for part in ours] == sizes
+    expected = wiener(spectrograms, mixture, options=options).to(torch.complex128)
+    assert agreement_db(expected, torch.cat(ours, dim=-1)) > REQUIRED_DB
 
 
 def test_items_of_a_batch_do_not_influence_each_other_and_inputs_are_kept() -> None:

@@ -26,7 +26,7 @@ from stemsplit.models.registry import FAMILIES
 from tests.checkpoints import tensorflow_writer
 from tests.golden import make_spleeter
 from tests.hub.loopback import Hub
-from tests.models import published_asteroid, random_models
+from tests.models import published_asteroid, published_xumx, random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.published_mdxnet import PublishedMdxNet
 from tests.models.published_spleeter import variables
@@ -169,6 +169,9 @@ def _network(
         return _openunmix(network, files)
     if entry.family == "spleeter":
         return _spleeter(entry, network, files)
+    if entry.family == "XUMX":
+        content = published_xumx.package_of("stereo" if "vocals" in entry.stems else "mono")
+        return replace(network, weights=(_add(files, network.weights[0], content),))
     if entry.family in published_asteroid.SMALL:
         return _asteroid(entry, network, files)
     if entry.family in _BARE:

@@ -20,7 +20,7 @@ from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
 from tests.golden import make_cac_tdc, make_resunet
 from tests.hub.published_layouts import small_settings
-from tests.models import published_asteroid
+from tests.models import published_asteroid, published_xumx
 from tests.models.deterministic_weights import values_by_name
 from tests.models.loading import separate
 from tests.models.parity import noise
@@ -60,6 +60,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "cac_tdc": make_cac_tdc.SMALL,
     "openunmix": _OPENUNMIX,
     "resunet": make_resunet.settings("MobileNet_Subbandtime"),
+    "XUMX": published_xumx.SMALL,
     "spexplus": {"L": 20, "N": 16, "B": 8, "H": 8, "X": 2, "R": 2, "spk_emb_dim": 8},
     "spleeter": {
         "instrument_list": list(STEMS),

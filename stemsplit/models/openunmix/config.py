@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stemsplit.dsp.wiener import WienerOptions
 from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.arguments import Arguments
 from stemsplit.models.blocks.declared import arg, declared_reader, names_of
@@ -68,10 +69,12 @@ class OpenUnmixConfig:
     stems: tuple[str, ...]
     networks: tuple[NetworkConfig, ...]
     spectrogram: SpectrogramConfig
-    num_iterations: int
-    """Of the filter, which for the rest is run as `stemsplit.dsp.wiener` does by default."""
-    window_frames: int = 300
-    """How many frames the filter sees at a time."""
+    filter: WienerOptions
+    num_channels: int = 2
+    """Of the mixture. The networks estimate loudness and the filter places it, so that both
+    channels are kept even where the networks hear but one."""
+    bridged: bool = False
+    """Whether the networks share what they hear."""
 
 
 _read_fields = declared_reader(SpectrogramConfig)
@@ -96,7 +99,7 @@ def read_openunmix_config(settings: Mapping[str, object]) -> OpenUnmixConfig:
         networks=tuple(_read_network(_section(targets, stem), spectrogram) for stem in stems),
         spectrogram=spectrogram,
         # The iteration shares the mixture out among the stems: with a single one it has no use.
-        num_iterations=1 if len(stems) > 1 else 0,
+        filter=WienerOptions(num_iterations=1 if len(stems) > 1 else 0),
     )
 
 
