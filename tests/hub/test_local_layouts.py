@@ -18,8 +18,10 @@ from stemsplit.hub.resolve import resolve
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES, recognize
+from tests.golden import make_resunet
 from tests.hub.loopback import Hub
 from tests.hub.published_layouts import as_yaml, small_settings, tensors_of
+from tests.models import published_resunet
 from tests.models.deterministic_weights import fill_by_name, values_by_name
 from tests.models.parity import noise
 from tests.models.published_mdxnet import PublishedMdxNet
@@ -120,6 +122,18 @@ def test_a_configured_model_on_the_hub(written: Write, hub: Hub) -> None:
     assert family_of("hf://somebody/scnet") == "scnet"
     hub.refuse_status = 503
     assert family_of("hf://somebody/scnet", offline=True) == "scnet"
+
+
+def test_a_resunet_on_the_hub(hub: Hub) -> None:
+    files = {
+        "vocals.pth": published_resunet.file_of("MobileNet_Subbandtime"),
+        "vocals.yaml": as_yaml(make_resunet.settings("MobileNet_Subbandtime")),
+    }
+    hub.add("somebody/resunet", files)
+    separator = Separator("hf://somebody/resunet", device="cpu")
+    assert separator.model.bags[0].family == "resunet"
+    stems = separator.separate(0.1 * noise(2, 4000).numpy(), sample_rate=8000).stems
+    assert set(stems) == {"vocals", "instrumental"}
 
 
 def test_a_configuration_in_the_cache_alone_is_no_model(written: Write, hub: Hub) -> None:

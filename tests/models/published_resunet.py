@@ -47,20 +47,22 @@ def layout(model_type: str, widths: Sequence[int] = WIDTHS, *, num_stems: int = 
     yield "after_conv2.bias", (32 * num_stems,)
 
 
-def tensors(model_type: str, *, num_stems: int = 1) -> dict[str, Tensor]:
-    """The tensors of a narrow network."""
+def tensors(
+    model_type: str, widths: Sequence[int] = WIDTHS, *, num_stems: int = 1
+) -> dict[str, Tensor]:
+    """The tensors of a narrow network, or of one with other widths."""
     made = {
         name: published(name, shape) if shape else torch.tensor(7)
-        for name, shape in layout(model_type, num_stems=num_stems)
+        for name, shape in layout(model_type, widths, num_stems=num_stems)
     }
     made["istft.ola_window"] = torch.hann_window(N_FFT).square()
     return made
 
 
-def file_of(model_type: str) -> bytes:
-    """The file of a narrow network."""
+def file_of(model_type: str, widths: Sequence[int] = WIDTHS) -> bytes:
+    """The file of such a network."""
     buffer = io.BytesIO()
-    torch.save({"step": 500_000, "model": tensors(model_type)}, buffer)
+    torch.save({"step": 500_000, "model": tensors(model_type, widths)}, buffer)
     return buffer.getvalue()
 
 

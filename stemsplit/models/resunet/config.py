@@ -22,13 +22,14 @@ NUM_LEVELS = 6
 TIME_HALVINGS = 5
 """The innermost level halves the bins alone."""
 
-_RESUNET, _MOBILENET = "ResUNet143_Subbandtime", "MobileNet_Subbandtime"
+RELEASED_STEMS = ("vocals", "accompaniment")
+MODEL_TYPES = _RESUNET, _MOBILENET = "ResUNet143_Subbandtime", "MobileNet_Subbandtime"
 _WIDTHS = {_RESUNET: (32, 64, 128, 256, 384, 384), _MOBILENET: (32, 64, 64, 64, 64, 64)}
 _MARKS = {"encoder_block1.conv_block1.conv1.weight": _RESUNET} | {
     "encoder_block1.conv_block.conv1a.weight": _MOBILENET
 }
 
-_STEM_IN_NAME = re.compile(r"(?:^|[^a-z])(vocals|accompaniment)(?=$|[^a-z])")
+_STEM_IN_NAME = re.compile(rf"(?:^|[^a-z])({'|'.join(RELEASED_STEMS)})(?=$|[^a-z])")
 
 
 def released_arguments(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, object] | None:
