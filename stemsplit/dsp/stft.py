@@ -1,8 +1,9 @@
 """The short-time Fourier transform in the conventions that the networks were trained with.
 
-Periodic Hann window as long as the transform, frames centred on multiples of the hop, and either
-scaled by 1/sqrt(n_fft), which makes the transform of one frame unitary (`normalized`), or not
-scaled. The window is made anew for each call: it is cheap, and always on the right device.
+Hann window as long as the transform, periodic unless a network was trained with the symmetric one
+(`periodic`), frames centred on multiples of the hop, and either scaled by 1/sqrt(n_fft), which
+makes the transform of one frame unitary (`normalized`), or not scaled. The window is made anew for
+each call: it is cheap, and always on the right device.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ def stft(
     hop_length: int,
     normalized: bool = True,
     pad_mode: PadMode = "reflect",
+    periodic: bool = True,
 ) -> Tensor:
     """Complex spectrogram [..., F, N] of a signal [..., T]; F = n_fft/2 + 1, N = T // hop + 1.
 
     A reflection at the ends needs T > n_fft / 2.
     """
     flat = signal.reshape(-1, signal.shape[-1])  # [B, T]
-    window = torch.hann_window(n_fft, dtype=signal.dtype, device=signal.device)
+    window = _hann(n_fft, like=signal, periodic=periodic)
     spectrogram = torch.stft(
         flat,
         n_fft,
@@ -45,7 +47,12 @@ def stft(
 
 
 def istft(
-    spectrogram: Tensor, *, hop_length: int, num_samples: int, normalized: bool = True
+    spectrogram: Tensor,
+    *,
+    hop_length: int,
+    num_samples: int,
+    normalized: bool = True,
+    periodic: bool = True,
 ) -> Tensor:
     """Signal [..., T] of a complex spectrogram [..., F, N], with T = num_samples <= N * hop_length.
 
@@ -53,7 +60,7 @@ def istft(
     spectrogram is nearest in the least-squares sense (Griffin and Lim 1984, section II).
     """
     n_fft = 2 * (spectrogram.shape[-2] - 1)
-    window = torch.hann_window(n_fft, dtype=spectrogram.real.dtype, device=spectrogram.device)
+    window = _hann(n_fft, like=spectrogram.real, periodic=periodic)
     scaling = "ortho" if normalized else "backward"
     frames = torch.fft.irfft(spectrogram.transpose(-1, -2), n_fft, norm=scaling)  # [..., N, n_fft]
     weighted = add_frames(frames.mul_(window), hop_length)
@@ -74,3 +81,7 @@ def add_frames(frames: Tensor, hop_length: int) -> Tensor:
     for index in range(num_parts):
         total[..., index : index + num_frames, :] += parts[..., index, :]
     return total.flatten(-2)
+
+
+def _hann(n_fft: int, *, like: Tensor, periodic: bool) -> Tensor:
+    return torch.hann_window(n_fft, periodic=periodic, dtype=like.dtype, device=like.device)

@@ -33,10 +33,14 @@ class Scaling:
 
     @classmethod
     def of(cls, stats: TrackStats, wanted: InputScaling) -> Scaling:
+        level = (stats.peak if wanted.level == "peak" else stats.std) / wanted.target
+        scale = level + wanted.floor
+        if not scale:
+            return cls()
         return cls(
             offset=stats.mean if wanted.centred else 0.0,
-            scale=stats.std + wanted.floor,
-            returning_scale=stats.std + (wanted.floor if wanted.floor_returns else 0.0),
+            scale=scale,
+            returning_scale=level + (wanted.floor if wanted.floor_returns else 0.0),
         )
 
     def apply(self, mixture: Tensor) -> Tensor:

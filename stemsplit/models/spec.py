@@ -15,10 +15,16 @@ MUSDB18_STEMS = ("drums", "bass", "other", "vocals")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputScaling:
-    """How a track is scaled before it is cut into chunks: (mixture - mean) / (std + floor).
+    """How a track is scaled before it is cut into chunks: (mixture - mean) / (level + floor).
 
-    Estimates are scaled back. The defaults bring the track's mono mix to mean 0 and deviation 1.
+    Estimates are scaled back. The defaults bring the track's mono mix to mean 0 and deviation 1. A
+    track whose level and floor are both 0 stays as it is.
     """
+
+    level: Literal["deviation", "peak"] = "deviation"
+    """The standard deviation, or the highest sample of any channel."""
+    target: float = 1.0
+    """What the level is brought to."""
 
     statistics: Literal["mono", "samples"] = "mono"
     """What mean and standard deviation are of: the mean of the channels, or all their samples."""
@@ -27,7 +33,7 @@ class InputScaling:
     floor: float = 1e-8
     """Keeps a silent track finite; a larger one leaves very quiet tracks quiet."""
     floor_returns: bool = True
-    """Whether estimates are multiplied by std + floor, or by std alone."""
+    """Whether estimates are multiplied by level + floor, or by the level alone."""
 
     def measured(self, block: Tensor) -> Tensor:
         """Of a block [C, T], what the statistics are to be taken of, as a mono mix [C', T']."""

@@ -75,6 +75,10 @@ _XUMX = {"sources": list(_FOUR), "max_bin": 1487}
 _SPEAKERS = {"n_src": 2, "kernel_size": 32, "stride": 16, "sample_rate": 16000}
 _SPEAKERS_8K = {"n_src": 2, "sample_rate": 8000}
 _ALONE = {"n_src": 1, "sample_rate": 16000}
+_FFC_AE = {"mode": "ae", "out_channels": 32, "scale_factor": 1}
+_FFC_AE |= {"block_depth": [9], "ffc_global_ratio_in": [0.75]}
+_FFC_UNET = {"mode": "unet", "out_channels": 32, "scale_factor": 3}
+_FFC_UNET |= {"block_depth": [4] * 4, "ffc_global_ratio_in": [0.75, 0.5, 0.25, 0.0]}
 
 # Of models whose description lies on the Hub: what is known of it.
 _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
@@ -118,6 +122,9 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         "waveunet",
         [{"instruments": list(_FOUR), "num_channels": [32 << level for level in range(6)]}],
     ),
+    "ffc_ae_v0": ("ffc_se", [_FFC_AE]),
+    "ffc_ae_v1": ("ffc_se", [_FFC_AE | {"out_channels": 64}]),
+    "ffc_unet": ("ffc_se", [_FFC_UNET]),
 }
 
 

@@ -17,6 +17,7 @@ from tests.audio.songs import write_sndfile
 from tests.cli.conftest import Stemsplit
 from tests.models.deterministic_weights import fill_by_name
 from tests.models.takes import TAKES
+from tests.models.test_ffc_se import published
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,15 @@ def _save_fullsubnet(folder: Path) -> Path:
     return folder / "best_model.tar"
 
 
-@pytest.mark.parametrize("save", [_save_denoiser, _save_fullsubnet])
+def _save_ffc_se(folder: Path) -> Path:
+    """As published: nothing but tensors. Its frames are those of the published networks."""
+    tensors = published("unet")
+    tensors["model.net.net.2.weight"] *= 1e-3  # the level of speech
+    torch.save(tensors, folder / "ffc_unet_vb_ckpt.pth")
+    return folder / "ffc_unet_vb_ckpt.pth"
+
+
+@pytest.mark.parametrize("save", [_save_denoiser, _save_fullsubnet, _save_ffc_se])
 def test_a_stereo_take_becomes_speech_and_noise(
     save: Callable[[Path], Path], stemsplit: Stemsplit, workplace: Path
 ) -> None:

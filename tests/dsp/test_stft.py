@@ -30,6 +30,16 @@ def test_inverse_gives_the_signal_back() -> None:
     torch.testing.assert_close(restored, signal, atol=1e-5, rtol=0)
 
 
+def test_a_symmetric_window_is_the_one_that_a_network_had() -> None:
+    signal = torch.randn(2, 1000, dtype=torch.float64)
+    spectrogram = stft(signal, n_fft=128, hop_length=32, normalized=False, periodic=False)
+    window = torch.hann_window(128, periodic=False, dtype=torch.float64)
+    expected = torch.stft(signal, 128, 32, window=window, return_complex=True)
+    torch.testing.assert_close(spectrogram, expected)
+    restored = istft(spectrogram, hop_length=32, num_samples=1000, normalized=False, periodic=False)
+    torch.testing.assert_close(restored, signal)
+
+
 def test_a_sine_at_a_bin_has_the_amplitude_that_the_definition_gives() -> None:
     n_fft, bin_index = 256, 16
     time = torch.arange(4 * n_fft)

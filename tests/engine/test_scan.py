@@ -160,6 +160,19 @@ def test_scaling_is_the_formula_that_a_network_was_trained_with(gain: float) -> 
     assert torch.allclose(scaling.undo(mixture), mixture * std)
 
 
+@pytest.mark.parametrize("gain", [1.0, 1e-3, 1e-7, 0.0])
+def test_a_track_is_brought_to_a_peak(gain: float) -> None:
+    mixture = gain * noise(5000)  # [C, T]
+    stats = StatsAccumulator()
+    for block in mixture.split(777, dim=-1):
+        stats.add(block)
+    wanted = InputScaling(level="peak", target=0.95, centred=False, floor=0.0)
+    scaling = Scaling.of(stats.result(), wanted)
+    scaled = scaling.apply(mixture)
+    assert float(scaled.abs().max()) == pytest.approx(0.95 if gain else 0.0)
+    assert torch.allclose(scaling.undo(scaled), mixture, rtol=1e-6, atol=0)
+
+
 def test_statistics_are_of_the_mono_mix_or_of_all_samples() -> None:
     block = noise(300)
     for statistics, wanted in (("mono", block.mean(dim=0)), ("samples", block.flatten())):

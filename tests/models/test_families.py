@@ -18,7 +18,7 @@ from stemsplit.models import registry
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
-from tests.golden import make_cac_tdc, make_resunet
+from tests.golden import make_cac_tdc, make_ffc_se, make_resunet
 from tests.hub.published_layouts import small_settings
 from tests.models import published_asteroid, published_xumx
 from tests.models.deterministic_weights import values_by_name
@@ -49,6 +49,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
         "segment_length": 8000,
     },
     "demucs_denoiser": {"hidden": 4, "depth": 3},
+    "ffc_se": make_ffc_se.SMALL["unet"],
     "fullsubnet": {"num_freqs": 33, "sb_num_neighbors": 3, "sb_model_hidden_size": 8},
     "demucs.tasnet.ConvTasNet": {"sources": list(STEMS), "N": 16, "B": 8, "H": 8, "X": 2, "R": 2}
     | {"segment_length": 8000},
