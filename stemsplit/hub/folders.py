@@ -78,11 +78,12 @@ def weights_beside(configuration: str, files: Sequence[str], *, origin: str) -> 
 def configuration_beside(weights: str, files: Sequence[str]) -> str | None:
     """The configuration among `files` that belongs to the file `weights`, if there is one.
 
-    It has the same name, or is the only one that is called config_*.yaml or config.yaml.
+    It has the same name, or is the only one that is called config_*.yaml, config.yaml or, as some
+    training software has it, hparams.yaml.
     """
     descriptions = [name for name in files if is_description(name)]
     alike = [name for name in descriptions if Path(name).stem == Path(weights).stem]
-    called_so = [name for name in descriptions if re.match(r"config[_.-]", name)]
+    called_so = [name for name in descriptions if re.match(r"(config|hparams)[_.-]", name)]
     found = alike or called_so
     return found[0] if len(found) == 1 else None
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from stemsplit.errors import CheckpointError
 from stemsplit.models import (
+    bandsplit_rnn,
     cac_tdc,
     complex_unet,
     conv_tasnet,
@@ -69,6 +70,7 @@ _FOLDERS = (
     mdx23c,
     mdxnet,
     cac_tdc,
+    bandsplit_rnn,
     nsnet2,
     openunmix,
     resunet,

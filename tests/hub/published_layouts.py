@@ -24,7 +24,7 @@ from stemsplit.models.family import NetworkArguments
 from stemsplit.models.mdxnet.config import read_mdxnet_config
 from stemsplit.models.registry import FAMILIES
 from tests.checkpoints import tensorflow_writer
-from tests.golden import make_spleeter
+from tests.golden import make_bandsplit_rnn, make_spleeter
 from tests.hub.loopback import Hub
 from tests.models import published_asteroid, published_xumx, random_models
 from tests.models.deterministic_weights import fill_by_name, values_by_name
@@ -105,6 +105,8 @@ def publish(entry: CatalogEntry, hub: Hub, folder: Path) -> CatalogEntry:
         hub.web_files.update(files)
         return replace(entry, networks=networks, address=hub.web_address)
     hub.add(entry.repo_id, files, sha=None if entry.revision == "main" else entry.revision)
+    for file in (file for network in networks for file in network.weights if file.repo_id):
+        hub.add(str(file.repo_id), {file.file: files[file.file]})
     return replace(entry, networks=networks)
 
 
@@ -176,6 +178,8 @@ def _network(
         return _asteroid(entry, network, files)
     if entry.family in _BARE:
         return _bare(entry, network, files)
+    if entry.family == "bandsplit_rnn":
+        return _bandsplit_rnn(network, files)
     settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
     tensors = tensors_of(entry.family, settings, masked="masked" in entry.name)
     weights = _add(files, network.weights[0], _saved(tensors, network.weights[0].file))
@@ -227,6 +231,15 @@ def _asteroid(
     arguments = {**published_asteroid.SMALL[entry.family], "n_src": num_speakers}
     content = published_asteroid.file_of(entry.family, {**arguments, "sample_rate": rate})
     return replace(network, weights=(_add(files, network.weights[0], content),))
+
+
+def _bandsplit_rnn(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedNetwork:
+    """A checkpoint of the program that trained it, with much beside the network."""
+    (stem,), (file,) = network.stems or ("vocals",), network.weights
+    settings = make_bandsplit_rnn.of_the_fork(make_bandsplit_rnn.small(stem))
+    buffer = io.BytesIO()
+    torch.save(make_bandsplit_rnn.checkpoint(tensors_of("bandsplit_rnn", settings)), buffer)
+    return replace(network, weights=(_add(files, file, buffer.getvalue()),), settings=settings)
 
 
 def _spleeter(
