@@ -62,7 +62,10 @@ def describes_bag(data: bytes, origin: str) -> bool:
     if len(data) > MAX_BAG_BYTES:
         return False
     document = _read_yaml(data, origin)
-    return not isinstance(document, dict) or "model" not in document
+    if not isinstance(document, dict) or "models" in document:
+        return True
+    # A configuration has sections, a bag none: one without its `models` is still to be called one.
+    return "model" not in document and not any(isinstance(each, dict) for each in document.values())
 
 
 def _read_yaml(data: bytes, origin: str) -> object:

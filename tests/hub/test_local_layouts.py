@@ -127,7 +127,7 @@ def test_a_configured_model_on_the_hub(written: Write, hub: Hub) -> None:
 def test_a_resunet_on_the_hub(hub: Hub) -> None:
     files = {
         "vocals.pth": published_resunet.file_of("MobileNet_Subbandtime"),
-        "vocals.yaml": as_yaml(make_resunet.settings("MobileNet_Subbandtime")),
+        "config.yaml": as_yaml(make_resunet.settings("MobileNet_Subbandtime")),
     }
     hub.add("somebody/resunet", files)
     separator = Separator("hf://somebody/resunet", device="cpu")
