@@ -191,7 +191,8 @@ def _network(
 
 def _is_single(entry: CatalogEntry) -> bool:
     """Whether the network has one stem only, and the other is what it leaves over."""
-    return len(entry.stems) == 2 and entry.name not in ("melband_karaoke", "mdx23c_instvoc_hq")
+    several = ("melband_karaoke", "melband_deux", "bs_duet", "mdx23c_instvoc_hq")
+    return len(entry.stems) == 2 and entry.name not in several
 
 
 def _mdxnet(

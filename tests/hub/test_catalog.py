@@ -77,7 +77,9 @@ def test_what_was_seen_of_a_file_is_pinned() -> None:
     Of those that end in a checksum, the name has its beginning. Of a few, others say where they
     are, several of them and independently, but not their digest.
     """
-    found = {"mdx23c_drumsep", "melband_karaoke", "scnet_large", "scnet_xl"}
+    found = {"mdx23c_drumsep", "mdx23c_dereverb", "scnet_large", "scnet_xl", "melband_4stems"}
+    found |= {"bs_resurrection_i", "bs_revive", "bs_dereverb", "bs_duet"}
+    found |= {"bs_karaoke", "bs_karaoke_anvuew"}
     for entry in load_catalog().values():
         for network in entry.networks:
             pinned = entry.revision != "main" or all(

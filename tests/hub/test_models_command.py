@@ -200,7 +200,7 @@ def test_on_a_very_narrow_terminal_each_model_is_a_paragraph(
 ) -> None:
     shown = on_terminal(monkeypatch, "list", width=34)
     rows = shown[: next(i for i, line in enumerate(shown) if line.startswith("Usual 4"))]
-    assert rows[:2] == ["stems", "scnet_xl"]
+    assert rows[:2] == ["stems", "scnet_xl_ihf"]
     assert rows.count("stems") == rows.count("vocals") == 1
     assert hub.requests == []
 
