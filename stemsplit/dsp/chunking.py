@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Window = Literal["triangle", "fade", "cut", "hann", "sum"]
+Window = Literal["triangle", "fade", "cut", "hann", "even", "sum"]
 """The weight of a chunk's samples where chunks overlap.
 
 `triangle`: highest in the middle, nowhere zero. `fade`: 1, with a linear ramp from and to 0 over a
@@ -29,6 +29,10 @@ in and its last one does not fade out. `cut`: 1, and 0 beyond the middle of an o
 each sample comes from one chunk; the track's first and last chunk keep its ends. `hann`: a raised
 cosine, 0 at the chunk's first and last sample, wherever that lies; 1 everywhere if chunks share no
 more than these.
+
+`even`: hop / chunk, which adds up to 1 on average only: estimates are not divided by the sum of the
+weights. Where now more, now fewer chunks lie, what is made of them is that much louder or quieter.
+So it is a network's own overlap alone that is added up so; another one has a triangle.
 
 `sum`: estimates are not weighted but added up where chunks overlap: each holds a part of what is
 there, as a transform's frames do. Such chunks are the network's own, so nobody may resize them.
@@ -132,6 +136,11 @@ class ChunkPolicy:
         return self.window != "sum"
 
     @property
+    def adds_up(self) -> bool:
+        """Whether the weighted estimates are what is there, and not to be divided by anything."""
+        return self.window in ("even", "sum")
+
+    @property
     def hop_samples(self) -> int:
         """Distance between the starts of neighbouring chunks."""
         return self.chunk_samples - self.overlap_samples
@@ -152,7 +161,7 @@ class ChunkPolicy:
         A length above `max_chunk_samples` is brought down to it. Without `overlap` the present
         share is kept. Chunks that are summed stay as they are.
         """
-        if not self.is_resizable:
+        if not self.is_resizable or (chunk_samples is None and overlap is None):
             return self
         samples = self.chunk_samples if chunk_samples is None else chunk_samples
         if self.max_chunk_samples is not None:
@@ -167,6 +176,7 @@ class ChunkPolicy:
             self,
             chunk_samples=samples,
             overlap_samples=samples - max(1, hop_samples),
+            window="triangle" if self.window == "even" else self.window,
             own_chunk_samples=None if own_samples == samples else own_samples,
         )
 
@@ -310,13 +320,15 @@ class ChunkPlan:
         """Weights [T] of the samples of one of the plan's chunks, in [0, 1].
 
         Estimates are divided by the sum of the weights, which is above 0 for every wanted sample,
-        unless the window is `sum`.
+        unless the policy `adds_up`.
         A chunk cut short by the end has the left part of a full one's, but for Hann windows, which
         end where it ends.
         """
         full, hop, length = self.policy.chunk_samples, self.policy.hop_samples, chunk.num_samples
         if self.policy.window == "sum":
             return torch.ones(length)
+        if self.policy.window == "even":
+            return torch.full((length,), hop / full)
         if self.policy.window == "triangle":
             return _triangle(full, length)
         if self.policy.window == "hann":

@@ -95,7 +95,7 @@ class OverlapAdd:
         last = self._num_added == len(self._plan)
         num_finished = num_samples if last else self._plan.policy.hop_samples
         total = self._sum[..., :num_finished]
-        adds_up = self._plan.policy.window == "sum"
+        adds_up = self._plan.policy.adds_up
         block = total.clone() if adds_up else total / self._weight[:num_finished]
         self._advance(num_finished)
         return StemBlock(chunk.start, block)

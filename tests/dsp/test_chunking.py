@@ -169,6 +169,20 @@ def test_overlap_is_a_share_of_the_chunk_with_the_hop_rounded_down() -> None:
     assert policy.resized(overlap=0.999_999_9).hop_samples == 1
 
 
+def test_even_weights_are_1_on_average_and_another_overlap_is_a_triangle() -> None:
+    policy = ChunkPolicy(chunk_samples=10, overlap_samples=6, margin_samples=6, window="even")
+    plan = ChunkPlan(num_samples=40, policy=policy)
+    overlap_add = OverlapAdd(plan, num_stems=1, num_channels=1)
+    blocks = [overlap_add.add(chunk, torch.ones(1, 1, chunk.num_samples)) for chunk in plan]
+    total = torch.cat([block.stems[0, 0] for block in blocks])[6:46]
+    assert set(total.mul(10).round().tolist()) == {8, 12}  # two or three chunks every 4 samples
+    assert total.mean() == pytest.approx(1)
+    assert policy.resized() == policy
+    assert (
+        policy.resized(overlap=0.6).window == policy.resized(chunk_samples=8).window == "triangle"
+    )
+
+
 def test_a_longer_segment_than_the_model_allows_is_brought_down() -> None:
     policy = ChunkPolicy(chunk_samples=80, overlap_samples=20, max_chunk_samples=80)
     assert policy.resized(chunk_samples=1000).chunk_samples == 80

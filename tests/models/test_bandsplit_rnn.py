@@ -15,6 +15,7 @@ from torch import Tensor
 from stemsplit import Separator
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.catalog import load_catalog
 from stemsplit.models.bandsplit_rnn.config import read_bandsplit_rnn_config
@@ -24,7 +25,6 @@ from tests.golden.make_bandsplit_rnn import (
     CHUNK_SAMPLES,
     PARTS,
     SMALL,
-    STEP_SAMPLES,
     checkpoint,
     in_mono,
     of_the_fork,
@@ -64,10 +64,10 @@ def publish(folder: Path, stem: str, settings: Mapping[str, Any] | None = None) 
 def test_the_network_equals_the_software_s(case: str) -> None:
     model = network(CASES[case])
     chunks = track()[: model.spec.num_channels, : 3 * CHUNK_SAMPLES]
-    shares = model(chunks.unflatten(1, (3, -1)).transpose(0, 1))[:, 0]  # [3, C, T]
-    expected = golden("bandsplit_rnn")[f"{case}_chunks"] * (STEP_SAMPLES / CHUNK_SAMPLES)
-    assert torch.equal(shares[2], torch.zeros_like(shares[2]))  # of silence
-    for theirs, ours in zip(expected, shares, strict=True):
+    estimates = model(chunks.unflatten(1, (3, -1)).transpose(0, 1))[:, 0]  # [3, C, T]
+    assert torch.equal(estimates[2], torch.zeros_like(estimates[2]))  # of silence
+    expected = golden("bandsplit_rnn")[f"{case}_chunks"]
+    for theirs, ours in zip(expected, estimates, strict=True):
         assert signal_to_difference_db(theirs, ours) > REQUIRED_DB
 
 
@@ -88,6 +88,16 @@ def test_whole_tracks_equal_the_software_s(case: str) -> None:
     assert signal_to_difference_db(expected, ours[quiet][:, alone]) > REQUIRED_DB
 
 
+def test_without_an_overlap_chunks_are_the_network_s() -> None:
+    model = network(SMALL)
+    mixture = track()
+    options = SeparationOptions(overlap=0)
+    stem = separate(model, Mixture.from_array(mixture, model.spec.sample_rate), options)["vocals"]
+    start = CHUNK_SAMPLES - model.spec.chunking.margin_samples
+    alone = slice(start, start + CHUNK_SAMPLES)
+    torch.testing.assert_close(stem[:, alone], model(mixture[None, :, alone])[0, 0])
+
+
 def test_the_published_settings_are_the_policy() -> None:
     entry = load_catalog()["bsrnn"]
     num_values = {"bass": 33_371_812, "drums": 32_528_548, "other": 32_414_628}
@@ -104,6 +114,7 @@ def test_the_published_settings_are_the_policy() -> None:
         assert policy.chunk_samples == 132_300 + 1844 == policy.fitted_length(1)
         assert policy.hop_samples == 22_050 + 1844
         assert policy.margin_samples == policy.overlap_samples
+        assert policy.resized(chunk_samples=200_000).chunk_samples == policy.chunk_samples
         assert model.config.mask_order == "frames"
 
 
@@ -143,6 +154,15 @@ def test_a_checkpoint_beside_its_hparams_is_a_model(tmp_path: Path, *, in_folder
     stems = separator.separate(mixture.numpy(), sample_rate=8000).stems
     expected = golden("bandsplit_rnn")["frames"]  # the weights are the same for each stem
     assert signal_to_difference_db(expected, torch.from_numpy(stems["drums"])) > REQUIRED_DB
+
+
+def test_tensors_alone_beside_hparams_are_a_model(tmp_path: Path) -> None:
+    path = publish(tmp_path / "vocals", "vocals", SMALL).with_suffix(".pt")
+    path.with_suffix(".ckpt").unlink()
+    torch.save(tensors_of(SMALL), path)
+    stems = Separator(str(path), device="cpu").separate(track().numpy(), sample_rate=8000).stems
+    expected = golden("bandsplit_rnn")["bins"]
+    assert signal_to_difference_db(expected, torch.from_numpy(stems["vocals"])) > REQUIRED_DB
 
 
 def test_vocals_leave_the_instruments_over(tmp_path: Path) -> None:

@@ -21,10 +21,9 @@ _STD_FLOOR = 1e-5
 
 
 class BandSplitRnn(nn.Module):
-    """Mixture [B, C, T] -> its share of the stem [B, 1, C, T], for 1 <= T <= `chunk_samples`.
+    """Mixture [B, C, T] -> stem [B, 1, C, T], for 1 <= T <= `chunk_samples`.
 
-    Shares are what is added up where chunks overlap: see `_spec`. What is shorter than a chunk is
-    continued with silence.
+    What is shorter than a chunk is continued with silence.
     """
 
     def __init__(self, config: BandSplitRnnConfig) -> None:
@@ -52,8 +51,7 @@ class BandSplitRnn(nn.Module):
             num_samples=config.chunk_samples,
             normalized=False,
         )  # [B, C, T]
-        share = config.step_samples / config.chunk_samples
-        return share * stem[:, None, :, :num_samples]
+        return stem[:, None, :, :num_samples]
 
     def _estimate(self, parts: Tensor) -> Tensor:
         """Spectrogram of the stem [B, C, 2, F, N] from that of the mixture."""
@@ -91,9 +89,10 @@ def _spec(config: BandSplitRnnConfig) -> ModelSpec:
             chunk_samples=config.chunk_samples,
             overlap_samples=overlap_samples,
             margin_samples=overlap_samples,
-            window="sum",
+            window="even",
             tail="left",
             fixed_length=True,
+            max_chunk_samples=config.chunk_samples,
         ),
         scaling=None,
         paper="Luo and Yu (2022), arXiv:2209.15174",
