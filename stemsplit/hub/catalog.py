@@ -39,8 +39,9 @@ Licence = Literal["permissive-confirmed", "stated-permissive", "restricted", "un
 class PublishedScore:
     """One published figure, in dB; `stem` None is the source's own figure for all stems.
 
-    `short` stands for the protocol where there is little room. `rank`: how many protocols the
-    catalogue has before it, which count for more where models are compared.
+    `short` stands for the protocol where there is little room; it is the same wherever figures can
+    be compared. `rank`: how many of these the catalogue has before it, which count for more where
+    models are compared.
     """
 
     metric: str
@@ -111,7 +112,8 @@ class CatalogEntry:
     its own, so that one stem costs its share of `giga_operations`. `aliases`: shorter names that
     mean this model too. `child_names`: what its stems are called where it takes a stem of another
     model apart, such as `lead` for the `vocals` of a karaoke network; a name for each of its stems,
-    or empty.
+    or empty. `score_note`: what figures belong to if not to these very weights, or which are known
+    of the model, but not of these.
     """
 
     name: str
@@ -136,6 +138,7 @@ class CatalogEntry:
     one_network_per_stem: bool = False
     aliases: tuple[str, ...] = ()
     child_names: Mapping[str, str] = field(default_factory=dict)
+    score_note: str = ""
 
     @property
     def is_built_in(self) -> bool:
@@ -220,8 +223,10 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
     checked here.
     """
     document = tomllib.loads(text)
+    protocols = {each["id"]: {"short": each.pop("id"), **each} for each in document["protocols"]}
+    letters = list(dict.fromkeys(each["short"] for each in protocols.values()))
     protocols = {
-        each.pop("id"): {**each, "rank": rank} for rank, each in enumerate(document["protocols"])
+        name: {**each, "rank": letters.index(each["short"])} for name, each in protocols.items()
     }
     licences = {each["id"]: each for each in document["licences"]}
     settings = document.get("settings", {})
@@ -251,7 +256,7 @@ def _parse_entry(
         parts=tuple(PublishedPart(**part) for part in parts),
         networks=tuple(_parse_network(name, network, settings) for network in networks),
         scores=tuple(
-            _parse_score(protocol, protocols[protocol], stem, value)
+            _parse_score(protocols[protocol], stem, value)
             for protocol, values in scores.items()
             for stem, value in values.items()
         ),
@@ -276,7 +281,5 @@ def _parse_network(
     )
 
 
-def _parse_score(name: str, protocol: Mapping[str, Any], stem: str, value: float) -> PublishedScore:
-    return PublishedScore(
-        **{"short": name, **protocol}, value=float(value), stem=None if stem == "all" else stem
-    )
+def _parse_score(protocol: Mapping[str, Any], stem: str, value: float) -> PublishedScore:
+    return PublishedScore(**protocol, value=float(value), stem=None if stem == "all" else stem)

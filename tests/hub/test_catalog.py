@@ -176,6 +176,31 @@ def test_the_best_come_first() -> None:
     assert figure(catalog["mdx_extra"], stems) is None  # it has heard the test songs
 
 
+def test_the_classics_have_the_figures_of_their_papers() -> None:
+    catalog, stems = load_catalog(), purpose_named("stems")
+    for name, value in {
+        "umx": 5.33,
+        "conv_tasnet": 5.73,
+        "conv_tasnet_extra": 6.32,
+        "demucs_v2": 6.28,
+        "demucs_v2_extra": 6.79,
+        "mdx": 7.68,
+    }.items():
+        found = figure(catalog[name], stems)
+        assert found is not None
+        assert found[:2] == (pytest.approx(value, abs=0.006), "m")
+    for name, value in {"spleeter_4stems": "5.91", "kuielab_mdxnet_a": "7.47"}.items():
+        assert value in catalog[name].score_note  # that of more than these networks
+        assert not any(f"{score.value:.2f}" == value for score in catalog[name].scores)
+
+
+def test_one_letter_stands_for_one_way_to_measure() -> None:
+    measured: dict[str, set[tuple[str, str]]] = {}
+    for score in (score for entry in load_catalog().values() for score in entry.scores):
+        measured.setdefault(score.short, set()).add((score.metric, score.protocol))
+    assert all(len(ways) == 1 for ways in measured.values())
+
+
 def test_names_and_aliases_are_there_once() -> None:
     names = [name for entry in load_catalog().values() for name in (entry.name, *entry.aliases)]
     assert len(set(names)) == len(names)

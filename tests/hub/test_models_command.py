@@ -223,6 +223,7 @@ def test_show_says_everything(hub: Hub) -> None:
     assert "all 8.80, drums 10.05" in text
     assert "median over 1 s frames" in text
     assert "test set: scores on that set mean nothing" in models("show", "mdx_extra").stdout
+    assert "5.91 dB for all stems after a multichannel" in models("show", "spleeter_4stems").stdout
     assert json.loads(models("show", "htdemucs", "--json").stdout)["name"] == "htdemucs"
     with pytest.raises(UnknownModelError, match="Did you mean htdemucs"):
         models("show", "htdemuks")

@@ -181,10 +181,12 @@ def _stems(entry: CatalogEntry, columns: int) -> str:
 
 def _protocols(entries: Collection[CatalogEntry]) -> dict[str, str]:
     """What the letters behind scores stand for."""
+    said: dict[str, dict[str, str]] = {}
+    for score in (score for entry in entries for score in entry.scores):
+        said.setdefault(score.short, {}).setdefault(score.dataset, score.protocol)
     return {
-        score.short: f"{score.dataset}, {score.protocol}"
-        for entry in entries
-        for score in entry.scores
+        short: f"{' or '.join(of_data)}, {next(iter(of_data.values()))}"
+        for short, of_data in said.items()
     }
 
 
@@ -214,6 +216,8 @@ def _print_scores(entry: CatalogEntry) -> None:
         )
     if not entry.scores:
         print_indented("", "No published score could be traced to this very checkpoint.")
+    if entry.score_note:
+        print_indented("", entry.score_note)
     protocols: dict[tuple[str, str, str, str], list[str]] = {}
     for score in entry.scores:
         key = (score.metric, score.dataset, score.protocol, score.source)
