@@ -73,9 +73,10 @@ SMALL: dict[str, Any] = {
 """A small network's `hparams.yaml`, as UPSTREAM has it."""
 
 
-def small(stem: str) -> dict[str, Any]:
-    """The same for another stem."""
-    return {**SMALL, "audio_params": {**SMALL["audio_params"], "target": stem}}
+def small(stem: str, hop_size: float = 0.017) -> dict[str, Any]:
+    """The same for another stem and another step between chunks, in seconds."""
+    changed = {"target": stem, "hop_size": hop_size}
+    return {**SMALL, "audio_params": {**SMALL["audio_params"], **changed}}
 
 
 def in_mono(settings: dict[str, Any]) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def _asteroid(
 def _bandsplit_rnn(network: PublishedNetwork, files: dict[str, bytes]) -> PublishedNetwork:
     """A checkpoint of the program that trained it, with much beside the network."""
     (stem,), (file,) = network.stems or ("vocals",), network.weights
-    settings = make_bandsplit_rnn.of_the_fork(make_bandsplit_rnn.small(stem))
+    settings = make_bandsplit_rnn.of_the_fork(make_bandsplit_rnn.small(stem, hop_size=0.101))
     buffer = io.BytesIO()
     torch.save(make_bandsplit_rnn.checkpoint(tensors_of("bandsplit_rnn", settings)), buffer)
     return replace(network, weights=(_add(files, file, buffer.getvalue()),), settings=settings)

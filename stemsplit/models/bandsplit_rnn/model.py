@@ -106,5 +106,3 @@ def _check(config: BandSplitRnnConfig) -> None:
     num_frames = config.chunk_samples // config.hop_length + 1
     if num_frames != config.num_frames:
         raise ValueError(f"a chunk has {num_frames} frames, the network {config.num_frames}")
-    if config.step_samples > config.chunk_samples:
-        raise ValueError(f"chunks of {config.chunk_samples} samples every {config.step_samples}")
