@@ -62,6 +62,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return _bare_tensors(path, read_checkpoint(path))
 
 
+def read_values(path: Path) -> dict[str, Any]:
+    """What a PyTorch file says beside its tensors: names with plain values, and none else.
+
+    Raises:
+        CheckpointError: damaged, or it has no names.
+    """
+    content = read_checkpoint(path)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} says nothing about its network.")
+    return {
+        name: value for name, value in content.items() if isinstance(name, str) and _is_plain(value)
+    }
+
+
 def read_file(path: Path) -> Weights | dict[str, Tensor]:
     """What the file says if it names its network, else its tensors.
 

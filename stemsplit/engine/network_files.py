@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from stemsplit.checkpoints.config_file import read_configuration
-from stemsplit.checkpoints.contents import Weights, read_file, read_tensors
+from stemsplit.checkpoints.contents import Weights, read_file, read_tensors, read_values
 from stemsplit.checkpoints.onnx_archive import holds_networks, read_onnx_archive
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
@@ -17,6 +17,8 @@ from stemsplit.hub.model_files import Member
 from stemsplit.models.family import Graph
 from stemsplit.models.registry import build_model, recognize, recognize_graph
 from stemsplit.models.spec import Model
+
+_CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def build_network(member: Member) -> Model:
@@ -64,7 +66,8 @@ def _read_graph(member: Member, path: Path) -> Graph:
 def _read_settings(member: Member) -> Mapping[str, object] | None:
     """How the network is built: what the catalogue or the configuration files say; else None.
 
-    Several files become one, each a section of it, or a named value in a section.
+    Files of PyTorch say what they hold beside their tensors. Several files become one, each a
+    section of it, or a named value in a section.
 
     Raises:
         CheckpointError: a file is not a configuration.
@@ -75,7 +78,9 @@ def _read_settings(member: Member) -> Mapping[str, object] | None:
         return None
     settings: dict[str, Any] = {}
     for file in member.configs:
-        content = read_configuration(file.fetch())
+        path = file.fetch()
+        is_text = path.suffix in _CONFIGURATION_SUFFIXES
+        content = read_configuration(path) if is_text else read_values(path)
         section, _, name = file.part.partition(".")
         if name:
             settings.setdefault(section, {})[name] = content

@@ -20,7 +20,7 @@ from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
 from tests.golden import make_bandsplit_rnn, make_cac_tdc, make_ffc_se, make_resunet
 from tests.hub.published_layouts import small_settings
-from tests.models import published_asteroid, published_xumx
+from tests.models import published_asteroid, published_mmdenselstm, published_xumx
 from tests.models.deterministic_weights import values_by_name
 from tests.models.loading import separate
 from tests.models.parity import noise
@@ -63,6 +63,9 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "openunmix": _OPENUNMIX,
     "resunet": make_resunet.settings("MobileNet_Subbandtime"),
     "XUMX": published_xumx.SMALL,
+    "mmdenselstm": {
+        "mmdenselstm": dict.fromkeys(STEMS, published_mmdenselstm.values_of("parallel"))
+    },
     "spexplus": {"L": 20, "N": 16, "B": 8, "H": 8, "X": 2, "R": 2, "spk_emb_dim": 8},
     "spleeter": {
         "instrument_list": list(STEMS),
@@ -104,7 +107,7 @@ def case_of(class_name: str) -> Case:
     tensors = {
         name: values_by_name(name, tensor.shape) for name, tensor in network.state_dict().items()
     }
-    if class_name == "openunmix":  # published as one file for each stem
+    if class_name in ("openunmix", "mmdenselstm"):  # published as one file for each stem
         tensors = {
             name.replace(f"networks.{index}.", f"{stem}."): tensor
             for index, stem in enumerate(STEMS)

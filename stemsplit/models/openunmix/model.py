@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.stft import stft
 from stemsplit.dsp.wiener import wiener_in_parts
+from stemsplit.models.blocks.synthesis import synthesize
 from stemsplit.models.openunmix.config import OpenUnmixConfig
 from stemsplit.models.openunmix.network import StemNetwork
-from stemsplit.models.openunmix.synthesis import synthesize
 from stemsplit.models.spec import ModelSpec
 
 _WINDOW_FRAMES = 300
