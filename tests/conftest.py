@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+
+# Tests that run side by side (`pytest -n`) have a core each, and so have processes started by them:
+# with more threads than cores they would wait for each other. torch reads it when it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import signal
 import sys
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ def blocks(language: str) -> list[str]:
 def line_that_tests() -> str:
     """The line that installs the tests' needs and runs them."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    (command,) = (line for line in lines if line.endswith(" -m pytest"))
+    (command,) = (line for line in lines if line.endswith(" -m pytest -n 2"))
     return command
 
 
