@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stemsplit.checkpoints.hdf5_file import read_hdf5, read_hdf5_archive
 from stemsplit.checkpoints.npz_file import read_npz
 from stemsplit.checkpoints.pickle_values import Opaque
 from stemsplit.checkpoints.plain_data import check_extent, parts_of_value
@@ -30,7 +31,13 @@ _MAX_FRACTION_PART = 10**18
 _SAFETENSORS_KEYS = {"klass", "args", "kwargs", "structure"}
 _ASTEROID_KEYS = {"model_name", "model_args", "state_dict"}
 _STATE_KEYS = ("state_dict", "state", "model_state_dict", "model", "model_state")
-_READERS = {".npz": read_npz, ".index": read_tensorflow, ".gz": read_tensorflow}
+_READERS = {
+    ".npz": read_npz,
+    ".index": read_tensorflow,
+    ".gz": read_tensorflow,
+    ".h5": read_hdf5,
+    ".zip": read_hdf5_archive,
+}
 """Of files that hold arrays and nothing else."""
 _QUANTISED_HINT = "Take the model without `_q` in its name: it separates as well."
 
@@ -48,9 +55,10 @@ class Weights:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
-    That is a `.safetensors` file, a NumPy archive (`.npz`), a checkpoint of TensorFlow (`.index`,
-    or a `.tar.gz` with one), or a PyTorch file (`.pt`, `.pth`, `.ckpt`, `.tar`) whose tensors are
-    at its top, or one level deeper as training frameworks save them, beside what else they save.
+    That is a `.safetensors` file, a NumPy archive (`.npz`), an HDF5 file (`.h5`) or a `.zip` of
+    such, a checkpoint of TensorFlow (`.index`, or a `.tar.gz` with one), or a PyTorch file (`.pt`,
+    `.pth`, `.ckpt`, `.tar`) whose tensors are at its top, or one level deeper as training
+    frameworks save them, beside what else they save.
 
     Raises:
         CheckpointError: damaged, or not such a file.

@@ -10,12 +10,16 @@ Duong, Vincent, Gribonval, "Under-determined reverberant audio source separation
 spatial covariance model", IEEE TASLP 18(7), 2010, sections II and III; in the simplified form of
 Nugraha, Liutkus, Vincent, "Multichannel music separation with deep neural networks", EUSIPCO 2016,
 section 2, where R is the average of the estimates' own covariances, weighted by 1 / v.
+
+Without the noise that keeps it finite it is that of Uhlich, Porcu, Giron, Enenkl, Kemp, Takahashi,
+Mitsufuji, "Improving music source separation based on deep neural networks through data
+augmentation and network blending", ICASSP 2017, section 2.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +29,10 @@ _MAX_CHANNELS = 2
 
 # The regularisation is meant for spectrograms that stay below about this.
 _LARGEST_MAGNITUDE = 10.0
+
+_TINY = 2.0**-52
+# A determinant of float64 below this share of what it is the difference of is nothing but rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +46,10 @@ class WienerOptions:
     * `window_frames`: spatial covariances are estimated anew for every so many frames, since
       mixes move; memory is that of one window. None: once for all frames.
     * `epsilon` keeps divisions finite, as a faint noise that no stem gets.
+    * `noiseless`: there is no such noise, and levels count. A stem's power is everywhere at least
+      `epsilon` times its largest one, and where the mixture's covariance has a determinant below
+      `epsilon` it is taken for one of rank 1, with its pseudo-inverse for its inverse. So do the
+      authors of D3Net, with transforms that are not scaled.
     """
 
     num_iterations: int = 1
@@ -45,6 +57,7 @@ class WienerOptions:
     residual: bool = False
     window_frames: int | None = 300
     epsilon: float = 1e-10
+    noiseless: bool = False
 
     def __post_init__(self) -> None:
         if self.num_iterations < 0:
@@ -72,9 +85,7 @@ def wiener(spectrograms: Tensor, mixture: Tensor, *, options: WienerOptions = _D
     for window in windows:
         part = mixture[..., window]
         initial = initial_estimates(spectrograms[..., window], part, options=options)
-        estimates[..., window] = expectation_maximization(
-            initial, part, num_iterations=options.num_iterations, epsilon=options.epsilon
-        )
+        estimates[..., window] = _refined(initial, part, options)
     return estimates
 
 
@@ -115,7 +126,7 @@ def wiener_in_parts(
         for spectrograms, mixture in parts():
             yield initial_estimates(spectrograms, mixture, options=options), mixture
 
-    refined = _Refinement(epsilon=options.epsilon)
+    refined = _Refinement(epsilon=options.epsilon, noiseless=options.noiseless)
     for _ in range(options.num_iterations):
         refined = refined.iterated(initial())
     for estimates, mixture in initial():
@@ -130,10 +141,15 @@ def expectation_maximization(
     One iteration that starts from the true stems gives the best that a filter with one spatial
     covariance for each stem and frequency can do: the multichannel oracle.
     """
+    options = WienerOptions(num_iterations=num_iterations, epsilon=epsilon)
+    return _refined(estimates, mixture, options)
+
+
+def _refined(estimates: Tensor, mixture: Tensor, options: WienerOptions) -> Tensor:
     if estimates.numel() == 0:
         return estimates
-    refined = _Refinement(epsilon=epsilon)
-    for _ in range(num_iterations):
+    refined = _Refinement(epsilon=options.epsilon, noiseless=options.noiseless)
+    for _ in range(options.num_iterations):
         refined = refined.iterated([(estimates, mixture)])
     return refined(estimates, mixture)
 
@@ -143,9 +159,10 @@ class _Refinement:
     """Some iterations whose covariances are known."""
 
     epsilon: float
+    noiseless: bool
     level: Tensor | None = None
     """The largest magnitude [B, 1, 1, 1] in each mixture."""
-    covariances: tuple[list[_Spatial], ...] = ()
+    covariances: tuple[list[_Place], ...] = ()
     """Of each iteration, those of the stems."""
 
     def __call__(self, estimates: Tensor, mixture: Tensor) -> Tensor:
@@ -155,8 +172,15 @@ class _Refinement:
         scale = self._scale(self.level)
         x = (mixture / scale).to(_device_for(mixture))  # [B, C, F, N]
         refined = (estimates / scale[:, None]).to(x.device)  # [B, S, C, F, N]
-        for spatial in self.covariances:
-            refined = _filtered(refined, x, spatial, self.epsilon)
+        for places in self.covariances:
+            models = [
+                _Model(_mean_power(estimate) + place.least_power, place.spatial)
+                for estimate, place in zip(refined.unbind(dim=1), places, strict=True)
+            ]
+            # The mixture, multiplied by the inverse of its covariance, is the same for all stems.
+            whitened = _whiten(x, models, epsilon=self.epsilon, noiseless=self.noiseless)
+            heard = [model.hear(whitened).to(refined.dtype) for model in models]
+            refined = torch.stack(heard, dim=1)  # [B, S, C, F, N]
         return refined.to(estimates.device) * scale[:, None]
 
     def iterated(self, parts: Iterable[tuple[Tensor, Tensor]]) -> _Refinement:
@@ -173,11 +197,16 @@ class _Refinement:
             sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
         if level is None or sums is None:
             return self
-        epsilon = self.epsilon * self._scale(level)[:, 0].to(sums[0].power).square()
-        covariances = (*self.covariances, [each.spatial(epsilon) for each in sums])
-        return replace(self, level=level, covariances=covariances)
+        if self.noiseless:
+            places = [each.place_above(self.epsilon) for each in sums]
+        else:
+            epsilon = self.epsilon * self._scale(level)[:, 0].to(sums[0].power).square()
+            places = [_Place(each.spatial(epsilon), 0.0) for each in sums]
+        return replace(self, level=level, covariances=(*self.covariances, places))
 
     def _scale(self, level: Tensor) -> Tensor:
+        if self.noiseless:
+            return torch.ones_like(level)
         return (level / _LARGEST_MAGNITUDE).clamp(min=1)
 
 
@@ -191,6 +220,14 @@ _Spatial = list[list[Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a stem is heard, and what power [B, 1, 1] it has at least, everywhere."""
+
+    spatial: _Spatial
+    least_power: Tensor | float
+
+
+@dataclass(frozen=True, slots=True)
 class _Sums:
     """Of an estimate's frames, in float64: products of channels [C][C] and power, each [B, F, 1].
 
@@ -200,40 +237,40 @@ class _Sums:
 
     products: _Spatial
     power: Tensor
+    largest_power: Tensor
+    """Of all bins, [B, 1, 1]."""
+    num_frames: int
 
     @classmethod
     def of(cls, estimate: Tensor) -> _Sums:
         """Those of an estimate [B, C, F, N]."""
         channels = estimate.to(torch.complex128).unbind(dim=1)  # C of [B, F, N]
+        powers = [_power(each) for each in channels]
         products = [
-            [(_power(a) if a is b else a * b.conj()).sum(dim=-1, keepdim=True) for b in channels]
-            for a in channels
+            [(power if a is b else a * b.conj()).sum(dim=-1, keepdim=True) for b in channels]
+            for a, power in zip(channels, powers, strict=True)
         ]
         power = _sum(products[index][index] for index in range(len(channels)))
-        return cls(products, power / len(channels))
+        largest = _sum(powers).amax(dim=(1, 2), keepdim=True)
+        num_frames = estimate.shape[-1]
+        return cls(products, power / len(channels), largest / len(channels), num_frames)
 
     def __add__(self, other: _Sums) -> _Sums:
         rows = zip(self.products, other.products, strict=True)
         products = [[a + b for a, b in zip(*row, strict=True)] for row in rows]
-        return _Sums(products, self.power + other.power)
+        largest = torch.maximum(self.largest_power, other.largest_power)
+        return _Sums(
+            products, self.power + other.power, largest, self.num_frames + other.num_frames
+        )
 
     def spatial(self, epsilon: Tensor) -> _Spatial:
         """R, for an `epsilon` [B, 1, 1]."""
         return [[each / (epsilon + self.power) for each in row] for row in self.products]
 
-
-def _filtered(
-    estimates: Tensor, mixture: Tensor, spatial: Sequence[_Spatial], epsilon: float
-) -> Tensor:
-    """The estimates [B, S, C, F, N] after one step, from those before and R of each stem."""
-    models = [
-        _Model(_mean_power(estimate), r)
-        for estimate, r in zip(estimates.unbind(dim=1), spatial, strict=True)
-    ]
-    # The mixture, multiplied by the inverse of its covariance, is the same for all stems.
-    whitened = _whiten(mixture, models, noise=epsilon**0.5)
-    heard = [model.hear(whitened).to(estimates.dtype) for model in models]
-    return torch.stack(heard, dim=1)  # [B, S, C, F, N]
+    def place_above(self, share: float) -> _Place:
+        """The place, for a power of at least that share of the largest one in all bins."""
+        least = share * self.largest_power
+        return _Place(self.spatial(self.num_frames * least + _TINY), least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,19 +291,32 @@ def _mean_power(estimate: Tensor) -> Tensor:
     return _sum(_power(channel) for channel in estimate.unbind(dim=1)) / estimate.shape[1]
 
 
-def _whiten(mixture: Tensor, models: list[_Model], *, noise: float) -> list[Tensor]:
+def _whiten(
+    mixture: Tensor, models: list[_Model], *, epsilon: float, noiseless: bool
+) -> list[Tensor]:
     """The channels [B, F, N] of (noise I + sum v R)^-1 x, in float64, for x [B, C, F, N]."""
+    noise = 0.0 if noiseless else epsilon**0.5
     x = mixture.to(torch.complex128).unbind(dim=1)
     first = noise + _sum(model.power * model.spatial[0][0].real for model in models)
     if len(x) == 1:
-        return [x[0] / first]
+        return [x[0] / (first + _TINY if noiseless else first)]
     second = noise + _sum(model.power * model.spatial[1][1].real for model in models)
     cross = _sum(model.power * model.spatial[0][1] for model in models)
     determinant = first * second - _power(cross)
-    return [
+    whitened = [
         (second * x[0] - cross * x[1]) / determinant,
         (first * x[1] - cross.conj() * x[0]) / determinant,
     ]
+    if not noiseless:
+        return whitened
+    # Of rank 1, the pseudo-inverse is the matrix itself, divided by the sum of its squares.
+    squares = first.square() + second.square() + 2 * _power(cross) + _TINY
+    along = [
+        (first * x[0] + cross * x[1]) / squares,
+        (second * x[1] + cross.conj() * x[0]) / squares,
+    ]
+    is_regular = determinant >= (_ROUNDING * first * second).clamp(min=epsilon)
+    return [torch.where(is_regular, a, b) for a, b in zip(whitened, along, strict=True)]
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -12,8 +12,9 @@ from stemsplit.quoting import listed
 
 _DESCRIPTION_SUFFIXES = (".yaml", ".yml")
 _TORCH_SUFFIXES = (".th", ".ckpt", ".pt", ".pth", ".tar", ".bin")
-_WEIGHT_SUFFIXES = (".safetensors", *_TORCH_SUFFIXES, ".onnx", ".npz", ".index", ".tar.gz")
-_LAST_SUFFIX = ".bin"  # anything may be called so
+_ARRAY_SUFFIXES = (".npz", ".h5", ".index", ".tar.gz", ".zip")
+_WEIGHT_SUFFIXES = (".safetensors", *_TORCH_SUFFIXES, ".onnx", *_ARRAY_SUFFIXES)
+_LAST_SUFFIXES = (".bin", ".zip")  # anything may be called so
 MODEL_SUFFIXES = (*_DESCRIPTION_SUFFIXES, *_WEIGHT_SUFFIXES)
 
 
@@ -29,7 +30,7 @@ def is_weights(file_name: str) -> bool:
 
 def _weights_among(files: Sequence[str]) -> list[str]:
     weights = [name for name in files if is_weights(name)]
-    return [name for name in weights if not name.endswith(_LAST_SUFFIX)] or weights
+    return [name for name in weights if not name.endswith(_LAST_SUFFIXES)] or weights
 
 
 def choose_main_file(files: Sequence[str], *, preferred: str | None = None, origin: str) -> str:

@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from stemsplit.hub.catalog import load_catalog
+from stemsplit.models.d3net.config import SECTION
+from stemsplit.models.d3net.released import RELEASED
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES
 
@@ -82,6 +84,7 @@ _FFC_UNET |= {"block_depth": [4] * 4, "ffc_global_ratio_in": [0.75, 0.5, 0.25, 0
 
 # Of models whose description lies on the Hub: what is known of it.
 _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
+    "d3net": ("d3net", [{SECTION: dict(RELEASED)}]),
     "htdemucs": ("demucs.htdemucs.HTDemucs", [_DEMUCS | _HTDEMUCS]),
     "htdemucs_ft": ("demucs.htdemucs.HTDemucs", [_DEMUCS | _HTDEMUCS] * 4),
     "htdemucs_6s": (

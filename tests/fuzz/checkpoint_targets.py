@@ -21,12 +21,14 @@ from stemsplit.checkpoints.protobuf import Message, nested
 from stemsplit.models.family import Graph
 from stemsplit.models.registry import build_model, recognize, recognize_graph
 from tests.checkpoints.tensorflow_writer import DATA, INDEX, Oddities, checkpoint
+from tests.checkpoints.test_hdf5_file import FLOAT32
 from tests.fuzz import onnx_files
 from tests.fuzz.hub_targets import build_recognized
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
 from tests.fuzz.text_targets import JSON_WORDS
 from tests.models import published_asteroid, random_models
+from tests.models.loading import GOLDEN
 
 _METADATA = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": '{"segment": 1}'}
 
@@ -259,6 +261,26 @@ def _build_network(path: Path) -> None:
         build_model(klass, args, kwargs, {"a": torch.zeros(1)})
 
 
+def _hdf5_seeds(folder: Path) -> list[bytes]:
+    """Few arrays, of which what says where they are is most; and many."""
+    del folder
+    with zipfile.ZipFile(GOLDEN / "d3net.zip") as few, zipfile.ZipFile(GOLDEN / "hdf5.zip") as many:
+        return [few.read("bass.h5"), many.read("arrays.h5")]
+
+
+def _read_hdf5(path: Path) -> None:
+    tensors = read_tensors(path)
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    assert num_bytes <= path.stat().st_size
+
+
+_HDF5_WORDS = (
+    *(b"TREE", b"SNOD", b"HEAP", b"\xff" * 8, b"\0" * 8, b"\x60" + b"\0" * 7, b"\3\1", b"\3\2"),
+    *(struct.pack("<HHB3x", kind, 16, 0) for kind in (1, 3, 7, 8, 16, 17)),
+    FLOAT32 + b"\x7f\0\0\0",
+)
+
+
 def _tensorflow_seeds(folder: Path) -> list[bytes]:
     del folder
     return [checkpoint(_floats(), Oddities(block_bytes=size))[INDEX] for size in (100, 10_000)]
@@ -312,5 +334,6 @@ CHECKPOINT_TARGETS = {
         _read_tensorflow,
         (b"\xff" * 9 + b"\1", b"\0" * 5, b"\x80" * 12),
     ),
+    "hdf5": Target(".h5", _hdf5_seeds, _read_hdf5, _HDF5_WORDS),
     "network": Target(".json", _network_seeds, _build_network, JSON_WORDS, _change_arguments, 0.3),
 }

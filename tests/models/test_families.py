@@ -18,7 +18,13 @@ from stemsplit.models import registry
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.registry import FAMILIES, build_model
 from stemsplit.models.spec import Model
-from tests.golden import make_bandsplit_rnn, make_cac_tdc, make_ffc_se, make_resunet
+from tests.golden import (
+    make_bandsplit_rnn,
+    make_cac_tdc,
+    make_d3net,
+    make_ffc_se,
+    make_resunet,
+)
 from tests.hub.published_layouts import small_settings
 from tests.models import published_asteroid, published_mmdenselstm, published_xumx
 from tests.models.deterministic_weights import values_by_name
@@ -60,6 +66,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "mdxnet": {**_MDXNET, **_MDXNET_SIZES},
     "cac_tdc": make_cac_tdc.SMALL,
     "bandsplit_rnn": make_bandsplit_rnn.SMALL,
+    "d3net": {"d3net": {stem: make_d3net.SMALL[stem] for stem in ("bass", "other")}},
     "openunmix": _OPENUNMIX,
     "resunet": make_resunet.settings("MobileNet_Subbandtime"),
     "XUMX": published_xumx.SMALL,
