@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stemsplit.checkpoints.hdf5_file import read_hdf5, read_hdf5_archive
 from stemsplit.checkpoints.npz_file import read_npz
-from stemsplit.checkpoints.pickle_values import Opaque
+from stemsplit.checkpoints.pickle_values import Attributes, Opaque
 from stemsplit.checkpoints.plain_data import check_extent, parts_of_value
 from stemsplit.checkpoints.tensorflow_file import read_tensorflow
 from stemsplit.checkpoints.torch_file import read_checkpoint
@@ -52,6 +52,14 @@ class Weights:
     tensors: dict[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What a training program saves that keeps what it was started with, but names no class."""
+
+    arguments: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a file that says nothing about its network.
 
@@ -84,10 +92,11 @@ def read_values(path: Path) -> dict[str, Any]:
     }
 
 
-def read_file(path: Path) -> Weights | dict[str, Tensor]:
-    """What the file says if it names its network, else its tensors.
+def read_file(path: Path) -> Weights | Trained | dict[str, Tensor]:
+    """What the file says if it names or describes its network, else its tensors.
 
-    It names it in demucs' metadata of `.safetensors`, or as a package of demucs' or asteroid's.
+    It names it in demucs' metadata of `.safetensors`, or as a package of demucs' or asteroid's. It
+    describes it with the command line of its training, parsed, as `args` beside the tensors.
 
     Raises:
         CheckpointError: damaged, quantised, or neither.
@@ -110,7 +119,11 @@ def read_file(path: Path) -> Weights | dict[str, Tensor]:
             kwargs=content["model_args"],
             tensors=content["state_dict"],
         )
-    return _bare_tensors(path, content)
+    tensors = _bare_tensors(path, content)
+    arguments = content.get("args") if isinstance(content, dict) else None
+    if isinstance(arguments, Attributes) and _is_plain(arguments.values):
+        return Trained(arguments=arguments.values, tensors=tensors)
+    return tensors
 
 
 def _bare_tensors(path: Path, content: object) -> dict[str, Tensor]:

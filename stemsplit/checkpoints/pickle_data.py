@@ -1,9 +1,10 @@
 """A pickle read as data. Nothing in it is imported, called or constructed.
 
 The stream's opcodes are walked one by one, and only plain values come out: containers, numbers,
-text, fractions and tensors. Every class or function that the pickle names, and whatever it would
-have built with it, becomes an inert `Opaque` with the dotted name. So a checkpoint that holds the
-class of its network gives us that name to look up, and a hostile one gives us a name and no more.
+text, fractions, tensors, and the attributes of a parsed command line. Every class or function that
+the pickle names, and whatever else it would have built with it, becomes an inert `Opaque` with the
+dotted name. So a checkpoint that holds the class of its network gives us that name to look up, and
+a hostile one gives us a name and no more.
 
 One byte of a pickle can make an object of two hundred, or a copy of millions of bytes. So its steps
 are counted, and what they copy; what a step hashes or compares is short.
@@ -15,7 +16,14 @@ import pickletools
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
-from stemsplit.checkpoints.pickle_values import DATA_CALLS, MAX_NAME, Opaque, checked_key
+from stemsplit.checkpoints.pickle_values import (
+    ATTRIBUTE_CLASSES,
+    DATA_CALLS,
+    MAX_NAME,
+    Attributes,
+    Opaque,
+    checked_key,
+)
 from stemsplit.checkpoints.pickled_arrays import ARRAY_CALLS, ArrayRecord, ArrayType
 from stemsplit.errors import CheckpointError
 from stemsplit.quoting import reason
@@ -242,7 +250,10 @@ class _Walker:
             raise ValueError("its calls copy absurdly much")
 
     def _new_object(self, _: Any) -> None:
-        self._push(_named(self._pop(2)[0]))
+        cls, arguments = self._pop(2)
+        made = _named(cls)
+        is_attributes = made.name in ATTRIBUTE_CLASSES and arguments == ()
+        self._push(Attributes() if is_attributes else made)
 
     def _new_object_with_keywords(self, _: Any) -> None:
         self._push(_named(self._pop(3)[0]))
@@ -262,6 +273,10 @@ class _Walker:
                 self._count_copy(part)
             owner.set_state(state)
             self._stack[-1] = _finished(owner)
+            return
+        if isinstance(owner, Attributes):
+            self._count_copy(state)
+            owner.set_state(state)
             return
         # Else attributes, such as the `_metadata` of a state dict: no data of ours.
         if not isinstance(owner, (Opaque, dict)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,18 @@ class Opaque:
     """Something that is not data: the dotted name of a class or function, or of what it made."""
 
     name: str
+
+
+@dataclass(slots=True)
+class Attributes:
+    """An object that is nothing but its attributes, as what a command line was parsed into."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def set_state(self, state: object) -> None:
+        if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+            raise ValueError("the attributes of an object are no names with values")
+        self.values = state
 
 
 def checked_key(key: object) -> object:
@@ -87,3 +99,5 @@ DATA_CALLS: dict[str, Callable[..., object]] = {
     "_codecs.encode": _encoded,
 }
 """By the name of the function, which is never called, what its arguments stand for."""
+ATTRIBUTE_CLASSES = {"argparse.Namespace"}
+"""Those whose instances are `Attributes`."""

@@ -9,13 +9,24 @@ from typing import Any
 from torch import Tensor
 
 from stemsplit.checkpoints.config_file import read_configuration
-from stemsplit.checkpoints.contents import Weights, read_file, read_tensors, read_values
+from stemsplit.checkpoints.contents import (
+    Trained,
+    Weights,
+    read_file,
+    read_tensors,
+    read_values,
+)
 from stemsplit.checkpoints.onnx_archive import holds_networks, read_onnx_archive
 from stemsplit.checkpoints.onnx_file import fingerprint, read_onnx
 from stemsplit.errors import CheckpointError
 from stemsplit.hub.model_files import Member
 from stemsplit.models.family import Graph
-from stemsplit.models.registry import build_model, recognize, recognize_graph
+from stemsplit.models.registry import (
+    build_model,
+    describes_a_network,
+    recognize,
+    recognize_graph,
+)
 from stemsplit.models.spec import Model
 
 _CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json")
@@ -33,12 +44,16 @@ def build_network(member: Member) -> Model:
         found = recognize_graph(_read_graph(member, path))
         return build_model(found.class_name, (), found.kwargs, found.tensors)
     if member.class_name is not None or member.weights[0].part:
-        content: Weights | dict[str, Tensor] = _read_parts(member)
+        content: Weights | Trained | dict[str, Tensor] = _read_parts(member)
     else:
         content = read_file(path)
     if isinstance(content, Weights):
         return build_model(content.class_name, content.args, content.kwargs, content.tensors)
     settings = _read_settings(member)
+    if isinstance(content, Trained):
+        described = settings is None and describes_a_network(content.arguments)
+        settings = content.arguments if described else settings
+        content = content.tensors
     if member.class_name is not None:
         return build_model(member.class_name, (), settings or {}, content)
     found = recognize(settings, content, file_name=member.file_name)

@@ -33,6 +33,7 @@ from stemsplit.models import (
     logmmse,
     mdx23c,
     mdxnet,
+    metatasnet,
     mmdenselstm,
     nsnet2,
     openunmix,
@@ -81,6 +82,7 @@ _FOLDERS = (
     speech_tasnet,
     complex_unet,
     waveunet,
+    metatasnet,
     spectral,
     logmmse,
 )
@@ -127,6 +129,11 @@ def recognize(
         )
     ((name, kwargs),) = fitting.items()
     return Recognized(class_name=name, kwargs=kwargs, tensors=tensors)
+
+
+def describes_a_network(settings: Mapping[str, object]) -> bool:
+    """Whether these are a network's settings, and not those of a training that tell no network."""
+    return any(family.fits(settings) for family in FAMILIES.values())
 
 
 def recognize_graph(graph: Graph) -> Recognized:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any
 from unittest import mock
@@ -121,6 +122,7 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
     "xumx": ("XUMX", [_XUMX]),
     "xumxhq": ("XUMX", [_XUMX]),
     "dptnet": ("DPTNet", [_ALONE | {"n_repeats": 2}]),
+    "meta_tasnet": ("metatasnet", [{"stages_num": 3}]),
     "waveunet": (
         "waveunet",
         [{"instruments": list(_FOUR), "num_channels": [32 << level for level in range(6)]}],
@@ -141,7 +143,8 @@ def giga_operations(class_name: str, kwargs: Mapping[str, object], *, masked: bo
     chunk_samples = min(policy.chunk_samples, _LONGEST_SAMPLES)
     mixture = torch.zeros(1, network.spec.num_channels, policy.fitted_length(chunk_samples))
     counter = FlopCounterMode(display=False)
-    with mock.patch("torch.istft", _shape_of_istft), torch.no_grad(), counter:
+    no_autocast = mock.patch("torch.autocast", return_value=nullcontext())  # not on meta
+    with mock.patch("torch.istft", _shape_of_istft), no_autocast, torch.no_grad(), counter:
         network(mixture.to("meta"))
     share = policy.hop_samples / policy.chunk_samples
     seconds = share * chunk_samples / network.spec.sample_rate

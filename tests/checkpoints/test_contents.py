@@ -5,9 +5,11 @@ from __future__ import annotations
 import collections
 import io
 import json
+import os
 import pickle
 import random
 import zipfile
+from argparse import Namespace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from stemsplit.checkpoints.contents import Weights, read_file
+from stemsplit.checkpoints.contents import Trained, Weights, read_file
 from stemsplit.checkpoints.pickle_data import read_pickle
-from stemsplit.checkpoints.pickle_values import Opaque
+from stemsplit.checkpoints.pickle_values import Attributes, Opaque
 from stemsplit.checkpoints.torch_file import _Storages, read_checkpoint
 from stemsplit.errors import CheckpointError
 from tests.models import random_models
@@ -174,6 +176,82 @@ def test_classes_and_instances_become_names() -> None:
     assert isinstance(value, list)
     assert value[0] == Opaque("demucs.htdemucs.HTDemucs")
     assert all(isinstance(item, Opaque) for item in value)
+
+
+NAMESPACE = b"cargparse\nNamespace\n)\x81"
+
+
+@pytest.mark.parametrize("zip_layout", [True, False])
+def test_a_parsed_command_line_is_its_attributes(tmp_path: Path, zip_layout: bool) -> None:
+    saved = Namespace(width=8, names=["a"], none=None, inner=Namespace(x=1), call=os.system)
+    torch.save({"args": saved}, tmp_path / "a.pt", _use_new_zipfile_serialization=zip_layout)
+    content = read_checkpoint(tmp_path / "a.pt")
+    assert isinstance(content, dict)
+    attributes = content["args"]
+    assert type(attributes) is Attributes
+    call = attributes.values.pop("call")
+    assert isinstance(call, Opaque)
+    inner = Attributes({"x": 1})
+    assert attributes.values == {"width": 8, "names": ["a"], "none": None, "inner": inner}
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (NAMESPACE + b".", Attributes()),
+        (NAMESPACE + b"}Vx\nI1\nsb.", Attributes({"x": 1})),
+        # Only the class itself, made of nothing and never called.
+        (b"cargparse\nNamespace\n.", Opaque("argparse.Namespace")),
+        (b"cargparse\nNamespace\n)R.", Opaque("argparse.Namespace")),
+        (b"cargparse\nNamespace\n(Vx\nt\x81.", Opaque("argparse.Namespace")),
+        (b"cargparse\nNamespace.x\n)\x81.", Opaque("argparse.Namespace.x")),
+        (b"cargparse\nArgumentParser\n)\x81}Vx\nI1\nsb.", Opaque("argparse.ArgumentParser")),
+        (b"cevil.argparse\nNamespace\n)\x81.", Opaque("evil.argparse.Namespace")),
+    ],
+)
+def test_of_all_classes_one_has_attributes(data: bytes, value: object) -> None:
+    assert read_bytes(data) == value
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (b"I1\nb.", "no names with values"),
+        (b"]b.", "no names with values"),
+        (b"N}\x86b.", "no names with values"),
+        (b"}I1\nI2\nsb.", "no names with values"),
+        (b"Vx\nI1\ns.", "items for a dict meet"),
+        (b"}I1\nI2\nsb)R.", "names with values"),
+        (b")R.", "calls what is not a function"),
+        (b")\x81.", "not a class"),
+        (b"}q\x00h\x00h\x00sb.", "used as a key"),
+    ],
+)
+def test_attributes_are_names_with_values(state: bytes, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        read_bytes(NAMESPACE + state)
+
+
+def test_attributes_are_neither_keys_nor_tensors_nor_a_state(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="used as a key"):
+        read_bytes(b"}" + NAMESPACE + b"Ns.")
+    torch.save(Namespace(w=torch.ones(3)), tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="holds no tensors"):
+        read_file(tmp_path / "a.pt")
+
+
+def test_what_a_training_was_started_with_comes_with_its_tensors(tmp_path: Path) -> None:
+    state, path = {"w": torch.ones(2)}, tmp_path / "a.pt"
+    torch.save({"args": Namespace(N=3, path=None), "state_dict": state}, path)
+    content = read_file(path)
+    assert isinstance(content, Trained)
+    assert content.arguments == {"N": 3, "path": None}
+    # Of what is not plain, and so not of a command line, nothing is taken but the tensors.
+    itself = Namespace(N=3)
+    itself.me = itself
+    for arguments in (itself, Namespace(N=Path("/x")), Namespace(N=torch.ones(2)), {"N": 3}):
+        torch.save({"args": arguments, "state_dict": state}, path)
+        assert isinstance(read_file(path), dict)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,26 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "absurdly many",
     ),
     "keys of one hash": (".th", lambda: in_a_zip(same_hashes()), "absurdly long"),
+    "attributes of many objects": (
+        ".th",
+        lambda: in_a_zip(
+            b"\x80\x02cargparse\nNamespace\nq\0}q\1("
+            + b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(200_000))
+            + b"u0"
+            + b"h\0)\x81h\1b" * 100_000
+        ),
+        "names with values",
+    ),
+    "attributes again and again": (
+        ".th",
+        lambda: in_a_zip(
+            b"\x80\x02cargparse\nNamespace\nq\0}q\1("
+            + b"".join(text(b"%d" % n) + b"N" for n in range(200_000))
+            + b"u0h\0)\x81"
+            + b"h\1b" * 100_000
+        ),
+        "copy absurdly much",
+    ),
     "shared arguments": (".th", lambda: in_a_zip(shared_arguments()), "not plain"),
     "integer": (".th", lambda: in_a_zip(b"\x8b" + struct.pack("<i", BIG) + b"\x01" * BIG), "large"),
     "many entries": (".th", lambda: in_a_zip(b"N.", 80_000), "list of entries"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
@@ -56,7 +57,10 @@ def _package_seeds(*, zip_layout: bool) -> Callable[[Path], Sequence[bytes]]:
         demucs = path.read_bytes()
         asteroid = {"model_name": "ConvTasNet", "model_args": {"n_src": 2}, "state_dict": _state()}
         torch.save(asteroid, path, _use_new_zipfile_serialization=zip_layout)
-        return [demucs, path.read_bytes()]
+        seeds = [demucs, path.read_bytes()]
+        trained = {"args": Namespace(E_1=8, seed=None, lists=[1, 2.5]), "state_dict": _state()}
+        torch.save(trained, path, _use_new_zipfile_serialization=zip_layout)
+        return [*seeds, path.read_bytes()]
 
     return make
 
@@ -73,6 +77,7 @@ _PICKLE_WORDS = (
     b"ctorch._utils\n_rebuild_parameter\n",
     b"ccollections\nOrderedDict\n",
     b"cfractions\nFraction\n",
+    b"cargparse\nNamespace\n)\x81}(Va\nI1\nub",
     b"(ibuiltins\nexec\n",
     b"\x8a\xff" + b"\xff" * 255,
     b"\x8b\xff\xff\xff\x7f",

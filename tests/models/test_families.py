@@ -23,6 +23,7 @@ from tests.golden import (
     make_cac_tdc,
     make_d3net,
     make_ffc_se,
+    make_metatasnet,
     make_resunet,
 )
 from tests.hub.published_layouts import small_settings
@@ -87,6 +88,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "deepfilternet": {"conv_ch": 8, "emb_hidden_dim": 16, "df_hidden_dim": 16},
     "waveunet": {"instruments": list(STEMS), "num_channels": [8, 16, 16], "strides": 3}
     | {"target_output_size": 1000},
+    "metatasnet": make_metatasnet.ARGUMENTS["three"],
     "toy": {},
 }
 
