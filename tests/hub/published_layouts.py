@@ -133,9 +133,11 @@ def small_settings(family: str, stems: Sequence[str], *, single: bool = False) -
     }
 
 
-def tensors_of(family: str, settings: Mapping[str, object], *, masked: bool = False) -> Any:
-    """Random weights for a family whose checkpoints name tensors as our network does."""
-    names = ("pos_embed_f",) if masked else ()
+def tensors_of(family: str, settings: Mapping[str, object], names: tuple[str, ...] = ()) -> Any:
+    """Random weights for a family whose checkpoints name tensors as our network does.
+
+    `names`: of tensors by which a variant is known.
+    """
     with torch.device("meta"):
         network = FAMILIES[family].build(NetworkArguments((), settings, names))
     return {
@@ -181,12 +183,19 @@ def _network(
     if entry.family == "bandsplit_rnn":
         return _bandsplit_rnn(network, files)
     settings = small_settings(entry.family, entry.stems, single=_is_single(entry))
-    tensors = tensors_of(entry.family, settings, masked="masked" in entry.name)
+    tensors = tensors_of(entry.family, settings, _telling(entry))
     weights = _add(files, network.weights[0], _saved(tensors, network.weights[0].file))
     if network.config is None:
         return replace(network, weights=(weights,), settings=settings)
     config = _add(files, network.config, as_yaml(settings))
     return replace(network, weights=(weights,), config=config)
+
+
+def _telling(entry: CatalogEntry) -> tuple[str, ...]:
+    """Names of tensors by which a variant is known that its configuration says nothing of."""
+    if "masked" in entry.name:
+        return ("pos_embed_f",)
+    return ("mask_estimators.0.segm.",) if "hyperace" in entry.name else ()
 
 
 def _is_single(entry: CatalogEntry) -> bool:

@@ -8,14 +8,22 @@ names that these store, and read the configurations that lie beside them.
 
 from __future__ import annotations
 
-from stemsplit.models.family import Family
+from stemsplit.models.family import Family, NetworkArguments
 from stemsplit.models.roformer.config import read_bs_roformer_config, read_melband_roformer_config
+from stemsplit.models.roformer.hyperace import has_hyperace
 from stemsplit.models.roformer.model import BSRoFormer, MelBandRoFormer
+
+
+def _build_bs(given: NetworkArguments) -> BSRoFormer:
+    return BSRoFormer(
+        read_bs_roformer_config(given.kwargs, hyperace=has_hyperace(given.tensor_names))
+    )
+
 
 FAMILIES = (
     Family(
         name="bs_roformer",
-        build=lambda given: BSRoFormer(read_bs_roformer_config(given.kwargs)),
+        build=_build_bs,
         marks=("freqs_per_bands",),
     ),
     Family(

@@ -47,6 +47,8 @@ class RoFormerConfig:
     """Each transformer normalises its output, instead of the last one only."""
     num_mask_layers: int
     """Hidden layers between features and masks."""
+    hyperace: bool = False
+    """A U-Net adds to the masks; see `hyperace.py`."""
     num_stems: int = arg("num_stems", 1, low=1, high=64)
     is_stereo: bool = arg("stereo", False)
     n_fft: int = arg("stft_n_fft", 2048, low=16, high=_MAX_N_FFT)
@@ -97,8 +99,11 @@ _read_mel = declared_reader(_MelBands)
 _read_fields = declared_reader(RoFormerConfig)
 
 
-def read_bs_roformer_config(settings: Mapping[str, object]) -> RoFormerConfig:
-    """What a Band-Split RoFormer needs of a configuration file.
+def read_bs_roformer_config(
+    settings: Mapping[str, object], *, hyperace: bool = False
+) -> RoFormerConfig:
+    """What a Band-Split RoFormer needs of a configuration file, which does not say if it is one
+    with HyperACE.
 
     Raises:
         CheckpointError: a value is missing, invalid or absurdly large, or asks for a variant that
@@ -116,6 +121,7 @@ def read_bs_roformer_config(settings: Mapping[str, object]) -> RoFormerConfig:
             bands=bands,
             norm_each=False,
             num_mask_layers=own.num_mask_layers - 1,
+            hyperace=hyperace,
         )
 
 
@@ -157,6 +163,8 @@ def _check(config: RoFormerConfig) -> None:
         raise ValueError("the FFT and the attention heads need even sizes")
     if config.bands[-1].stop != num_bins:
         raise ValueError(f"the bands have {config.bands[-1].stop} bins, the spectrogram {num_bins}")
+    if config.hyperace and not config.is_stereo:
+        raise ValueError("the masks of HyperACE are for stereo, and it is mono")
     if config.num_stems != len(config.run.stems):
         raise ValueError(f"it makes {config.num_stems} stems, called {listed(config.run.stems)}")
     if widest > MAX_LAYER_CHANNELS:

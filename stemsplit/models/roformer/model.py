@@ -13,6 +13,7 @@ from stemsplit.models.roformer.attention import RMSNorm, RotaryTransformerConfig
 from stemsplit.models.roformer.axial import AxialStack
 from stemsplit.models.roformer.bands import BandSplit, MaskEstimator
 from stemsplit.models.roformer.config import RoFormerConfig
+from stemsplit.models.roformer.hyperace import HyperAceMaskEstimator
 from stemsplit.models.self_test import self_test_signals
 
 
@@ -34,10 +35,9 @@ class _RoFormer(nn.Module):
             skips=config.skips,
         )
         self.final_norm = nn.Identity() if config.norm_each else RMSNorm(dim)
+        estimator = HyperAceMaskEstimator if config.hyperace else MaskEstimator
         self.mask_estimators = nn.ModuleList(
-            MaskEstimator(
-                config.bands, num_channels=num_channels, dim=dim, hidden=config.mask_hidden
-            )
+            estimator(config.bands, num_channels=num_channels, dim=dim, hidden=config.mask_hidden)
             for _ in config.run.stems
         )
         self.spec = config.run.spec(
