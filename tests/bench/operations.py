@@ -74,6 +74,33 @@ _INSTVOC = _mdx23c(
 _KIT = ("kick", "snare", "toms", "hh", "ride", "crash")
 _DRUMSEP = _mdx23c(_KIT, 4, chunk_size=130_560, n_fft=2048, hop_length=512, dim_f=1024)
 
+_DENSE_BANDS: Mapping[str, tuple[int, int, list[int], list[int]]] = {
+    "low": (32, 14, [5] * 7, [0, 0, 0, 64, 0, 64, 0]),
+    "middle": (32, 4, [4] * 7, [0, 0, 0, 16, 0, 0, 0]),
+    "high": (32, 2, [1, 1, 0, 1, 1], [0, 0, 4, 0, 0]),
+    "full": (8, 7, [3, 3, 4, 5, 5, 5, 4, 3, 3], [0, 0, 0, 0, 64, 0, 0, 64, 0]),
+}
+"""Features before all blocks and of each layer; layers, and states of the LSTM, in each block."""
+
+
+def _mmdenselstm() -> dict[str, Any]:
+    depth = {band: layers for band, (_, _, layers, _) in _DENSE_BANDS.items()}
+    values = {
+        "num_features": {band: first for band, (first, *_) in _DENSE_BANDS.items()},
+        "growth_rate": {band: [_DENSE_BANDS[band][1]] * len(each) for band, each in depth.items()},
+        "depth": depth,
+        "hidden_channels": {band: states for band, (*_, states) in _DENSE_BANDS.items()},
+        "kernel_size": dict.fromkeys(_DENSE_BANDS, 3),
+        "scale": dict.fromkeys(_DENSE_BANDS, 2),
+    }
+    for name, value in (("dilated", False), ("norm", True), ("nonlinear", "relu")):
+        values[name] = {band: [value] * len(each) for band, each in depth.items()}
+    final = {"growth_rate_final": 12, "depth_final": 3, "kernel_size_final": 3}
+    bands = {"bands": ["low", "middle", "high"], "sections": [380, 644, 1025]}
+    network = {**values, **final, **bands, "dilated_final": True, "rnn_position": "after_dense"}
+    return {"mmdenselstm": dict.fromkeys(_FOUR, network)}
+
+
 _XUMX = {"sources": list(_FOUR), "max_bin": 1487}
 _SPEAKERS = {"n_src": 2, "kernel_size": 32, "stride": 16, "sample_rate": 16000}
 _SPEAKERS_8K = {"n_src": 2, "sample_rate": 8000}
@@ -119,7 +146,9 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
         "DPRNNTasNet",
         [_ALONE | {"kernel_size": 2, "stride": 1, "chunk_size": 250, "hop_size": 125}],
     ),
+    "mmdenselstm": ("mmdenselstm", [_mmdenselstm()]),
     "xumx": ("XUMX", [_XUMX]),
+    "xumx_sony": ("XUMX", [_XUMX]),
     "xumxhq": ("XUMX", [_XUMX]),
     "dptnet": ("DPTNet", [_ALONE | {"n_repeats": 2}]),
     "meta_tasnet": ("metatasnet", [{"stages_num": 3}]),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stemsplit.checkpoints.contents import read_tensors
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
 from stemsplit.engine.network_files import build_network
@@ -16,10 +17,10 @@ from stemsplit.errors import CheckpointError
 from stemsplit.hub.resolve import resolve
 from stemsplit.models.openunmix.model import OpenUnmix
 from stemsplit.models.openunmix.xumx import read_xumx_config
-from stemsplit.models.registry import build_model
-from tests.golden import make_xumx
+from stemsplit.models.registry import build_model, recognize
+from tests.golden import make_xumx, make_xumx_sony
 from tests.models.deterministic_weights import noise_by_name
-from tests.models.loading import golden, separate
+from tests.models.loading import GOLDEN, golden, separate
 from tests.models.published_xumx import SMALL, arguments_of, package_of, tensors_of
 
 REQUIRED_DB = 100.0
@@ -61,6 +62,49 @@ def test_a_package_as_training_writes_it_is_a_model(tmp_path: Path) -> None:
     assert isinstance(model, OpenUnmix)
     mixture = TRACKS["song"][1][None]
     assert torch.equal(model(mixture), network_of("stereo")(mixture))
+
+
+def test_the_authors_own_file_is_a_model_and_separates_as_their_program() -> None:
+    model = build_network(resolve(str(GOLDEN / "xumx_sony.zip")).members[0])
+    song = TRACKS["song"][1][:, 1600:3200]
+    expected = golden("xumx_sony")["song"]
+    stems = separate(model, Mixture.from_array(song, 44100))
+    assert tuple(stems) == make_xumx_sony.STEMS
+    for stem, ours in zip(expected, stems.values(), strict=True):
+        assert signal_to_difference_db(stem, ours) > 90  # they compute in float32
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("fc2_drums/affine/W", None, "missing tensors: networks.1.fc2.weight"),
+        ("fc2_drums/affine/W", (3, 5), r"wrong shapes: networks.1.fc2.weight \[5, 3\]"),
+        ("fc2_drums/affine/W", (3,), "unexpected tensors: fc2_drums/affine/W"),
+        ("fc2_drums/bn/var", (1, 1, 4), "wrong shapes: networks.1.bn2.running_var"),
+        ("lstm_other/lstm/weight", (99, 1, 4, 2, 3), "unexpected tensors: lstm_other/lstm/weight"),
+        ("lstm_other/lstm/weight", (2, 2, 4, 1, 1), "wrong shapes: networks.3.lstm"),
+        ("lstm_bass/lstm/bias", (99, 2, 4, 6), "nb_layers=99"),
+        ("lstm_piano/lstm/bias", (1, 2, 4, 6), "unexpected tensors: lstm_piano/lstm/bias"),
+        ("input_mean_bass", (0,), "nb_channels=48"),
+        ("output_mean_bass", (1 << 17,), "in_chan=262142"),
+        ("lstm_bass/lstm/bias", None, "does not say which network it is for"),
+    ],
+)
+def test_authors_files_that_make_no_sense_are_refused(
+    name: str, shape: tuple[int, ...] | None, message: str
+) -> None:
+    tensors = read_tensors(GOLDEN / "xumx_sony.zip")
+    if shape is None:
+        del tensors[name]
+    else:
+        tensors[name] = torch.zeros(shape)
+
+    def build() -> object:
+        found = recognize(None, tensors, file_name="x-umx.h5")
+        return build_model(found.class_name, (), found.kwargs, found.tensors)
+
+    with pytest.raises(CheckpointError, match=message):
+        build()
 
 
 def test_a_track_in_chunks_comes_close_to_the_whole() -> None:

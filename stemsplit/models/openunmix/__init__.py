@@ -11,6 +11,7 @@ from stemsplit.models.openunmix.config import read_openunmix_config
 from stemsplit.models.openunmix.folder import openunmix_folder
 from stemsplit.models.openunmix.model import OpenUnmix
 from stemsplit.models.openunmix.xumx import adapt_xumx, read_xumx_config
+from stemsplit.models.openunmix.xumx_tensors import arguments_from_tensors
 
 FAMILIES = (
     Family(
@@ -24,5 +25,6 @@ FAMILIES = (
         name="XUMX",  # asteroid's class
         build=lambda given: OpenUnmix(read_xumx_config(given.kwargs)),
         adapt=adapt_xumx,
+        bare=arguments_from_tensors,
     ),
 )

@@ -17,6 +17,7 @@ from stemsplit.errors import CheckpointError
 from stemsplit.models.blocks.declared import arg, reader_of
 from stemsplit.models.openunmix.config import NetworkConfig, OpenUnmixConfig, SpectrogramConfig
 from stemsplit.models.openunmix.model import OpenUnmix
+from stemsplit.models.openunmix.xumx_tensors import renamed
 
 _LAYERS = {
     "fc1": "layer_enc.{stem}.enc.0",
@@ -100,7 +101,7 @@ def read_xumx_config(kwargs: Mapping[str, object]) -> OpenUnmixConfig:
 
 
 def adapt_xumx(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The package's tensors under our names; those that we do not know keep theirs."""
+    """The tensors of either layout under our names; those that we do not know keep theirs."""
     assert isinstance(network, OpenUnmix)
     ours = {
         _published_name(stem, name): f"networks.{index}.{name}"
@@ -109,7 +110,7 @@ def adapt_xumx(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, T
     }
     return {
         ours.get(name, name): tensor
-        for name, tensor in tensors.items()
+        for name, tensor in renamed(tensors, network.spec.stems).items()
         if name not in _UNUSED and not name.endswith(_TRAINING_COUNTER)
     }
 
