@@ -159,6 +159,7 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
     "ffc_ae_v0": ("ffc_se", [_FFC_AE]),
     "ffc_ae_v1": ("ffc_se", [_FFC_AE | {"out_channels": 64}]),
     "ffc_unet": ("ffc_se", [_FFC_UNET]),
+    "hifi_plusplus": ("hifi_plusplus", [{}]),
 }
 
 

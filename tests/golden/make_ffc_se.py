@@ -96,11 +96,13 @@ def _real_spectrograms() -> Iterator[None]:
     """torch.stft and torch.istft with spectrograms [..., 2], as torch 1.10 had them."""
     stft, istft = torch.stft, torch.istft
 
-    def real_stft(signal: Tensor, **how: Any) -> Tensor:
-        return torch.view_as_real(stft(signal, **{**how, "return_complex": True}))
+    def real_stft(signal: Tensor, *sizes: int, **how: Any) -> Tensor:
+        return torch.view_as_real(stft(signal, *sizes, **{**how, "return_complex": True}))
 
     def real_istft(spectrogram: Tensor, **how: Any) -> Tensor:
-        return istft(torch.view_as_complex(spectrogram.contiguous()), **how)
+        if not spectrogram.is_complex():
+            spectrogram = torch.view_as_complex(spectrogram.contiguous())
+        return istft(spectrogram, **how)
 
     torch.stft, torch.istft = real_stft, real_istft  # type: ignore[assignment]
     yield

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stemsplit.models.blocks.batch_norm import ChannelAffine
+from stemsplit.models.blocks.repeated import Repeated
 from stemsplit.models.ffc_se.config import FfcSeConfig
 
 _KERNEL = 3
@@ -117,17 +118,13 @@ class SkipLevel(nn.Module):
         self.start_block = _blocks(config, level)
         self.downsample = nn.Conv2d(width, 2 * width, 1, 2, bias=False)
         self.internal_block = below
-        self.upsample = nn.Sequential(
-            nn.Upsample(scale_factor=2), nn.Conv2d(2 * width, width, 1, bias=False)
-        )
+        self.upsample = Repeated(nn.Conv2d(2 * width, width, 1, bias=False), 2)
         self.end_block = _blocks(config, level)
         self.ConcatConv = nn.Conv2d(2 * width, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        repeat, convolve = self.upsample
         inner = self.internal_block(self.downsample(self.start_block(x)))
-        # The other way round it is the same, with four times the work.
-        y = self.end_block(repeat(convolve(inner)))
+        y = self.end_block(self.upsample(inner))
         result: Tensor = self.ConcatConv(torch.cat((x, y), dim=1))
         return result
 

@@ -11,15 +11,13 @@ silence; what the network makes of the file's end depends on how much that is.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.stft import istft, stft
-from stemsplit.models.blocks.stream import StreamingModule
+from stemsplit.models.blocks.local_stream import LocalModule
 from stemsplit.models.ffc_se.config import FfcSeConfig
 from stemsplit.models.ffc_se.layers import spectrum_network
 from stemsplit.models.spec import InputScaling, ModelSpec
@@ -31,62 +29,20 @@ _REACHES_PER_CHUNK = 8
 _PEAK = 0.95
 
 
-class FfcSeState(NamedTuple):
-    """What is remembered of a track."""
-
-    num_samples: int
-    """Of the whole track."""
-    num_heard: int
-    """So far. What there is to say about it ends `context_samples` before."""
-    start: int
-    """Where what is heard again begins, in samples."""
-    heard: Tensor
-    """From there on: [B, 1, T]."""
-
-
-class FfcSe(StreamingModule[FfcSeState]):
-    """Mixture [B, 1, T] -> speech [B, 1, 1, T], as a `StreamingNetwork`."""
+class FfcSe(LocalModule):
+    """Mixture [B, 1, T] -> speech [B, 1, 1, T]."""
 
     def __init__(self, config: FfcSeConfig) -> None:
         super().__init__()
         self.config = config
         self.net = spectrum_network(config)
-        self._step = config.hop_length * config.frames_per_step
-        self._reach = -(-_reach_samples(config) // self._step) * self._step
-        self.spec = _spec(look_ahead=self._reach)
+        self.step_samples = config.hop_length * config.frames_per_step
+        self.reach_samples = -(-_reach_samples(config) // self.step_samples) * self.step_samples
+        # The reference refuses a file that is shorter.
+        self.least_samples = max(2 * self.step_samples, config.n_fft)
+        self.spec = _spec(look_ahead=self.reach_samples)
 
-    def start(self, mixture: Tensor, num_samples: int) -> FfcSeState:
-        """The memory before the first sample of a track like `mixture` [B, 1, T]."""
-        return FfcSeState(num_samples, 0, 0, mixture.new_zeros(mixture.shape[0], 1, 0))
-
-    def advance(self, mixture: Tensor, state: FfcSeState) -> tuple[Tensor, FfcSeState]:
-        """Speech [B, 1, 1, T'] and the memory after the next samples [B, 1, T]."""
-        heard = torch.cat((state.heard, mixture.float()), dim=-1)
-        heard = heard[..., : max(0, state.num_samples - state.start)]
-        num_heard = state.num_heard + mixture.shape[-1]
-        begin, end = max(0, state.num_heard - self._reach), num_heard - self._reach
-        if begin < state.num_samples:
-            ends = num_heard >= state.num_samples
-            silence = self._silence_behind(state.num_samples) if ends else 0
-            speech = self._enhanced(F.pad(heard, (0, silence)))
-            speech = speech[..., begin - state.start : end - state.start]
-        else:
-            speech = heard[..., :0]
-        speech = F.pad(speech, (0, end - begin - speech.shape[-1]))
-        # On the grid of the track's frames, in steps of the bottom.
-        start = max(0, end - self._reach) // self._step * self._step
-        again = heard[..., start - state.start :]
-        return speech[:, None], FfcSeState(state.num_samples, num_heard, start, again)
-
-    def _silence_behind(self, num_samples: int) -> int:
-        """By how many samples a track's end is continued."""
-        # The reference refuses a file that is shorter than the least here.
-        least = max(2 * self._step, self.config.n_fft)
-        padded = max(1 << (num_samples - 1).bit_length(), least)
-        # More than it can hear is as good as all of it.
-        return min(padded - num_samples, max(self._reach, least))
-
-    def _enhanced(self, mixture: Tensor) -> Tensor:
+    def enhanced(self, mixture: Tensor) -> Tensor:
         """Speech [B, 1, T] of a part of a track [B, 1, T], as if the track were no longer."""
         hop_length, step = self.config.hop_length, self.config.frames_per_step
         spectrogram = stft(
