@@ -130,6 +130,7 @@ def test_networks_of_different_spectrograms_are_refused() -> None:
         ("depth", "low", [2, 3, 2, 2], "an odd number"),
         ("depth", "low", [0, 3, 2, 2, 3], "1 or more"),
         ("growth_rate", "low", [1 << 40] * 5, "growth_rate="),
+        ("growth_rate", "low", [2] * 99, "an odd number of them up to 17"),
         ("hidden_channels", "low", [5, 0, 0, 0, 0], "0 on the way down"),
         ("hidden_channels", "low", [0, 0, 0, 0, 5], "0 on the way down"),
         ("norm", "low", [False] * 5, "dilated, norm, nonlinear"),

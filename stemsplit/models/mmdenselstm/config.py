@@ -18,7 +18,8 @@ FULL = "full"
 _FAMILY = "MMDenseLSTM"
 _MAX_WIDTH = 512
 _MAX_LAYERS = 16
-_MAX_BANDS = 16
+_MAX_BANDS = 8
+_MAX_BLOCKS = 17
 _MAX_BINS = (1 << 15) + 1
 _HINT = "The file is damaged or is not a checkpoint of this network; fetch it again."
 _BAND_FLAGS = ("dilated", "norm", "nonlinear")
@@ -199,8 +200,13 @@ def _read_band_config(given: Mapping[str, object], band: str, num_bins: int) -> 
     own = {name: _section(given, name).get(band) for name in names}
     read = _read_band(_arguments(names_of(_BandArguments), own))
     count = len(read.widths)
-    if count < 3 or count % 2 == 0 or not len(read.num_layers) == len(read.hidden_sizes) == count:
-        raise _impossible("growth_rate", own["growth_rate"], "as many as of depth, an odd number")
+    is_odd = count % 2 == 1 and 3 <= count <= _MAX_BLOCKS
+    if not is_odd or not len(read.num_layers) == len(read.hidden_sizes) == count:
+        raise _impossible(
+            "growth_rate",
+            own["growth_rate"],
+            f"as many as of depth, an odd number of them up to {_MAX_BLOCKS}",
+        )
     dilated = [_dilated(own, index, layers) for index, layers in enumerate(read.num_layers)]
     blocks = tuple(
         DenseBlockConfig(
