@@ -34,7 +34,8 @@ _WINDOW_FRAMES = 300
 # Longer songs begin their chunks where the filter begins a window. So a chunk has the same windows
 # as the whole song, which matters more than how long it is: with random weights, a song of 400 s
 # was 68 dB from the whole, one of 200 s in chunks of 63 s still 69 dB, but in chunks of 60 s, a
-# quarter of them shared, 22 dB. X-UMX's filter has one window for all of a chunk.
+# quarter of them shared, 22 dB. X-UMX's filter has one window for all of a chunk: 5:13 of noise
+# were 51 dB from the whole.
 _WINDOWS_PER_CHUNK = 36
 _WINDOWS_IN_OVERLAP = 2
 
