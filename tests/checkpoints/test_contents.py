@@ -249,7 +249,15 @@ def test_what_a_training_was_started_with_comes_with_its_tensors(tmp_path: Path)
     # Of what is not plain, and so not of a command line, nothing is taken but the tensors.
     itself = Namespace(N=3)
     itself.me = itself
-    for arguments in (itself, Namespace(N=Path("/x")), Namespace(N=torch.ones(2)), {"N": 3}):
+    endless: list[object] = []
+    endless.append(endless)
+    for arguments in (
+        itself,
+        Namespace(N=endless),
+        Namespace(N=Path("/x")),
+        Namespace(N=torch.ones(2)),
+        {"N": 3},
+    ):
         torch.save({"args": arguments, "state_dict": state}, path)
         assert isinstance(read_file(path), dict)
 

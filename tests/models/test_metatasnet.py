@@ -14,6 +14,7 @@ from torch import Tensor
 from stemsplit import Separator
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.engine.mixture import Mixture
+from stemsplit.engine.options import SeparationOptions
 from stemsplit.errors import CheckpointError
 from stemsplit.models.family import NetworkArguments
 from stemsplit.models.metatasnet.config import read_metatasnet_config
@@ -166,5 +167,16 @@ def test_without_its_arguments_it_is_not_known(tmp_path: Path) -> None:
 
 
 def test_a_long_song_is_heard_in_pieces_that_share_their_ends() -> None:
-    chunking = network_of("three").spec.chunking
+    network = network_of("three")
+    chunking = network.spec.chunking
     assert (chunking.chunk_samples, chunking.hop_samples) == (46 * 32000, 30 * 32000)
+    song = golden_case.songs()["noise_and_onset"][:1]
+    options = SeparationOptions(segment_seconds=0.25, overlap=0.25)
+    stems = separate(network, Mixture.from_array(song, 32000), options)
+    level = song.std()
+    with torch.inference_mode():
+        first = network(song[None, :, :8000] / level)[0] * level
+    for stem, expected in zip(network.spec.stems, first, strict=True):
+        assert stems[stem].shape == song.shape
+        alone = slice(0, 6000)  # the next one begins there
+        assert signal_to_difference_db(expected[:, alone], stems[stem][:, alone]) > REQUIRED_DB

@@ -1,8 +1,9 @@
 """The lower rates that the first stages hear.
 
 Smith's bandlimited interpolation (https://ccrma.stanford.edu/~jos/resample/) with the filter that
-the authors had, "kaiser best" of the library resampy. To divide the rate of what was converted to
-it with the same filter is to convert the song to the lower rate at once.
+the authors had, "kaiser best" of the library resampy 0.2. To divide the rate of what was converted
+to it with the same filter is to convert the song to the lower rate at once. (That library rounded
+the steps in its table of the filter down: from 44.1 to 8 kHz it was 42 dB from its own filter.)
 """
 
 from __future__ import annotations
