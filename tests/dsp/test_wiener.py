@@ -125,6 +125,7 @@ def test_windows_are_filtered_one_by_one(window_frames: int | None) -> None:
         WienerOptions(window_frames=None, num_iterations=0),
         WienerOptions(window_frames=None, num_iterations=3, softmask=True, residual=True),
         WienerOptions(window_frames=4),
+        WienerOptions(window_frames=None, noiseless=True),
     ],
     ids=str,
 )
@@ -172,6 +173,37 @@ def test_estimates_add_up_to_the_mixture() -> None:
     estimates = wiener(spectrograms_for(mixture), mixture)
     # All but what the faint noise takes that keeps the filter finite.
     torch.testing.assert_close(estimates.sum(dim=1), mixture, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("num_channels", [1, 2])
+@pytest.mark.parametrize("level", [1e-2, 5.0, 1e3])
+def test_without_noise_estimates_add_up_to_the_mixture(num_channels: int, level: float) -> None:
+    mixture = mixture_of(num_channels, level=level)
+    options = WienerOptions(noiseless=True)
+    estimates = wiener(spectrograms_for(mixture), mixture, options=options)
+    torch.testing.assert_close(estimates.sum(dim=1), mixture, rtol=1e-4, atol=1e-4 * level)
+
+
+def test_without_noise_a_mono_mix_is_shared_out_by_power() -> None:
+    """What is inverted is of rank one, whatever the level: by rounding alone it has an inverse."""
+    for level in (1e3, 1e-3):
+        mixture = level * mixture_of(1).expand(-1, 2, -1, -1)
+        spectrograms = level * spectrograms_for(mixture_of(1))
+        estimates = wiener(spectrograms, mixture, options=WienerOptions(noiseless=True))
+        powers = spectrograms.square()
+        expected = mixture[:, None] * powers / powers.sum(dim=1, keepdim=True)
+        assert agreement_db(expected.to(torch.complex128), estimates) > 60
+
+
+def test_without_noise_what_is_faint_is_taken_for_mono() -> None:
+    """As D3Net's authors have it: half of what is faint and everywhere at once is lost."""
+    places = torch.eye(2)[None, :, :, None, None]  # one stem left, one right, equally loud
+    stems = 1e-3 * places.expand(1, 2, 2, 3, 50).to(torch.complex64)
+    for level, share in ((1.0, 0.5), (1e3, 1.0)):
+        mixture = level * stems.sum(dim=1)
+        options = WienerOptions(noiseless=True)
+        estimates = wiener(level * stems.abs(), mixture, options=options)
+        torch.testing.assert_close(estimates, share * level * stems)
 
 
 def test_powers_and_a_softmask_are_the_single_channel_wiener_filter() -> None:

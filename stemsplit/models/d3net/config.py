@@ -132,26 +132,19 @@ def _network(stem: str, file: object) -> StemConfig:
     if not isinstance(file, Mapping):
         raise _unreadable(f"the description of {quoted(stem)} has no names and values")
     spectrogram = _read_spectrogram(Arguments.chosen(_FAMILY, names_of(MagnitudesConfig), file))
-    arguments = Arguments.chosen(_FAMILY, names_of(StemConfig), file)
     num_bands = _num_bands(file)
     config = _read_network(
-        arguments,
+        Arguments.chosen(_FAMILY, names_of(StemConfig), file),
         spectrogram=spectrogram,
-        bands=tuple(
-            _read_band(Arguments(_FAMILY, list(_FULL_BAND), (), _of_band(file, index, num_bands)))
-            for index in range(num_bands)
-        ),
-        full=_read_band(
-            Arguments(
-                _FAMILY,
-                list(_FULL_BAND),
-                (),
-                {name: file.get(full_name) for name, full_name in _FULL_BAND.items()},
-            )
-        ),
+        bands=tuple(_band(_of_band(file, index, num_bands)) for index in range(num_bands)),
+        full=_band({name: file.get(full_name) for name, full_name in _FULL_BAND.items()}),
     )
     _check(config)
     return config
+
+
+def _band(values: Mapping[str, object]) -> BandUNetConfig:
+    return _read_band(Arguments(_FAMILY, list(_FULL_BAND), (), values))
 
 
 def _num_bands(file: Mapping[str, object]) -> int:

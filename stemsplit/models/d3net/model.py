@@ -23,7 +23,8 @@ from stemsplit.models.d3net.network import StemD3Net
 from stemsplit.models.spec import ModelSpec
 
 # The original takes songs whole, and its filter knows one place for each stem in a song. So do
-# chunks of 4:10 with most songs. Those of longer songs begin where patches begin.
+# chunks of 4:10 with most songs, which take 2 GB and what a patch takes. Those of longer songs
+# begin where patches begin.
 _FRAMES_PER_CHUNK = 10752
 _FRAMES_IN_OVERLAP = 768
 
