@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stemsplit.errors import CheckpointError
+from stemsplit.models.fast import accelerate
 from stemsplit.models.roformer import axial
 from stemsplit.models.roformer.config import (
     read_bs_roformer_config,
     read_melband_roformer_config,
 )
 from stemsplit.models.roformer.model import BSRoFormer, MelBandRoFormer
+from tests.golden import make_hyperace, make_polarformer
 from tests.golden.make_roformer import CASES, mixture
 from tests.models.deterministic_weights import fill_by_name
 from tests.models.loading import golden, loaded
@@ -148,6 +151,28 @@ def test_equals_the_community_s_implementation(case: str) -> None:
     with torch.inference_mode():
         estimate = network(mixture(case))[..., : expected.shape[-1]]
     assert agreement_db(expected, estimate) > REQUIRED_DB
+
+
+@pytest.mark.parametrize("signal", make_hyperace.KINDS)
+def test_polar_positions_are_those_of_an_independent_program(signal: str) -> None:
+    network = build("bs", settings(("vocals",), **make_polarformer.NETWORK))
+    fill_by_name(network)
+    mixture = make_hyperace.mixtures()[make_hyperace.KINDS.index(signal)]
+    expected = golden("polarformer")[signal]
+    with torch.inference_mode():
+        estimate = network(mixture[None])[0, 0]
+    if signal == "silence":
+        assert not estimate.any()
+    else:
+        assert agreement_db(expected, estimate) > REQUIRED_DB
+    accelerate(network)  # whatever can be faster, its attention is not turned as rotary ones are
+    with torch.inference_mode():
+        torch.testing.assert_close(network(mixture[None])[0, 0], estimate, atol=1e-4, rtol=1e-3)
+
+
+def test_polar_positions_of_mel_bands_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="has use_pope=True; stemsplit implements only"):
+        build("mel", settings(**SMALL, use_pope=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)

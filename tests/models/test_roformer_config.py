@@ -168,7 +168,7 @@ def test_defaults_are_those_of_the_published_classes() -> None:
         ("model", {"mask_estimator_depth": 0}, "has mask_estimator_depth=0"),
         ("model", {"num_stems": 2}, "it makes 2 stems, called vocals"),
         ("model", {"linear_transformer_depth": 1}, "has linear_transformer_depth=1; stemsplit"),
-        ("model", {"use_pope": True}, "has use_pope=True; stemsplit implements only"),
+        ("model", {"use_pope": 3}, "has use_pope=3"),
         ("model", {"use_shared_bias": True}, "has use_shared_bias=True; stemsplit implements"),
         ("model", {"stft_window_fn": "os.system"}, "has stft_window_fn='os.system'"),
         ("model", {"time_conformer_depth": 1}, "has the model argument 'time_conformer_depth'"),

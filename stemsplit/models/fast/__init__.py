@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -57,7 +58,7 @@ _RULES = (
     _Rule(UNetLevel, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
     _Rule(StemUNet, FastStemUNet, allows_bfloat16=True),
-    _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer)),
+    _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer), attrgetter("is_rotary")),
     _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),
     _Rule(nn.Linear, lambda layer, _: products.FastLinear(layer)),

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from stemsplit.models.roformer.attention import (
-    RotaryEmbedding,
     RotaryTransformerConfig,
     Transformer,
+    positions_of,
 )
 
 _TILE_TOKENS = 4096
@@ -38,22 +38,22 @@ class AxialStack(nn.ModuleList):
         *,
         skips: bool,
     ) -> None:
-        over_time, over_bands = RotaryEmbedding(time.head_dim), RotaryEmbedding(bands.head_dim)
+        over_time, over_bands = positions_of(time), positions_of(bands)
         super().__init__(
             nn.ModuleList([Transformer(time, over_time), Transformer(bands, over_bands)])
             for _ in range(num_pairs)
         )
         self.skips = skips
         # In a tuple they are no children: each is stored with the layers that share it.
-        self.rotaries = (over_time, over_bands)
+        self.positions = (over_time, over_bands)
 
     def forward(self, grid: Tensor) -> Tensor:
         """The grid [B, N, K, D] of frames and bands after all pairs.
 
         It is overwritten in place, being by far the largest tensor of the network.
         """
-        rotations_time = self.rotaries[0](grid.shape[1])
-        rotations_bands = self.rotaries[1](grid.shape[2])
+        rotations_time = self.positions[0](grid.shape[1])
+        rotations_bands = self.positions[1](grid.shape[2])
         total = torch.zeros_like(grid) if self.skips else None  # [B, N, K, D]
         for over_time, over_bands in cast("Iterable[tuple[Transformer, Transformer]]", self):
             if total is not None:

@@ -26,7 +26,6 @@ _OF_NO_EFFECT = (
 )
 _FIXED = {
     "linear_transformer_depth": 0,
-    "use_pope": False,
     "use_shared_bias": False,
     "stft_window_fn": None,
 }
@@ -63,6 +62,8 @@ class RoFormerConfig:
     num_heads: int = arg("heads", 8, low=1, high=256)
     head_dim: int = arg("dim_head", 64, low=2, high=1024)
     skips: bool = arg("skip_connection", False)
+    polar: bool = arg("use_pope", False)
+    """Positions are polar: a "PolarFormer"."""
     mask_expansion: int = arg("mlp_expansion_factor", 4, low=1, high=64)
 
     @property
@@ -135,6 +136,7 @@ def read_melband_roformer_config(settings: Mapping[str, object]) -> RoFormerConf
     family = "Mel-Band RoFormer"
     run = read_run_settings(family, settings)
     arguments = _arguments(family, settings, _MelBands)
+    arguments.require_all({"use_pope": False})  # nothing was found to compare with
     own = _read_mel(arguments)
     with _contradictions_of(family):
         bands = mel_bands(own.num_bands, n_fft=own.n_fft, sample_rate=own.sample_rate)

@@ -109,4 +109,5 @@ def _transformer(config: RoFormerConfig, depth: int) -> RotaryTransformerConfig:
         num_heads=config.num_heads,
         head_dim=config.head_dim,
         norm_output=config.norm_each,
+        polar=config.polar,
     )
