@@ -339,6 +339,6 @@ CHECKPOINT_TARGETS = {
         _read_tensorflow,
         (b"\xff" * 9 + b"\1", b"\0" * 5, b"\x80" * 12),
     ),
-    "hdf5": Target(".h5", _hdf5_seeds, _read_hdf5, _HDF5_WORDS),
+    "hdf5": Target(".h5", _hdf5_seeds, _read_hdf5, _HDF5_WORDS, weight=0.3),
     "network": Target(".json", _network_seeds, _build_network, JSON_WORDS, _change_arguments, 0.3),
 }
