@@ -77,12 +77,18 @@ def best_first(entries: Iterable[CatalogEntry], purpose: Purpose | None) -> list
     """The models in the order of their figures.
 
     Figures are compared within a protocol only: those with one in the catalogue's first protocol
-    come first, then those with one in the second, and so on; last those that have none.
+    come first, then those with one in the second, and so on; last those that have none. Of these,
+    first what runs for who names no model, then models that are for this purpose above all, and
+    last those of which nobody has confirmed that a program can fetch them.
     """
+    defaults = {names[0] for names in DEFAULT_MODELS.values()}
 
-    def key(entry: CatalogEntry) -> tuple[float, float]:
+    def key(entry: CatalogEntry) -> tuple[object, ...]:
         found = figure(entry, purpose)
-        return (math.inf, 0.0) if found is None else (found[2], -found[0])
+        measured = (math.inf, 0.0) if found is None else (found[2], -found[0])
+        is_main = purposes_of(entry)[:1] == [purpose]
+        uncertain = entry.unverified or entry.by_hand is not None
+        return *measured, entry.name not in defaults, not is_main, uncertain
 
     return sorted(entries, key=key)
 

@@ -171,6 +171,10 @@ def test_the_best_come_first() -> None:
     stems = purpose_named("Stems")
     first = best_first([catalog[name] for name in ("scnet", "umx", "scnet_xl", "htdemucs")], stems)
     assert [entry.name for entry in first] == ["scnet_xl", "htdemucs", "scnet", "umx"]
+    rest = [catalog[name] for name in ("fullsubnet_plus", "nsnet2", "melband_denoise")]
+    rest = best_first([*rest, catalog["deepfilternet3"]], purpose_named("denoise"))
+    ordered = ["deepfilternet3", "melband_denoise", "nsnet2", "fullsubnet_plus"]
+    assert [entry.name for entry in rest] == ordered  # none has a figure
     assert figure(catalog["htdemucs_ft"], stems) == (9.33, "S", 0)  # the mean of its stems
     assert figure(catalog["htdemucs"], purpose_named("vocals")) == (8.24, "S", 0)
     assert figure(catalog["mdx_extra"], stems) is None  # it has heard the test songs

@@ -110,8 +110,8 @@ def print_model(model: ModelShown) -> None:
 def _explain_shortly(num_more: int, purpose: Purpose | None) -> None:
     """How to read the columns, in few lines, and how to see the rest."""
     say(
-        "Usual 4: bass, drums, other, vocals. SDR: published, in dB; compare only those with the "
-        "same letter. `stemsplit models show NAME` says how it was measured, and more."
+        "Usual 4: bass, drums, other, vocals. SDR: published, in dB; compare those with the same "
+        "letter only. `stemsplit models show NAME` says how it was measured."
     )
     if purpose is None:
         first, *others = DEFAULT_MODELS.items()
