@@ -34,7 +34,6 @@ from stemsplit.hub.catalog import (
     Purpose,
     find_entry,
     load_catalog,
-    load_purposes,
     suggest_names,
 )
 from stemsplit.hub.choose import PERMISSIVE
@@ -83,7 +82,8 @@ class ListOptions:
         panel=_WHICH,
         reads=_purpose,
         metavar="PURPOSE",
-        help=f"Only models for {', '.join(purpose.name for purpose in load_purposes())}.",
+        help="Only models for stems, vocals, karaoke, drumsep, dereverb, denoise, speech or "
+        "another purpose; below the list, a terminal names them all.",
         autocompletion=complete_purposes,
     )
     in_full: bool = option(

@@ -174,23 +174,25 @@ class Purpose:
     shown: int = 0
 
 
-@functools.cache
 def load_catalog() -> Mapping[str, CatalogEntry]:
     """Every entry by its name, in the order in which the catalogue lists them."""
-    return MappingProxyType(parse_catalog(_catalog_text()))
+    return _read()[0]
+
+
+def load_purposes() -> tuple[Purpose, ...]:
+    """What models are for, in the order in which they are listed."""
+    return _read()[1]
 
 
 @functools.cache
-def load_purposes() -> tuple[Purpose, ...]:
-    """What models are for, in the order in which they are listed."""
-    return tuple(
+def _read() -> tuple[Mapping[str, CatalogEntry], tuple[Purpose, ...]]:
+    text = resources.files("stemsplit.hub").joinpath("catalog.toml").read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+    purposes = tuple(
         Purpose(**{**table, "has": tuple(map(tuple, table["has"]))})
-        for table in tomllib.loads(_catalog_text())["purposes"]
+        for table in document["purposes"]
     )
-
-
-def _catalog_text() -> str:
-    return resources.files("stemsplit.hub").joinpath("catalog.toml").read_text(encoding="utf-8")
+    return MappingProxyType(_parse(document)), purposes
 
 
 def list_models() -> list[str]:
@@ -222,7 +224,10 @@ def parse_catalog(text: str) -> dict[str, CatalogEntry]:
     The catalogue is part of the program: tests/hub/test_catalog.py keeps it right, and nothing is
     checked here.
     """
-    document = tomllib.loads(text)
+    return _parse(tomllib.loads(text))
+
+
+def _parse(document: dict[str, Any]) -> dict[str, CatalogEntry]:
     protocols = {each["id"]: {"short": each.pop("id"), **each} for each in document["protocols"]}
     letters = list(dict.fromkeys(each["short"] for each in protocols.values()))
     protocols = {

@@ -187,6 +187,12 @@ def words_for(entry: CatalogEntry) -> list[str]:
     return [purpose.name for purpose in purposes_of(entry)]
 
 
+def test_the_help_names_purposes_that_there_are() -> None:
+    said = " ".join(models("list", "--help").output.split())
+    named = said.partition("Only models for ")[2].partition(" or another")[0].split(", ")
+    assert set(named) < {purpose.name for purpose in load_purposes()}
+
+
 def test_an_unknown_purpose_is_a_mistake_that_names_those_there_are(hub: Hub) -> None:
     with pytest.raises(UsageError, match="No model is known to be for 'tuba'") as error:
         models("list", "--for", "tuba")
