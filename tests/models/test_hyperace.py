@@ -80,3 +80,11 @@ def test_any_length_and_any_company(num_samples: int) -> None:
     for index in range(2):
         alone = network()(pair[index : index + 1])[0]
         torch.testing.assert_close(together[index], alone, atol=1e-4, rtol=1e-3)
+
+
+def test_its_u_net_stays_in_single_precision() -> None:
+    (estimator,) = network().mask_estimators
+    features = noise(1, 9, 62, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        mask = estimator(features)
+    assert agreement_db(estimator(features), mask) > 30

@@ -50,7 +50,10 @@ class HyperAceMaskEstimator(MaskEstimator):
         self.segm = _MaskPicture(num_bands=len(bands), dim=dim, num_bins=bands[-1].stop)
 
     def forward(self, features: Tensor) -> Tensor:
-        picture: Tensor = self.segm(features.permute(0, 3, 1, 2))  # [B, 4, N, F]
+        # Its norms over few points make much of a rounding: it stays in float32 where autocast is
+        # on.
+        with torch.autocast(features.device.type, enabled=False):
+            picture: Tensor = self.segm(features.float().permute(0, 3, 1, 2))  # [B, 4, N, F]
         return super().forward(features) + picture.permute(0, 2, 3, 1)
 
 
