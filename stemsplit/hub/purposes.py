@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from stemsplit.errors import UsageError
 from stemsplit.hub.catalog import DEFAULT_MODELS, CatalogEntry, Purpose, load_purposes
+from stemsplit.quoting import quoted
 
 
 def purpose_named(name: str) -> Purpose:
@@ -18,7 +19,7 @@ def purpose_named(name: str) -> Purpose:
     purposes = {purpose.name: purpose for purpose in load_purposes()}
     if name.lower() not in purposes:
         raise UsageError(
-            f"No model is known to be for {name!r}.", hint=f"What there is: {', '.join(purposes)}."
+            f"No model is known to be for {quoted(name)}.", hint=f"What there is: {', '.join(purposes)}."
         )
     return purposes[name.lower()]
 

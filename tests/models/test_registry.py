@@ -38,7 +38,7 @@ def _build(name: str, **kwargs: object) -> object:
 @pytest.mark.parametrize("name", ["os.system", "demucs.htdemucs.HTDemucs2", "", "HTDemucs"])
 def test_an_unknown_class_is_refused_and_the_known_ones_are_listed(name: str) -> None:
     with pytest.raises(
-        CheckpointError, match=r"Known are: .*bs_roformer, cac_tdc, deepfilternet, demucs\."
+        CheckpointError, match=r"Known are: .*bs_roformer, cac_tdc, d3net, deepfilternet, demucs\."
     ):
         build_model(name, (), {"sources": list(STEMS)}, {})
 
