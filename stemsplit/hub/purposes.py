@@ -19,7 +19,8 @@ def purpose_named(name: str) -> Purpose:
     purposes = {purpose.name: purpose for purpose in load_purposes()}
     if name.lower() not in purposes:
         raise UsageError(
-            f"No model is known to be for {quoted(name)}.", hint=f"What there is: {', '.join(purposes)}."
+            f"No model is known to be for {quoted(name)}.",
+            hint=f"What there is: {', '.join(purposes)}.",
         )
     return purposes[name.lower()]
 
