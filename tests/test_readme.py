@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -55,7 +56,7 @@ def script() -> str:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def hub(tmp_path_factory: pytest.TempPathFactory, karaoke: Path) -> Iterator[Hub]:
     """The official repositories' layout, with small random networks."""
     with serve(tmp_path_factory.mktemp("hf_home")) as running:
         for repo, name, count in (("HTDemucs", "htdemucs", 1), ("HTDemucs-ft", "htdemucs_ft", 4)):
@@ -64,21 +65,39 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             models = [htdemucs(seed) for seed in range(count)]
             write_bag(folder, name, models, identity if count == 4 else None)
             running.add_folder(f"adefossez/{repo}", folder)
-        running.add_folder(*published_karaoke(tmp_path_factory.mktemp("karaoke")))
+        running.add_folder(load_catalog()["melband_karaoke"].repo_id or "", karaoke)
         publish(load_catalog()["speakers2"], running, tmp_path_factory.mktemp("speakers"))
         yield running
 
 
-def published_karaoke(folder: Path) -> tuple[str, Path]:
-    """The repository of the model that is called karaoke for short, with a small random network."""
+@pytest.fixture(scope="module")
+def karaoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the model that is called karaoke for short, with a small random network."""
+    folder = tmp_path_factory.mktemp("karaoke")
     entry = load_catalog()["melband_karaoke"]
     (network,) = entry.networks
-    assert entry.repo_id is not None
     assert network.config is not None
     settings = small_settings(entry.family, entry.stems, single=True)
     torch.save(tensors_of(entry.family, settings), folder / network.weights[0].file)
     (folder / network.config.file).write_bytes(as_yaml(settings))
-    return entry.repo_id, folder
+    return folder
+
+
+def write_copy(folder: Path, files: Path) -> None:
+    """Copies what is installed to `folder`; its catalogue expects the karaoke model's `files`."""
+    for name in ("stemsplit", "pyproject.toml", "README.md", "LICENSE"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, folder / name)
+    (network,) = load_catalog()["melband_karaoke"].networks
+    catalogue = folder / "stemsplit" / "hub" / "catalog.toml"
+    text = catalogue.read_text(encoding="utf-8")
+    for file in (*network.weights, network.config):
+        assert file is not None
+        if file.sha256:
+            digest = hashlib.sha256((files / file.file).read_bytes()).hexdigest()
+            text = text.replace(file.sha256, digest)
+    catalogue.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -128,12 +147,11 @@ def bare_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_all_commands_work_as_they_stand_in_order(hub: Hub, desk: Path, bare_path: str) -> None:
+def test_all_commands_work_as_they_stand_in_order(
+    hub: Hub, karaoke: Path, desk: Path, bare_path: str
+) -> None:
     pytest.importorskip("hatchling", reason="builds the package without a download")
-    for name in ("stemsplit", "pyproject.toml", "README.md", "LICENSE"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, desk / name)
+    write_copy(desk, karaoke)
     env = {
         **{name: value for name, value in hub.env().items() if name != "PYTHONPATH"},
         "PATH": bare_path,
