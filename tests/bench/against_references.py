@@ -24,6 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it runs as a script, too
 
+from stemsplit.cli.process import prepare_to_compute
 from stemsplit.device.hardware import device_name
 from stemsplit.dsp.difference import signal_to_difference_db
 from stemsplit.models.fast import accelerate
@@ -65,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     if unknown := set(arguments.names) - SUBJECTS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(SUBJECTS)}")
-    torch.set_num_threads(arguments.threads)
+    prepare_to_compute(arguments.threads)
     print(
         f"{device_name(torch.device('cpu'))}, {arguments.threads} threads, {arguments.runs} runs, "
         f"torch {torch.__version__}, stemsplit {__version__}\n"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stemsplit.models import fast as fast_layers
 from stemsplit.models.blocks.dconv import DConv, DConvConfig
-from stemsplit.models.fast import accelerate, convolutions, products
+from stemsplit.models.fast import accelerate, convolutions, products, tfc_tdf
 from stemsplit.models.fast import blocked_attention as attention
 from stemsplit.models.fast import folded_dconv as dconv
 from stemsplit.models.fast.blocked_attention import SCORE_SCALE, attend
@@ -21,10 +21,12 @@ from stemsplit.models.fast.fused_transformer import FastCrossLayer, FastSelfLaye
 from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.normalization import normalize
 from stemsplit.models.fast.roformer import FastRotaryAttention
+from stemsplit.models.fast.tfc_tdf import FastRescale, FastTfcTdf
 from stemsplit.models.fast.waveform import FastChain
 from stemsplit.models.roformer import axial
 from stemsplit.models.self_test import self_test_signals
-from tests.models import random_models, test_roformer
+from tests.golden import make_mdxnet
+from tests.models import random_models, test_mdxnet, test_roformer
 from tests.models.parity import agreement_db, build, noise
 
 pytestmark = pytest.mark.skipif(not products.are_available(), reason="this torch has no oneDNN")
@@ -75,6 +77,23 @@ def test_they_do_so_piece_by_piece(plain: Any, monkeypatch: pytest.MonkeyPatch) 
     mixture = noise(2, 2, fitted(plain, 20_001))
     with torch.inference_mode():
         assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
+
+
+@pytest.mark.parametrize("values", [500, 1 << 22])  # map by map in pieces, and as a whole
+@pytest.mark.parametrize("case", make_mdxnet.CASES)
+def test_mdxnets_give_what_they_give_with_plain_layers(
+    case: str, values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tfc_tdf, "_SLAB_VALUES", values)
+    monkeypatch.setattr(tfc_tdf, "_TILE_VALUES", values // 4)
+    plain = test_mdxnet.network_of(make_mdxnet.CASES[case])
+    fast = copy.deepcopy(plain)
+    assert accelerate(fast) == torch.float32
+    assert {FastTfcTdf, FastRescale} <= {type(module) for module in fast.modules()}
+    for num_items in (1, 2):
+        mixture = noise(num_items, 2, fitted(plain, 1))
+        with torch.inference_mode():
+            assert agreement_db(plain(mixture), fast(mixture)) > REQUIRED_DB
 
 
 @pytest.mark.parametrize("tile_tokens", [100, 4096])  # few sequences at once, and many

@@ -27,8 +27,10 @@ from stemsplit.models.fast.hybrid import FastDecoderLayer, FastEncoderLayer
 from stemsplit.models.fast.hybrid import fits as _fits
 from stemsplit.models.fast.roformer import FastFeedForward, FastRotaryAttention
 from stemsplit.models.fast.stem_unet import FastStemUNet
+from stemsplit.models.fast.tfc_tdf import FastRescale, FastTfcTdf
 from stemsplit.models.fast.waveform import FastChain, FastPointwise, is_pointwise
 from stemsplit.models.htdemucs.transformer import CrossLayer, SelfLayer
+from stemsplit.models.mdxnet.model import Rescale, TfcTdf
 from stemsplit.models.roformer.attention import FeedForward, GatedAttention
 from stemsplit.models.spleeter.network import StemUNet
 
@@ -58,6 +60,8 @@ _RULES = (
     _Rule(UNetLevel, lambda layer, _: FastChain(layer)),
     _Rule(DConv, lambda layer, _: FastDConv(layer)),
     _Rule(StemUNet, FastStemUNet, allows_bfloat16=True),
+    _Rule(TfcTdf, lambda layer, _: FastTfcTdf(layer)),
+    _Rule(Rescale, lambda layer, _: FastRescale(layer)),
     _Rule(GatedAttention, lambda layer, _: FastRotaryAttention(layer), attrgetter("is_rotary")),
     _Rule(FeedForward, lambda layer, _: FastFeedForward(layer)),
     _Rule(nn.Conv1d, lambda layer, _: FastPointwise(layer), is_pointwise),

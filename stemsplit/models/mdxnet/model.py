@@ -11,6 +11,7 @@ over the bins are a gain and an offset for each channel.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from stemsplit.models.blocks.arguments import MAX_LAYER_CHANNELS
 from stemsplit.models.blocks.batch_norm import ChannelAffine
 from stemsplit.models.blocks.channel_spectrogram import ChannelSpectrogram
 from stemsplit.models.mdxnet.config import MdxNetConfig
+from stemsplit.models.self_test import self_test_signals
 from stemsplit.models.spec import ModelSpec, counterpart_of
 
 _MAPS = 4  # real and imaginary part, left and right
@@ -39,19 +41,19 @@ class MdxNet(nn.Module):
         )
         self.spec = _spec(config)
         growth, bins = config.growth, config.num_bins
-        self.first_conv = nn.Sequential(nn.Conv2d(_MAPS, growth, 1), nn.ReLU(inplace=True))
+        self.first_conv = Rescale(nn.Conv2d(_MAPS, growth, 1))
         self.encoding_blocks, self.ds = nn.ModuleList(), nn.ModuleList()
         width = growth
         for _ in range(config.num_levels):
-            self.encoding_blocks.append(_TfcTdf(config, width, bins))
-            self.ds.append(_scale(nn.Conv2d(width, width + growth, 2, 2)))
+            self.encoding_blocks.append(TfcTdf(config, width, bins))
+            self.ds.append(Rescale(nn.Conv2d(width, width + growth, 2, 2)))
             width, bins = width + growth, bins // 2
-        self.bottleneck_block = _TfcTdf(config, width, bins)
+        self.bottleneck_block = TfcTdf(config, width, bins)
         self.decoding_blocks, self.us = nn.ModuleList(), nn.ModuleList()
         for _ in range(config.num_levels):
-            self.us.append(_scale(nn.ConvTranspose2d(width, width - growth, 2, 2)))
+            self.us.append(Rescale(nn.ConvTranspose2d(width, width - growth, 2, 2)))
             width, bins = width - growth, bins * 2
-            self.decoding_blocks.append(_TfcTdf(config, width, bins))
+            self.decoding_blocks.append(TfcTdf(config, width, bins))
         self.final_conv = nn.Sequential(nn.Conv2d(width, _MAPS, 1))
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -64,6 +66,16 @@ class MdxNet(nn.Module):
         maps[..., : self.config.silent_bins] = 0
         stem = self._spectrogram.synthesize(self._estimate(maps), num_samples=fitted_length)
         return stem[:, None, :, :num_samples]  # [B, 1, C, T]
+
+    def self_test(self, device: torch.device | str = "cpu") -> Tensor:
+        """Spectrograms of stems of signals that are the same at each call; see `models.self_test`.
+
+        [3, 4, N, F], of as few frames as the network has levels for.
+        """
+        num_frames = 2 << self.config.num_levels
+        num_samples = (num_frames - 1) * self.config.hop_length
+        signals = self_test_signals(2, num_samples).to(device)
+        return self._run_layers(self._spectrogram.analyze(signals))
 
     def _estimate(self, maps: Tensor) -> Tensor:
         """[B, 4, N, F] -> [B, 4, N, F], in float32 even where the layers are not."""
@@ -88,7 +100,7 @@ class MdxNet(nn.Module):
         return mapped
 
 
-class _TfcTdf(nn.Module):
+class TfcTdf(nn.Module):
     """[B, D, N, F] -> [B, D, N, F]: convolutions, plus what products over the bins make of them."""
 
     def __init__(self, config: MdxNetConfig, width: int, bins: int) -> None:
@@ -135,8 +147,11 @@ def _tdf(config: MdxNetConfig, width: int, bins: int) -> nn.Sequential | None:
     return nn.Sequential(*layers)
 
 
-def _scale(convolution: nn.Module) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.ReLU(inplace=True))
+class Rescale(nn.Sequential):
+    """A convolution that changes how many features, frames and bins there are, and ReLU."""
+
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__(convolution, nn.ReLU(inplace=True))
 
 
 def _check(config: MdxNetConfig) -> None:
