@@ -20,10 +20,8 @@ from torch import Tensor, nn
 
 from stemsplit.models.registry import build_model
 from tests.bench.operations import _EP317, _INSTVOC, _fine_tune
-from tests.models import random_models
+from tests.models import random_models, test_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
-
-_STEMS = ("drums", "bass", "other", "vocals")
 
 Run = Callable[[], Tensor]
 
@@ -86,37 +84,9 @@ def _roformer(family: str, kind: str, settings: Mapping[str, Any]) -> Pair:
     return _msst(family, settings, f"bs_roformer.{kind}", **settings["model"], flash_attn=True)
 
 
-_SCNET: Mapping[str, Any] = {
-    "sources": list(_STEMS),
-    "audio_channels": 2,
-    "dims": [4, 32, 64, 128],
-    "nfft": 4096,
-    "hop_size": 1024,
-    "win_size": 4096,
-    "normalized": True,
-    "band_SR": [0.175, 0.392, 0.433],
-    "band_stride": [1, 4, 16],
-    "band_kernel": [3, 4, 16],
-    "conv_depths": [3, 2, 1],
-    "compress": 4,
-    "conv_kernel": 3,
-    "num_dplayer": 6,
-    "expand": 1,
-}
-
-
 def _scnet(module: str = "scnet", **model: Any) -> Pair:
-    arguments = {**_SCNET, **model}
-    settings = {
-        "audio": {"chunk_size": 485_100, "num_channels": 2, "sample_rate": 44100},
-        "model": arguments,
-        "training": {"instruments": list(_STEMS)},
-        "inference": {"batch_size": 8, "dim_t": 256, "num_overlap": 4},
-    }
-    return _msst("scnet", settings, f"scnet.{module}.SCNet", **arguments)
-
-
-_XL = {"dims": [4, 64, 128, 256], "band_SR": [0.23, 0.37, 0.4], "num_dplayer": 8}
+    settings = test_scnet.published(model)
+    return _msst("scnet", settings, f"scnet.{module}.SCNet", **settings["model"])
 
 
 def _openunmix(hidden_size: int) -> Pair:
@@ -172,7 +142,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "hdemucs": Subject("demucs==4.1.0", lambda: _demucs("hdemucs", segment=10)),
     "demucs v3": Subject("demucs==4.1.0", lambda: _demucs("demucs", segment=10, normalize=False)),
     "scnet": Subject("msst==0.1.0", _scnet),
-    "scnet_xl": Subject("msst==0.1.0", lambda: _scnet(**_XL)),
+    "scnet_xl": Subject("msst==0.1.0", lambda: _scnet(**test_scnet.XL)),
     "scnet_masked": Subject("msst==0.1.0", lambda: _scnet("scnet_masked")),
     "mdx23c": Subject(
         "msst==0.1.0",

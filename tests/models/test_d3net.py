@@ -28,9 +28,9 @@ from tests.models.loading import GOLDEN, golden, separate
 
 PUBLISHED = GOLDEN / "d3net.zip"
 STEMS = golden_case.STEMS
-REQUIRED_DB = 110.0
+REQUIRED_DB = 100.0
 """The whole program; mono loses most of what is lost, 123 dB are seen."""
-NETWORK_DB = 130.0
+NETWORK_DB = 115.0
 
 
 def model_of(stems: tuple[str, ...] = STEMS) -> D3Net:

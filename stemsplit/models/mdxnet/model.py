@@ -70,11 +70,11 @@ class MdxNet(nn.Module):
     def self_test(self, device: torch.device | str = "cpu") -> Tensor:
         """Spectrograms of stems of signals that are the same at each call; see `models.self_test`.
 
-        [3, 4, N, F], of as few frames as the network has levels for.
+        [3, 4, N, F], of as few frames as the network has levels for, and one FFT has samples for.
         """
-        num_frames = 2 << self.config.num_levels
-        num_samples = (num_frames - 1) * self.config.hop_length
-        signals = self_test_signals(2, num_samples).to(device)
+        cut, hop_length = 1 << self.config.num_levels, self.config.hop_length
+        num_frames = max(2, -(-(self.config.n_fft // hop_length + 1) // cut)) * cut
+        signals = self_test_signals(2, (num_frames - 1) * hop_length).to(device)
         return self._run_layers(self._spectrogram.analyze(signals))
 
     def _estimate(self, maps: Tensor) -> Tensor:
