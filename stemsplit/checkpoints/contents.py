@@ -130,8 +130,7 @@ def _bare_tensors(path: Path, content: object) -> dict[str, Tensor]:
     if isinstance(content, dict):
         inner = [content[key] for key in _STATE_KEYS if isinstance(content.get(key), dict)]
         # What is called `state` may be that of the training, beside that of the network.
-        for state in (*filter(_has_tensors, inner), *inner):
-            return _checked_tensors(path, state)
+        content = [*filter(_has_tensors, inner), *inner, content][0]
     return _checked_tensors(path, content)
 
 

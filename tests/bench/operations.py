@@ -60,15 +60,15 @@ def _mdx23c(stems: tuple[str, ...], num_overlap: int, **audio: int) -> dict[str,
     }
 
 
-def _fine_tune(stems: tuple[str, ...], chunk_samples: int, num_overlap: int) -> dict[str, Any]:
+def fine_tune(stems: tuple[str, ...], chunk_samples: int, num_overlap: int) -> dict[str, Any]:
     """Of the Mel-Band RoFormer for vocals."""
     sizes = {"dim": 384, "depth": 6, "num_bands": 60, "stft_hop_length": 441}
     return _roformer(stems, chunk_samples, num_overlap, **sizes)
 
 
-_EP317 = _roformer(("vocals",), 352_800, dim=512, depth=12, stft_hop_length=441)
+EP317 = _roformer(("vocals",), 352_800, dim=512, depth=12, stft_hop_length=441)
 _EP17 = _roformer(_FOUR, 485_100, dim=384, depth=8, mlp_expansion_factor=2)
-_INSTVOC = _mdx23c(
+INSTVOC = _mdx23c(
     ("vocals", "instrumental"), 8, chunk_size=261_120, n_fft=8192, hop_length=1024, dim_f=4096
 )
 _KIT = ("kick", "snare", "toms", "hh", "ride", "crash")
@@ -121,15 +121,15 @@ _KNOWN: Mapping[str, tuple[str, list[Mapping[str, object]]]] = {
     ),
     "hdemucs_mmi": ("demucs.hdemucs.HDemucs", [_DEMUCS | {"segment": 44}]),
     "mdx_extra": ("demucs.hdemucs.HDemucs", [_DEMUCS | {"segment": 44}] * 4),
-    "bs_roformer_ep317": ("bs_roformer", [_EP317]),
+    "bs_roformer_ep317": ("bs_roformer", [EP317]),
     "bs_roformer_ep17": ("bs_roformer", [_EP17]),
     "melband_karaoke": (
         "mel_band_roformer",
-        [_fine_tune(("vocals", "instrumental"), 485_100, 8)],
+        [fine_tune(("vocals", "instrumental"), 485_100, 8)],
     ),
-    "melband_dereverb": ("mel_band_roformer", [_fine_tune(("noreverb",), 352_800, 2)]),
-    "melband_denoise": ("mel_band_roformer", [_fine_tune(("dry",), 352_800, 4)]),
-    "mdx23c_instvoc_hq": ("mdx23c", [_INSTVOC]),
+    "melband_dereverb": ("mel_band_roformer", [fine_tune(("noreverb",), 352_800, 2)]),
+    "melband_denoise": ("mel_band_roformer", [fine_tune(("dry",), 352_800, 4)]),
+    "mdx23c_instvoc_hq": ("mdx23c", [INSTVOC]),
     "mdx23c_drumsep": ("mdx23c", [_DRUMSEP]),
     "uvr_kim_vocal_2": ("mdxnet", [_UVR]),
     "uvr_voc_ft": ("mdxnet", [_UVR]),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from stemsplit.models.registry import build_model
-from tests.bench.operations import _EP317, _INSTVOC, _fine_tune
+from tests.bench.operations import EP317, INSTVOC, fine_tune
 from tests.models import random_models, test_scnet
 from tests.models.deterministic_weights import fill_by_name, noise_by_name
 
@@ -146,13 +146,13 @@ SUBJECTS: Mapping[str, Subject] = {
     "scnet_masked": Subject("msst==0.1.0", lambda: _scnet("scnet_masked")),
     "mdx23c": Subject(
         "msst==0.1.0",
-        lambda: _msst("mdx23c", _INSTVOC, "mdx23c_tfc_tdf_v3.TFC_TDF_net"),
+        lambda: _msst("mdx23c", INSTVOC, "mdx23c_tfc_tdf_v3.TFC_TDF_net"),
     ),
-    "bs_roformer": Subject("msst==0.1.0", lambda: _roformer("bs_roformer", "BSRoformer", _EP317)),
+    "bs_roformer": Subject("msst==0.1.0", lambda: _roformer("bs_roformer", "BSRoformer", EP317)),
     "mel_band_roformer": Subject(
         "msst==0.1.0",
         lambda: _roformer(
-            "mel_band_roformer", "MelBandRoformer", _fine_tune(("vocals",), 352_800, 2)
+            "mel_band_roformer", "MelBandRoformer", fine_tune(("vocals",), 352_800, 2)
         ),
     ),
     "mdxnet": Subject("onnxruntime", _mdxnet),

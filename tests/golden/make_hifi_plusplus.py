@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tests.golden.make_ffc_se import PEAK, _real_spectrograms
+from tests.golden.make_ffc_se import enhanced
 from tests.models.deterministic_weights import values_by_name
 from tests.models.takes import TAKES
 
@@ -83,16 +83,6 @@ def network_of(folder: Path, arguments: Mapping[str, Any]) -> nn.Module:
         for name, tensor in network.state_dict().items():
             tensor.copy_(weights(name, tuple(tensor.shape)))
     return network
-
-
-def enhanced(network: nn.Module, take: Tensor) -> Tensor:
-    """Speech [1, T] of a file [1, T], with the file's own level."""
-    num_samples = take.shape[-1]
-    scale = float(take.abs().max()) / PEAK or 1.0
-    missing = (1 << (num_samples - 1).bit_length()) - num_samples
-    with torch.no_grad(), _real_spectrograms():
-        speech = network(nn.functional.pad(take[None] / scale, (0, missing)))
-    return speech[0, :, :num_samples] * scale
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stemsplit.dsp.chunking import ChunkPolicy
 from stemsplit.dsp.stft import stft
 from stemsplit.dsp.wiener import WienerOptions, wiener_in_parts
+from stemsplit.models.blocks.both_ways import both_ways
 from stemsplit.models.blocks.synthesis import synthesize
 from stemsplit.models.mmdenselstm.config import MMDenseLSTMConfig
 from stemsplit.models.mmdenselstm.network import DenseLstmNetwork
@@ -76,13 +77,10 @@ class MMDenseLSTM(nn.Module):
         exchanged. Above the bins that it hears, each stem has all of the mixture, which the filter
         divides.
         """
-        both = torch.cat([patch, patch.flip(1)])  # [2 B, C, F, N]
         stems = []
         for network in cast(Sequence[DenseLstmNetwork], self.networks):
             num_heard = network.config.full.num_bins
-            heard = both[..., :num_heard, :].contiguous(memory_format=torch.channels_last)
-            straight, flipped = network(heard).chunk(2)
-            estimate = (straight + flipped.flip(1)) / 2
+            estimate = both_ways(network, patch[..., :num_heard, :])
             stems.append(torch.cat([estimate, patch[..., num_heard:, :]], dim=-2))
         return torch.stack(stems, dim=1)
 

@@ -113,8 +113,4 @@ class Upsampling(nn.Module):
         if not self._separable:
             finer: Tensor = self.conv(F.relu_(normed))
             return finer
-        y: Tensor = self.conv(F.leaky_relu_(normed, _SLOPE))
-        a, b = self._factors
-        batch, channels, frames, bins = y.shape
-        repeated = y[:, :, :, None, :, None].expand(-1, -1, -1, a, -1, b)
-        return repeated.reshape(batch, channels, a * frames, b * bins)
+        return F.interpolate(self.conv(F.leaky_relu_(normed, _SLOPE)), scale_factor=self._factors)
